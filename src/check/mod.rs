@@ -1,0 +1,1 @@
+//! From tree to checked program: names, types, units, effects, rules. Pure.

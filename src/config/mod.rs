@@ -1,0 +1,1 @@
+//! `starr.yaml`: environments, provider instances, people and roles, grants.

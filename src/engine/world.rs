@@ -1,0 +1,207 @@
+//! The one bundle through which the outside enters a run. A scenario, a dry run and a live run differ only in their world.
+
+use crate::journal::Journal;
+use crate::journal::event::{Event, Person, PlannedCall, Shown};
+use crate::provider::gate::Gate;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a run can see and do.
+#[derive(Clone)]
+pub struct World {
+    pub gate: Arc<Gate>,
+    pub people: Arc<dyn People>,
+    pub journal: Arc<dyn Journal>,
+    pub clock: Arc<dyn Clock>,
+    pub randomness: Arc<dyn Randomness>,
+    /// Shows progress; never decides anything.
+    pub screen: Arc<dyn Screen>,
+    pub environment: Environment,
+    /// Set by Ctrl-C: nothing new begins; the run stops between effects.
+    pub interrupt: tokio::sync::watch::Receiver<bool>,
+}
+
+/// Facts of the environment a run needs, from `starr.yaml` or the embedded default.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    pub name: String,
+    pub operator: Person,
+    /// Severity names, worst first.
+    pub severities: Vec<String>,
+    pub default_severity: String,
+    /// No person is there: nobody is asked, approvals are refused unless given beforehand.
+    pub unattended: bool,
+    pub dry_run: bool,
+    pub host: String,
+}
+
+/// Time. Order and validity never rest on wall time alone.
+pub trait Clock: Send + Sync {
+    /// Wall time, for people.
+    fn now(&self) -> jiff::Timestamp;
+    /// Time since an arbitrary start that never goes back; deadlines and intervals use this.
+    fn elapsed(&self) -> Duration;
+    /// Resolves after `duration`.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()>;
+}
+
+/// Random bytes, for ids, keys and salts.
+pub trait Randomness: Send + Sync {
+    /// Fills the buffer.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The run's display. Gets every event after it is durable, and progress that is not recorded.
+pub trait Screen: Send + Sync {
+    /// An event was recorded, in this scope (`child.` prefix for called runbooks, empty for the outermost).
+    fn event(&self, scope: &str, event: &Event);
+    /// Something is being waited for; `until` is how long at most.
+    fn waiting(&self, what: &str, until: Option<Duration>);
+    /// The waiting is over.
+    fn done_waiting(&self);
+}
+
+/// The people of a run. Implementations: the terminal, an unattended world, a scenario's `operator`.
+/// The engine enforces every deadline; an implementation may be dropped at any await.
+pub trait People: Send + Sync {
+    /// `observed`: yes, no, or "I do not know" (`None`).
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>>;
+    /// `ask NAME`.
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>>;
+    /// An approval. The refusal may have a reason.
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>>;
+    /// A `manual` step: done, or not.
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>>;
+    /// An unknown answer stands in the way of a cause.
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>>;
+    /// An action's effect is unclear: keep, or take back.
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>>;
+    /// A heavy read: allowed once per run.
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>>;
+    /// A question of the reflection; an empty answer is none.
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>>;
+}
+
+/// A person's reply.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply<T> {
+    Given(T, Person),
+    /// There is nobody to ask (no terminal, unattended), with the reason in words.
+    Nobody(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct Observe {
+    pub name: String,
+    pub question: String,
+    pub prose: Vec<String>,
+    /// A role other than the operator of the run.
+    pub by: Option<String>,
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// `None`: the person does not know.
+    pub yes: Option<bool>,
+    pub note: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub name: String,
+    pub question: String,
+    /// Empty: free text.
+    pub choices: Vec<String>,
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    pub text: String,
+    /// Which of the choices, when there were any.
+    pub choice: Option<usize>,
+}
+
+/// Everything that stands beside a decision, in words and values. All texts may hold foreign data: escape before showing.
+#[derive(Clone, Debug)]
+pub struct ApprovalRequest {
+    pub action: String,
+    /// The order as shown: "End 14 sessions that are idle in a transaction".
+    pub order: String,
+    pub prose: Vec<String>,
+    pub risk: String,
+    pub roles: Vec<String>,
+    /// The role this decision is for.
+    pub role: String,
+    pub digest: String,
+    pub calls: Vec<PlannedCall>,
+    /// `seeing` and the arguments' lists, as shown.
+    pub seeing: Vec<(String, Shown)>,
+    /// Why this cause: its statement, the answers it rests on, and its implied part.
+    pub because: Vec<String>,
+    /// What happens on approval, when it works, fails, is unclear or is refused; what is undone; whether the list is frozen.
+    pub consequences: Vec<String>,
+    pub deadline: Duration,
+    /// The approver must type this instead of `yes` (destructive actions).
+    pub typed: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    Approve,
+    Refuse { because: String },
+}
+
+#[derive(Clone, Debug)]
+pub struct ManualOrder {
+    pub name: String,
+    pub order: String,
+    pub prose: Vec<String>,
+    pub deadline: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticked {
+    pub done: bool,
+    pub note: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct UnknownChoice {
+    /// What is to be decided: the branch's question.
+    pub branch: String,
+    /// The cause that cannot be decided, its statement.
+    pub cause: String,
+    /// The questions without an answer: name, question, why unknown.
+    pub unknown: Vec<(String, String, String)>,
+    /// What the `cannot tell` arm does, in words.
+    pub cannot_tell: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnUnknown {
+    Retry,
+    /// The person answers the question of this name; recorded as such.
+    AnswerByHand {
+        name: String,
+        yes: bool,
+        note: String,
+    },
+    CannotTell,
+}
+
+#[derive(Clone, Debug)]
+pub struct UnclearChoice {
+    pub action: String,
+    pub order: String,
+    pub why: String,
+    pub undo_possible: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnUnclear {
+    Keep,
+    Undo,
+}

@@ -1,0 +1,330 @@
+//! What can happen in a run, as it is recorded. The report, `show` and `runs` are made from these alone, so each carries all
+//! that a reader needs: names, titles as shown, actual values and limits, who and when.
+
+use crate::value::Answer;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One thing that happened. `run` prefixes of called runbooks stand in `scope` of the entry (`child`), empty for the outermost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    // Situation
+    RunStarted {
+        runbook: String,
+        title: String,
+        /// The file as the user named it.
+        file: String,
+        owner: Option<String>,
+        /// SHA-256 of every text of the program by name.
+        digests: BTreeMap<String, String>,
+        /// Parameters as shown (secrets are not).
+        parameters: Vec<(String, String)>,
+        environment: String,
+        operator: String,
+        tool_version: String,
+        host: String,
+        dry_run: bool,
+        /// Prose of the runbook as shown, Markdown.
+        prose: Vec<String>,
+        timebox_seconds: u64,
+        timebox_then: String,
+    },
+    /// A read came back.
+    Read {
+        name: String,
+        operation: String,
+        arguments: Vec<(String, String)>,
+        value: Shown,
+        milliseconds: u64,
+    },
+    /// A question was answered.
+    Answered {
+        name: String,
+        question: String,
+        symptom: bool,
+        answer: Answer,
+        /// `Some(true)`: this answer is good by its sign in the goal; `None`: the goal does not mention it.
+        good: Option<bool>,
+        /// What decided it: actual value against limit, for every comparison that was looked at.
+        evidence: Vec<Evidence>,
+        /// Why, when unknown.
+        reason: Option<String>,
+        /// Who answered, when a person did.
+        by: Option<Person>,
+        round: u32,
+    },
+    /// A person gave a value.
+    Asked {
+        name: String,
+        question: String,
+        value: Shown,
+        by: Person,
+    },
+    Severity {
+        name: Option<String>,
+        was: Option<String>,
+        because: String,
+    },
+    NotPresent,
+
+    // Task
+    Goal {
+        text: String,
+        answer: Answer,
+    },
+
+    // Diagnosis
+    BranchEntered {
+        question: String,
+        round: u32,
+    },
+    /// A cause was looked at: the answer of its `when`, and of each part of it.
+    Cause {
+        name: String,
+        statement: String,
+        when: String,
+        answer: Answer,
+        chosen: bool,
+        /// Why it was not chosen, or what choosing it implies ("and not *leak*, which was refuted").
+        because: String,
+        parts: Vec<Evidence>,
+        round: u32,
+    },
+    /// `otherwise` or `cannot tell` was taken.
+    Arm {
+        arm: String,
+        branch: String,
+        because: String,
+    },
+    /// The operator's choice where an unknown stood in the way.
+    Choice {
+        about: String,
+        choice: String,
+        by: Person,
+        note: String,
+    },
+
+    // Action
+    ActionStarted {
+        name: String,
+        order: String,
+        prose: Vec<String>,
+        risk: String,
+        operations: Vec<PlannedCall>,
+    },
+    /// Its `when` was a definite no, or nothing was left to do.
+    NotNeeded {
+        name: String,
+        because: String,
+    },
+    ApprovalRequested {
+        action: String,
+        /// SHA-256 over operation, arguments, plan, evidence and run.
+        digest: String,
+        roles: Vec<String>,
+        /// What the approver was shown.
+        seeing: Vec<(String, Shown)>,
+        deadline_seconds: u64,
+    },
+    Approved {
+        action: String,
+        digest: String,
+        by: Person,
+        role: String,
+    },
+    /// Refused, not given in time, or more targets than allowed.
+    NotApproved {
+        action: String,
+        digest: String,
+        because: String,
+        by: Option<Person>,
+    },
+    /// Targets that no longer match were taken out before sending.
+    Dropped {
+        action: String,
+        targets: Vec<String>,
+        because: String,
+    },
+    /// Durable before anything is sent.
+    Intent {
+        id: String,
+        action: String,
+        purpose: Purpose,
+        operation: String,
+        /// Idempotence class: R, I, K, V or U.
+        class: String,
+        key: Option<String>,
+        arguments: Vec<(String, Shown)>,
+        targets: Vec<String>,
+        /// The old value, where the operation reads one.
+        before: Option<Shown>,
+        approval: Option<String>,
+    },
+    Result {
+        id: String,
+        action: String,
+        operation: String,
+        outcome: ResultKind,
+        value: Option<Shown>,
+        detail: String,
+        milliseconds: u64,
+    },
+    /// One look of `verify`, `wait until`, the goal's settling or `resolved`.
+    Look {
+        what: String,
+        condition: String,
+        answer: Answer,
+        evidence: Vec<Evidence>,
+        last: bool,
+    },
+    /// How an action ended: done, failed, unclear, not approved, not needed; and what the file says follows, in words.
+    ActionEnded {
+        name: String,
+        outcome: String,
+        next: String,
+        kept: bool,
+    },
+    Undone {
+        action: String,
+        ok: bool,
+        detail: String,
+    },
+    UndoScheduled {
+        action: String,
+        after_seconds: u64,
+    },
+    /// A `manual` was ticked, or was not.
+    Ticked {
+        name: String,
+        done: bool,
+        by: Option<Person>,
+        note: String,
+    },
+    Each {
+        element: String,
+        index: usize,
+        of: usize,
+        batch: usize,
+    },
+    Step {
+        what: String,
+        detail: String,
+    },
+    Told {
+        operation: String,
+        arguments: Vec<(String, String)>,
+        ok: bool,
+        detail: String,
+    },
+    Escalated {
+        severity: Option<String>,
+        because: String,
+    },
+    Advised {
+        title: String,
+        prose: Vec<String>,
+    },
+    ChildStarted {
+        runbook: String,
+        scope: String,
+    },
+    ChildEnded {
+        runbook: String,
+        scope: String,
+        outcome: String,
+    },
+    /// Ctrl-C, end of the timebox, a mistake of ours.
+    Interrupted {
+        because: String,
+        pending: Vec<String>,
+    },
+
+    // Result
+    Ended {
+        outcome: String,
+        reason: String,
+        /// Changes that are still in place, one line each.
+        in_place: Vec<String>,
+        duration_seconds: f64,
+    },
+
+    // Reflection
+    Prevention {
+        title: String,
+        by: Option<String>,
+        due: Option<String>,
+    },
+    Reflection {
+        question: String,
+        answer: Option<String>,
+        by: Option<Person>,
+    },
+}
+
+/// Which of the five parts an event belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    Situation,
+    Task,
+    Action,
+    Result,
+    Reflection,
+}
+
+/// A person of the environment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub name: String,
+    /// How the name was established: `login`, `configuration`.
+    pub by: String,
+}
+
+/// A value as people saw it and as data. Secrets are neither.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Cut to a readable length; the data is not.
+    pub text: String,
+    pub data: serde_json::Value,
+}
+
+/// One comparison or question that decided an answer: `used  97 %, limit > 90 %, for 12 min`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The text of the comparison in the file.
+    pub text: String,
+    pub answer: Answer,
+    /// The actual value, as shown.
+    pub actual: String,
+    /// The limit, as shown; empty for a question.
+    pub limit: String,
+    /// More, such as since when.
+    pub detail: String,
+}
+
+/// A call that an action would make, before it is made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlannedCall {
+    pub operation: String,
+    pub arguments: Vec<(String, Shown)>,
+    pub class: String,
+}
+
+/// Why a change is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    Do,
+    Undo,
+    Tell,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultKind {
+    Done,
+    Failed,
+    Unclear,
+}

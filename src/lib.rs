@@ -1,0 +1,20 @@
+//! starr: a language for runbooks, and the sandboxed interpreter that runs them.
+//!
+//! The way of a runbook is one straight line: text → [`syntax`] → tree → [`check`] → [`program`] → [`plan`] → [`engine`]
+//! → outcome → [`render`].
+
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod diagnostic;
+pub mod engine;
+pub mod eval;
+pub mod journal;
+pub mod plan;
+pub mod program;
+pub mod provider;
+pub mod providers;
+pub mod render;
+pub mod source;
+pub mod syntax;
+pub mod value;

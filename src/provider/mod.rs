@@ -1,0 +1,166 @@
+//! What a provider is: typed operations in a closed registry, and the one gate through which every call goes.
+//!
+//! The interface text of a provider (its operations, effects, idempotence, types) is written in the language, in the
+//! embedded module `std.<provider>`; this module holds the types that text becomes, and the trait that code implements.
+
+pub mod gate;
+
+use crate::value::{Type, Unknown, Value};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::syntax::tree::Effect;
+
+/// What decides what may happen after a crash between sending a change and recording its result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idempotence {
+    /// Class R: every read.
+    Read,
+    /// Class I: sending it again has no further effect.
+    Idempotent,
+    /// Class K: the recorded key makes a second sending harmless.
+    Keyed,
+    /// Class V: the named check tells whether it happened.
+    Verifiable(String),
+    /// Class U: may be sent once. The default.
+    Unrepeatable,
+}
+
+impl Idempotence {
+    /// The letter of the class.
+    pub fn class(&self) -> char {
+        match self {
+            Idempotence::Read => 'R',
+            Idempotence::Idempotent => 'I',
+            Idempotence::Keyed => 'K',
+            Idempotence::Verifiable(_) => 'V',
+            Idempotence::Unrepeatable => 'U',
+        }
+    }
+}
+
+/// A typed operation of a provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// `postgres`
+    pub provider: Arc<str>,
+    /// `sessions.terminate`
+    pub path: Arc<str>,
+    pub effect: Effect,
+    pub params: Vec<Parameter>,
+    pub result: Type,
+    pub idempotence: Idempotence,
+    /// Billable or intrusive: the operator is asked once per run.
+    pub heavy: bool,
+    /// Deadline when a call names none.
+    pub within: Duration,
+    /// The prose above it in the interface text.
+    pub doc: String,
+}
+
+impl Operation {
+    /// `postgres.sessions.terminate`
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.provider, self.path)
+    }
+
+    /// The operation's path without its last part: `postgres.sessions`; `chat` for `chat.post`.
+    pub fn capability(&self) -> String {
+        match self.path.rsplit_once('.') {
+            Some((front, _)) => format!("{}.{front}", self.provider),
+            None => self.provider.to_string(),
+        }
+    }
+}
+
+/// True when the header entry covers the capability: equal, or a prefix that ends at a dot.
+pub fn covers(entry: &str, capability: &str) -> bool {
+    capability == entry || capability.strip_prefix(entry).is_some_and(|rest| rest.starts_with('.'))
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    pub name: Arc<str>,
+    pub ty: Type,
+    /// The value when a call does not give it; `None` makes it required, unless the type is optional.
+    pub default: Option<Value>,
+}
+
+/// A call with evaluated arguments: every parameter of the operation is there, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    pub operation: Arc<Operation>,
+    pub args: Vec<(Arc<str>, Value)>,
+    /// How long the whole call may take.
+    pub within: Duration,
+    /// For class K: the recorded idempotency key.
+    pub key: Option<Arc<str>>,
+}
+
+impl Call {
+    /// The argument of this name. Unknown and missing names give `Value::None`.
+    pub fn arg(&self, name: &str) -> &Value {
+        self.args
+            .iter()
+            .find(|(arg, _)| &**arg == name)
+            .map_or(&Value::None, |(_, value)| value)
+    }
+}
+
+/// What came of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The target confirmed it.
+    Done(Value),
+    /// It definitely did not happen (refused, invalid, precondition not met, never sent).
+    Failed(Unknown),
+    /// It may or may not have happened: sent, and no definite reply.
+    Unclear(Unknown),
+}
+
+/// Shows that a change passed the gate. Only [`gate::Gate`] makes one; a dry run's gate never does.
+#[derive(Debug)]
+pub struct Permit {
+    pub(in crate::provider) _private: (),
+}
+
+/// A provider's implementation. Implementations keep the deadline themselves where they can do it better than being dropped;
+/// the gate enforces it in any case, and turns a panic into [`crate::value::Reason::Internal`].
+pub trait Provider: Send + Sync {
+    /// The name calls begin with.
+    fn name(&self) -> &'static str;
+
+    /// The operations that are implemented, by path. Must equal those of the interface text; a conformance test compares them.
+    fn operations(&self) -> &'static [&'static str];
+
+    /// The canonical name of what a call touches, as grants and locks see it: final values that go on the wire, for example `orders`.
+    fn targets(&self, call: &Call) -> Vec<String>;
+
+    /// Runs a read or probe. No answer is `Value::Unknown` with its reason; a list that was cut says so.
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value>;
+
+    /// Sends a change or a tell.
+    fn change<'a>(&'a self, call: &'a Call, permit: &'a Permit) -> BoxFuture<'a, Outcome>;
+
+    /// Read-only health of this provider for `starr doctor`: one line per configured target.
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>>;
+}
+
+/// One line of `starr doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// What was looked at: `postgres orders`.
+    pub subject: String,
+    pub state: HealthState,
+    /// What was found and, when not good, what to do.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthState {
+    Good,
+    /// Works, with less than it could have.
+    Limited,
+    Bad,
+}

@@ -1,0 +1,1 @@
+//! The providers, one folder each, behind cargo features.

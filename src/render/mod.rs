@@ -1,0 +1,1 @@
+//! What people read: guide, diagram, incident report.

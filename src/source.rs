@@ -1,0 +1,114 @@
+//! Source texts and places in them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Which file of a [`Sources`] set a span lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(pub u32);
+
+/// A half-open range of bytes in one file. Always on character boundaries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    pub file: FileId,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// The span of bytes `start..end` of `file`.
+    pub fn new(file: FileId, start: usize, end: usize) -> Self {
+        Self {
+            file,
+            start: u32::try_from(start).unwrap_or(u32::MAX),
+            end: u32::try_from(end).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The smallest span that covers both; both must lie in the same file.
+    pub fn to(self, other: Span) -> Self {
+        Self {
+            file: self.file,
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+
+    /// Number of bytes.
+    pub fn len(self) -> usize {
+        (self.end.saturating_sub(self.start)) as usize
+    }
+
+    /// True for a place between two bytes.
+    pub fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    /// The range as indices of the file's text.
+    pub fn range(self) -> std::ops::Range<usize> {
+        self.start as usize..self.end as usize
+    }
+}
+
+/// One source text. Files are read once; everything later works on these same bytes.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// What to call the file in messages, as the user named it.
+    pub name: String,
+    /// Where it was read from; `None` for embedded modules and for texts made in tests.
+    pub path: Option<PathBuf>,
+    pub text: Arc<str>,
+}
+
+/// The texts a program was made from; a [`FileId`] is an index into it.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    /// Adds a text and returns its id.
+    pub fn add(&mut self, name: impl Into<String>, path: Option<&Path>, text: impl Into<Arc<str>>) -> FileId {
+        self.files.push(Source {
+            name: name.into(),
+            path: path.map(Path::to_path_buf),
+            text: text.into(),
+        });
+        FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
+    }
+
+    /// The file with this id.
+    ///
+    /// # Panics
+    /// If the id comes from another set, which would be a mistake of ours.
+    pub fn file(&self, id: FileId) -> &Source {
+        &self.files[id.0 as usize]
+    }
+
+    /// The text under a span, or an empty text when the span does not fit (never a panic).
+    pub fn text(&self, span: Span) -> &str {
+        self.files
+            .get(span.file.0 as usize)
+            .and_then(|file| file.text.get(span.range()))
+            .unwrap_or_default()
+    }
+
+    /// Line and column of the start of a span, both from 1; the column counts characters.
+    pub fn line_column(&self, span: Span) -> (usize, usize) {
+        let Some(file) = self.files.get(span.file.0 as usize) else {
+            return (1, 1);
+        };
+        let before = file.text.get(..span.start as usize).unwrap_or(&file.text);
+        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        (line, column)
+    }
+
+    /// All files with their ids, in the order in which they were added.
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.files
+            .iter()
+            .enumerate()
+            .map(|(index, source)| (FileId(u32::try_from(index).unwrap_or(u32::MAX)), source))
+    }
+}
