@@ -1,1 +1,384 @@
 //! `starr.yaml`: environments, provider instances, people and roles, grants.
+//!
+//! Found by `--config`, then `$STARR_CONFIG`, then the user's configuration folder; never beside the runbook, because whoever
+//! writes a runbook may not thereby grant it rights. Without a file there is an embedded default: this machine, HTTP on
+//! loopback, one operator.
+
+pub mod secret;
+
+use crate::provider::Effect;
+use crate::provider::gate::Grant;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration file, in bytes.
+const FILE_BYTES: u64 = 1024 * 1024;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The environment when `--env` names none.
+    #[serde(default)]
+    pub default: Option<String>,
+    pub environments: BTreeMap<String, Environment>,
+}
+
+/// One environment: who is there, what can be reached, what is granted.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Severity names, worst first.
+    #[serde(default = "default_severities")]
+    pub severities: Vec<String>,
+    /// The severity of a runbook that has no `severity`; the last one when absent.
+    #[serde(default)]
+    pub default_severity: Option<String>,
+    /// People by login name.
+    #[serde(default)]
+    pub people: BTreeMap<String, Human>,
+    /// The journal's file; the user's state folder when absent.
+    #[serde(default)]
+    pub journal: Option<PathBuf>,
+    /// What may be done here. Default nothing.
+    #[serde(default)]
+    pub grants: Vec<GrantItem>,
+}
+
+/// A person of the environment.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Human {
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+/// `{ capability: postgres.sessions, effects: [read, change], targets: [orders] }`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantItem {
+    pub capability: String,
+    pub effects: Vec<EffectItem>,
+    /// Exact canonical names. There is no pattern; `all: true` is every target.
+    #[serde(default)]
+    pub targets: Vec<String>,
+    #[serde(default)]
+    pub all: bool,
+}
+
+/// A word of `effects`; `read` covers probes.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum EffectItem {
+    Read,
+    Change,
+    Tell,
+}
+
+fn default_severities() -> Vec<String> {
+    ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec()
+}
+
+/// The configuration cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Where, what was found, what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn error<T>(message: impl Into<String>) -> Result<T, Error> {
+    Err(Error {
+        message: message.into(),
+    })
+}
+
+/// A configuration and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// `None`: the embedded default.
+    pub path: Option<PathBuf>,
+}
+
+impl Loaded {
+    /// The environment to use, with its name.
+    pub fn environment(&self, name: Option<&str>) -> Result<(&str, &Environment), Error> {
+        let known = || {
+            self.config
+                .environments
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let name = match (name, &self.config.default) {
+            (Some(name), _) => name,
+            (None, Some(name)) => name,
+            (None, None) if self.config.environments.len() == 1 => {
+                self.config.environments.keys().next().map_or("", String::as_str)
+            }
+            (None, None) => {
+                return error(format!(
+                    "which environment? name one with --env, or write `default: NAME` into the configuration; there are: {}",
+                    known()
+                ));
+            }
+        };
+        match self.config.environments.get_key_value(name) {
+            Some((name, environment)) => Ok((name, environment)),
+            None => error(format!("there is no environment `{name}`; there are: {}", known())),
+        }
+    }
+}
+
+/// Finds and reads the configuration: the flag, then `$STARR_CONFIG`, then the user's configuration folder, then the default.
+pub fn load(flag: Option<&Path>) -> Result<Loaded, Error> {
+    if let Some(path) = flag {
+        return read(path);
+    }
+    if let Some(path) = std::env::var_os("STARR_CONFIG").filter(|value| !value.is_empty()) {
+        return read(Path::new(&path));
+    }
+    if let Some(path) = folder("XDG_CONFIG_HOME", ".config").map(|folder| folder.join("starr/starr.yaml"))
+        && path.exists()
+    {
+        return read(&path);
+    }
+    Ok(Loaded {
+        config: embedded(),
+        path: None,
+    })
+}
+
+/// A folder of the user by the XDG base directory specification.
+pub fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let absolute = |value: std::ffi::OsString| Some(PathBuf::from(value)).filter(|path| path.is_absolute());
+    std::env::var_os(variable).and_then(absolute).or_else(|| {
+        std::env::var_os("HOME")
+            .and_then(absolute)
+            .map(|home| home.join(below_home))
+    })
+}
+
+fn read(path: &Path) -> Result<Loaded, Error> {
+    use std::io::Read;
+    let shown = path.display();
+    let file = std::fs::File::open(path)
+        .or_else(|problem| error(format!("cannot open the configuration {shown}: {problem}")))?;
+    let mut text = String::new();
+    file.take(FILE_BYTES + 1)
+        .read_to_string(&mut text)
+        .or_else(|problem| error(format!("cannot read the configuration {shown}: {problem}")))?;
+    if text.len() as u64 > FILE_BYTES {
+        return error(format!("the configuration {shown} is larger than 1 MiB"));
+    }
+    let config = parse(&text).or_else(|problem| error(format!("{shown}:{problem}")))?;
+    Ok(Loaded {
+        config,
+        path: Some(path.to_path_buf()),
+    })
+}
+
+/// Reads the text of a configuration. The error begins with line and column.
+pub fn parse(text: &str) -> Result<Config, Error> {
+    let mut options = serde_yaml::Options::default();
+    options.with_snippet = false;
+    options.duplicate_keys = serde_yaml::DuplicateKeyPolicy::Error;
+    // No anchors and aliases: a small file must not be able to become a large one.
+    if let Some(budget) = options.budget.as_mut() {
+        budget.max_aliases = 0;
+        budget.max_anchors = 0;
+    }
+    let config: Config = serde_yaml::from_str_with_options(text, options).or_else(|problem| {
+        let place = problem
+            .location()
+            .map_or_else(|| "1:1".to_owned(), |at| format!("{}:{}", at.line(), at.column()));
+        let said = problem.to_string();
+        error(format!(
+            "{place}: {}",
+            said.lines().next().unwrap_or("cannot be read").trim()
+        ))
+    })?;
+    for (name, environment) in &config.environments {
+        environment
+            .validate()
+            .or_else(|problem| error(format!("1:1: environment `{name}`: {problem}")))?;
+    }
+    if let Some(default) = &config.default
+        && !config.environments.contains_key(default)
+    {
+        return error(format!(
+            "1:1: `default` names `{default}`, which is not among `environments`"
+        ));
+    }
+    Ok(config)
+}
+
+impl Environment {
+    fn validate(&self) -> Result<(), Error> {
+        if self.severities.is_empty() {
+            return error("`severities` is empty");
+        }
+        if let Some(default) = &self.default_severity
+            && !self.severities.contains(default)
+        {
+            return error(format!(
+                "`default_severity` is `{default}`, which is not among `severities`"
+            ));
+        }
+        for grant in &self.grants {
+            if grant.capability.is_empty() {
+                return error("a grant has an empty `capability`");
+            }
+            if grant.all == !grant.targets.is_empty() {
+                return error(format!(
+                    "the grant of `{}` needs either `targets: […]` or `all: true`",
+                    grant.capability
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The grants as the gate takes them.
+    pub fn grants(&self) -> Vec<Grant> {
+        self.grants
+            .iter()
+            .map(|item| Grant {
+                capability: item.capability.clone(),
+                effects: item
+                    .effects
+                    .iter()
+                    .flat_map(|effect| match effect {
+                        EffectItem::Read => vec![Effect::Read, Effect::Probe],
+                        EffectItem::Change => vec![Effect::Change],
+                        EffectItem::Tell => vec![Effect::Tell],
+                    })
+                    .collect(),
+                targets: (!item.all).then(|| item.targets.clone()),
+            })
+            .collect()
+    }
+
+    /// The severity of a runbook that names none.
+    pub fn default_severity(&self) -> &str {
+        self.default_severity
+            .as_deref()
+            .or_else(|| self.severities.last().map(String::as_str))
+            .unwrap_or_default()
+    }
+
+    /// Every role that somebody has.
+    pub fn roles(&self) -> Vec<String> {
+        let mut roles: Vec<String> = self.people.values().flat_map(|human| human.roles.clone()).collect();
+        roles.sort();
+        roles.dedup();
+        roles
+    }
+}
+
+/// The environment of a machine without configuration: reads of this machine, HTTP to loopback, changes to this machine's
+/// processes and units after approval by whoever is logged in.
+pub fn embedded() -> Config {
+    let grant = |capability: &str, effects: &[EffectItem], targets: &[&str]| GrantItem {
+        capability: capability.to_owned(),
+        effects: effects.to_vec(),
+        targets: targets.iter().map(|target| (*target).to_owned()).collect(),
+        all: targets.is_empty(),
+    };
+    let local = Environment {
+        severities: default_severities(),
+        default_severity: None,
+        people: BTreeMap::from([(
+            crate::cli::login(),
+            Human {
+                roles: vec!["operator".to_owned()],
+            },
+        )]),
+        journal: None,
+        grants: vec![
+            grant("host", &[EffectItem::Read, EffectItem::Change], &[]),
+            // The provider's own address guard lets nothing but loopback through unless the configuration says so.
+            grant("http", &[EffectItem::Read], &[]),
+        ],
+    };
+    Config {
+        default: None,
+        environments: BTreeMap::from([("local".to_owned(), local)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EffectItem, parse};
+    use crate::provider::Effect;
+
+    const GOOD: &str = "
+default: production
+environments:
+  production:
+    severities: [sev1, sev2]
+    people:
+      alice: { roles: [oncall] }
+    grants:
+      - { capability: postgres.sessions, effects: [read, change], targets: [orders] }
+";
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let config = parse(GOOD).unwrap();
+        let environment = &config.environments["production"];
+        assert_eq!(environment.default_severity(), "sev2");
+        assert_eq!(environment.roles(), ["oncall"]);
+        let grants = environment.grants();
+        assert_eq!(grants[0].effects, [Effect::Read, Effect::Probe, Effect::Change]);
+        assert_eq!(grants[0].targets.as_deref(), Some(["orders".to_owned()].as_slice()));
+        assert_eq!(environment.grants[0].effects, [EffectItem::Read, EffectItem::Change]);
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let unknown = parse(&GOOD.replace("capability:", "capabilty:")).unwrap_err();
+        assert!(unknown.message.starts_with("9:"), "{unknown}");
+        assert!(unknown.message.contains("capabilty"), "{unknown}");
+        let twice = parse(&format!("{GOOD}default: other\n")).unwrap_err();
+        assert!(twice.message.contains("default"), "{twice}");
+        let both = parse(&GOOD.replace("targets: [orders]", "targets: [orders], all: true")).unwrap_err();
+        assert!(both.message.contains("either `targets"), "{both}");
+        let neither = parse(&GOOD.replace(", targets: [orders]", "")).unwrap_err();
+        assert!(neither.message.contains("either `targets"), "{neither}");
+        let environment = parse(&GOOD.replace("default: production", "default: prodution")).unwrap_err();
+        assert!(environment.message.contains("prodution"), "{environment}");
+    }
+
+    #[test]
+    fn aliases_are_refused_quickly() {
+        let mut bomb = String::from("a: &a [x, x]\n");
+        for (from, to) in ["a", "b", "c", "d", "e", "f", "g", "h"]
+            .iter()
+            .zip(["b", "c", "d", "e", "f", "g", "h", "i"])
+        {
+            bomb.push_str(&format!(
+                "{to}: &{to} [*{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}, *{from}]\n"
+            ));
+        }
+        let begin = std::time::Instant::now();
+        assert!(parse(&bomb).is_err());
+        assert!(begin.elapsed() < std::time::Duration::from_millis(500));
+    }
+
+    #[test]
+    fn the_embedded_default_is_valid() {
+        let config = super::embedded();
+        config.environments["local"].validate().unwrap();
+    }
+}
