@@ -239,7 +239,7 @@ impl Environment {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
             }
-            if grant.all == !grant.targets.is_empty() {
+            if grant.all != grant.targets.is_empty() {
                 return error(format!(
                     "the grant of `{}` needs either `targets: […]` or `all: true`",
                     grant.capability
