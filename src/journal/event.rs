@@ -262,6 +262,73 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The part of the record this event belongs to. Diagnosis is part of what was done.
+    pub fn part(&self) -> Part {
+        self.part_and_kind().0
+    }
+
+    /// The event's tag, as it stands in its JSON form.
+    pub fn kind(&self) -> &'static str {
+        self.part_and_kind().1
+    }
+
+    fn part_and_kind(&self) -> (Part, &'static str) {
+        use Part::{Action, Reflection, Result, Situation, Task};
+        match self {
+            Event::RunStarted { .. } => (Situation, "run_started"),
+            Event::Read { .. } => (Situation, "read"),
+            Event::Answered { .. } => (Situation, "answered"),
+            Event::Asked { .. } => (Situation, "asked"),
+            Event::Severity { .. } => (Situation, "severity"),
+            Event::NotPresent => (Situation, "not_present"),
+            Event::Goal { .. } => (Task, "goal"),
+            Event::BranchEntered { .. } => (Action, "branch_entered"),
+            Event::Cause { .. } => (Action, "cause"),
+            Event::Arm { .. } => (Action, "arm"),
+            Event::Choice { .. } => (Action, "choice"),
+            Event::ActionStarted { .. } => (Action, "action_started"),
+            Event::NotNeeded { .. } => (Action, "not_needed"),
+            Event::ApprovalRequested { .. } => (Action, "approval_requested"),
+            Event::Approved { .. } => (Action, "approved"),
+            Event::NotApproved { .. } => (Action, "not_approved"),
+            Event::Dropped { .. } => (Action, "dropped"),
+            Event::Intent { .. } => (Action, "intent"),
+            Event::Result { .. } => (Action, "result"),
+            Event::Look { .. } => (Action, "look"),
+            Event::ActionEnded { .. } => (Action, "action_ended"),
+            Event::Undone { .. } => (Action, "undone"),
+            Event::UndoScheduled { .. } => (Action, "undo_scheduled"),
+            Event::Ticked { .. } => (Action, "ticked"),
+            Event::Each { .. } => (Action, "each"),
+            Event::Step { .. } => (Action, "step"),
+            Event::Told { .. } => (Action, "told"),
+            Event::Escalated { .. } => (Action, "escalated"),
+            Event::Advised { .. } => (Reflection, "advised"),
+            Event::ChildStarted { .. } => (Action, "child_started"),
+            Event::ChildEnded { .. } => (Action, "child_ended"),
+            Event::Interrupted { .. } => (Result, "interrupted"),
+            Event::Ended { .. } => (Result, "ended"),
+            Event::Prevention { .. } => (Reflection, "prevention"),
+            Event::Reflection { .. } => (Reflection, "reflection"),
+        }
+    }
+
+    /// Who did this: the person's name, or `starr` for what the engine did by itself.
+    pub fn actor(&self) -> &str {
+        let person = match self {
+            Event::RunStarted { operator, .. } => return operator,
+            Event::Answered { by, .. }
+            | Event::NotApproved { by, .. }
+            | Event::Ticked { by, .. }
+            | Event::Reflection { by, .. } => by.as_ref(),
+            Event::Asked { by, .. } | Event::Choice { by, .. } | Event::Approved { by, .. } => Some(by),
+            _ => None,
+        };
+        person.map_or("starr", |person| person.name.as_str())
+    }
+}
+
 /// Which of the five parts an event belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

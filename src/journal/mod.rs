@@ -4,22 +4,48 @@
 //! salted hash, so that it can be erased without breaking the log. Everything that is printed about a run is rebuilt from here.
 
 pub mod event;
+pub mod memory;
 
+use event::Part;
 use futures::future::BoxFuture;
 
 pub use event::Event;
+pub use memory::Memory;
 
 /// Writes entries. The engine has one per run.
 pub trait Journal: Send + Sync {
     /// The run's id, as people see it.
     fn run_id(&self) -> &str;
 
-    /// Appends one entry and returns its sequence number in the log, once it is durable. After an error nothing more may be
-    /// sent: a failed write or sync of the journal is final for the run.
-    fn append<'a>(&'a self, event: &'a Event) -> BoxFuture<'a, Result<u64, Error>>;
+    /// Appends one entry and returns its sequence number in the log, once it is durable. `scope` is the path of called runbooks
+    /// (`child`, `child.grandchild`), empty for the outermost. After an error nothing more may be sent: a failed write or sync
+    /// of the journal is final for the run.
+    fn append<'a>(&'a self, scope: &'a str, event: &'a Event) -> BoxFuture<'a, Result<u64, Error>>;
 
-    /// Appends several entries in one durable step: for reads and observations that came together.
-    fn append_all<'a>(&'a self, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>>;
+    /// Appends several entries of one scope in one durable step and returns the last one's sequence number: for reads and
+    /// observations that came together.
+    fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>>;
+}
+
+/// An entry as it is read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    /// Number in the log, from 0, without gaps.
+    pub sequence: u64,
+    pub run: String,
+    /// Number in the run, from 0, without gaps.
+    pub run_sequence: u64,
+    /// Path of called runbooks; empty for the outermost.
+    pub scope: String,
+    pub part: Part,
+    /// The event's tag, such as `intent`.
+    pub kind: String,
+    /// Who did it: a person's name, or `starr`.
+    pub actor: String,
+    /// Wall time, for people; order rests on `sequence` alone.
+    pub at: jiff::Timestamp,
+    /// `None` when the payload was erased; the entry itself stays.
+    pub event: Option<Event>,
 }
 
 /// The journal cannot be written or read.
