@@ -1,1 +1,3 @@
 //! From tree to checked program: names, types, units, effects, rules. Pure.
+
+pub mod rules;
