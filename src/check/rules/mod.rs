@@ -90,7 +90,9 @@ pub fn find(id: &str) -> Result<&'static Rule, NoSuchRule> {
     let ids: Vec<&'static str> = RULES.iter().map(|rule| rule.id).collect();
     let wanted: String = id.chars().take(60).flat_map(char::to_lowercase).collect();
     let wanted = wanted.replace(['_', ' '], "-");
-    let meant = similar::get_close_matches(wanted.as_str(), &ids, 1, 0.6).first().copied();
+    let meant = similar::get_close_matches(wanted.as_str(), &ids, 1, 0.6)
+        .first()
+        .copied();
     Err(NoSuchRule { meant })
 }
 
