@@ -1,1 +1,3 @@
 //! What people read: guide, diagram, incident report.
+
+pub mod safe;
