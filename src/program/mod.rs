@@ -4,6 +4,7 @@
 //! outside tests. Pure.
 
 pub mod expr;
+pub mod needs;
 
 use crate::provider::Operation;
 use crate::source::{Sources, Span};

@@ -1,0 +1,36 @@
+//! Bounds of a run. Whatever a runbook or a provider says, a run ends within these.
+
+use std::time::Duration;
+
+/// Steps begun in one run, loops and called runbooks included.
+pub const STEPS: u64 = 10_000;
+
+/// Runbooks that call each other, the outermost included.
+pub const DEPTH: usize = 5;
+
+/// Calls of one fan-out that are under way at the same time.
+pub const CONCURRENT: usize = 16;
+
+/// Elements of one fan-out; a longer list is unknown.
+pub const FAN_OUT: usize = 1_000;
+
+/// Elements of an `each`, whatever `at most` says.
+pub const EACH: usize = 10_000;
+
+/// How often the operator may retry where one unknown answer stands in the way.
+pub const RETRIES: u32 = 20;
+
+/// Lines of evidence kept for one answer.
+pub const EVIDENCE: usize = 50;
+
+/// Questions that `run.evidence` lists.
+pub const EVIDENCE_LINES: usize = 200;
+
+/// How long a person has where the file names no deadline: an unknown answer, an unclear effect, a heavy read, a reflection.
+pub const PERSON: Duration = Duration::from_secs(15 * 60);
+
+/// The distance between two looks where the file names none: the goal's settling, `resolved`.
+pub const EVERY: Duration = Duration::from_secs(30);
+
+/// What is waited beyond the longest `for` of a goal.
+pub const SETTLING: Duration = Duration::from_secs(60);

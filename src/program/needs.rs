@@ -1,0 +1,124 @@
+//! Which bindings an expression, a call or a binding names.
+
+use super::{ArgExpr, Binding, BindingId, BindingKind, CallExpr, Expr, ExprKind, Part, QuestionForm, Template};
+
+impl Expr {
+    /// Calls `found` for every binding this expression names directly.
+    pub fn bindings(&self, found: &mut dyn FnMut(BindingId)) {
+        self.walk(&mut |expr| {
+            if let ExprKind::Binding(id) = expr.kind {
+                found(id);
+            }
+        });
+    }
+
+    /// Calls `visit` for this expression and every one inside it, outside in.
+    pub fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        visit(self);
+        match &self.kind {
+            ExprKind::Literal(_) | ExprKind::Binding(_) | ExprKind::It | ExprKind::Now | ExprKind::Run(_) => {}
+            ExprKind::Template(template) => template.walk(visit),
+            ExprKind::Field { subject, .. }
+            | ExprKind::IsEmpty { subject, .. }
+            | ExprKind::IsMissing { subject, .. }
+            | ExprKind::IsUnknown { subject, .. } => subject.walk(visit),
+            ExprKind::Index { subject, index } => {
+                subject.walk(visit);
+                index.walk(visit);
+            }
+            ExprKind::Method { subject, args, .. } => {
+                subject.walk(visit);
+                args.iter().for_each(|arg| arg.walk(visit));
+            }
+            ExprKind::List(items) => items.iter().for_each(|item| item.walk(visit)),
+            ExprKind::Record(fields) => fields.iter().for_each(|(_, value)| value.walk(visit)),
+            ExprKind::Not(inner) | ExprKind::Negative(inner) => inner.walk(visit),
+            ExprKind::Binary { left, right, .. } | ExprKind::Equal { left, right, .. } => {
+                left.walk(visit);
+                right.walk(visit);
+            }
+            ExprKind::For { condition, duration } => {
+                condition.walk(visit);
+                duration.walk(visit);
+            }
+            ExprKind::Default { value, fallback } => {
+                value.walk(visit);
+                fallback.walk(visit);
+            }
+        }
+    }
+}
+
+impl Template {
+    /// Calls `found` for every binding named in braces.
+    pub fn bindings(&self, found: &mut dyn FnMut(BindingId)) {
+        for part in &self.parts {
+            if let Part::Expr(expr) = part {
+                expr.bindings(found);
+            }
+        }
+    }
+
+    fn walk<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
+        for part in &self.parts {
+            if let Part::Expr(expr) = part {
+                expr.walk(visit);
+            }
+        }
+    }
+}
+
+impl CallExpr {
+    /// Calls `found` for every binding the arguments name.
+    pub fn bindings(&self, found: &mut dyn FnMut(BindingId)) {
+        for ArgExpr { value, .. } in &self.args {
+            value.bindings(found);
+        }
+    }
+}
+
+/// Every binding that must be known before this one can be: `needs`, what its expressions and title name, its fields, and for a
+/// fan-out what the inner bindings take from outside. Sorted, each once.
+pub fn direct(binding: &Binding, all: &[Binding]) -> Vec<BindingId> {
+    let mut ids = binding.needs.clone();
+    let mut add = |id: BindingId| ids.push(id);
+    match &binding.kind {
+        BindingKind::Param { default } => {
+            if let Some(default) = default {
+                default.bindings(&mut add);
+            }
+        }
+        BindingKind::Let(expr) => expr.bindings(&mut add),
+        BindingKind::Read(call) => call.bindings(&mut add),
+        BindingKind::Ask { title, choices, .. } => {
+            title.bindings(&mut add);
+            if let Some(choices) = choices {
+                choices.bindings(&mut add);
+            }
+        }
+        BindingKind::Question(question) => {
+            question.title.bindings(&mut add);
+            match &question.form {
+                QuestionForm::YesWhen(expr) => {
+                    expr.bindings(&mut add);
+                    question.fields.iter().for_each(|(_, id)| add(*id));
+                }
+                QuestionForm::Observed { .. } => {}
+                QuestionForm::Run { args, .. } => args.iter().for_each(|(_, value)| value.bindings(&mut add)),
+                QuestionForm::FanOut {
+                    over, element, inner, ..
+                } => {
+                    over.bindings(&mut add);
+                    for inside in all.get(inner.clone()).unwrap_or_default() {
+                        direct(inside, all).into_iter().for_each(&mut add);
+                    }
+                    ids.retain(|id| id != element && !inner.contains(&id.0));
+                }
+            }
+        }
+        BindingKind::DoResult { .. } | BindingKind::Before { .. } | BindingKind::Element => {}
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
