@@ -3,8 +3,14 @@
 //! One log per store. An entry's canonical bytes are stored and hashed as stored; its payload lies apart, committed by a
 //! salted hash, so that it can be erased without breaking the log. Everything that is printed about a run is rebuilt from here.
 
+pub mod entry;
 pub mod event;
+mod machine;
 pub mod memory;
+mod run_id;
+pub mod sqlite;
+pub mod tree;
+pub mod verify;
 
 use event::Part;
 use futures::future::BoxFuture;

@@ -1,0 +1,57 @@
+//! The tables of a store, their versions, and how an older store becomes a current one.
+
+/// Marks the file as a journal of starr: the four letters `STRR`.
+pub const APPLICATION_ID: i64 = 0x5354_5252;
+
+/// The steps from an empty file to the current tables; the store's version is the number of steps it has had.
+pub const STEPS: &[&str] = &[FIRST];
+
+/// The version this program writes.
+pub const VERSION: i64 = STEPS.len() as i64;
+
+/// `entries.bytes`, `payloads` and `head` are the record. The other columns of `entries` and the table `runs` are a cache of
+/// what the bytes say, and verification compares them; `leases` is the working state of runners.
+const FIRST: &str = "
+create table head (
+    one      integer primary key check (one = 1),
+    origin   blob not null,
+    size     integer not null,
+    frontier blob not null,
+    root     blob not null,
+    leaf     blob not null
+) strict;
+
+create table runs (
+    number   integer primary key,
+    id       text not null unique,
+    entries  integer not null default 0,
+    started  integer,
+    severity integer,
+    ended    integer
+) strict;
+
+create table leases (
+    run    text primary key references runs (id),
+    epoch  integer not null,
+    holder text not null,
+    since  integer not null
+) strict;
+
+create table entries (
+    sequence     integer primary key,
+    run          text not null references runs (id),
+    run_sequence integer not null,
+    part         text not null,
+    kind         text not null,
+    at           integer not null,
+    bytes        blob not null,
+    leaf         blob not null,
+    unique (run, run_sequence)
+) strict;
+
+create table payloads (
+    sequence integer primary key references entries (sequence),
+    salt     blob not null,
+    body     blob not null
+) strict;
+";
