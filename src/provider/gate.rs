@@ -78,16 +78,29 @@ impl Gate {
             return Err(refusal(format!("`{}` is not implemented", operation.full_name())));
         }
         let capability = operation.capability();
-        for target in provider.targets(call) {
-            let granted = self.grants.iter().any(|grant| {
+        let targets = provider.targets(call);
+        let granting = |target: Option<&String>| {
+            self.grants.iter().any(|grant| {
                 grant.effects.contains(&operation.effect)
                     && covers(&grant.capability, &capability)
-                    && grant.targets.as_ref().is_none_or(|targets| targets.contains(&target))
-            });
-            if !granted {
+                    && match (&grant.targets, target) {
+                        (None, _) => true,
+                        (Some(granted), Some(target)) => granted.contains(target),
+                        (Some(_), None) => false,
+                    }
+            })
+        };
+        let effect = effect_word(operation.effect);
+        // A call whose target cannot be told needs the grant of every target, never none at all.
+        if targets.is_empty() && !granting(None) {
+            return Err(refusal(format!(
+                "this environment does not grant {effect} `{capability}` on every target, and this call names none"
+            )));
+        }
+        for target in &targets {
+            if !granting(Some(target)) {
                 return Err(refusal(format!(
-                    "this environment does not grant {} `{capability}` on `{target}`",
-                    effect_word(operation.effect)
+                    "this environment does not grant {effect} `{capability}` on `{target}`"
                 )));
             }
         }
@@ -170,5 +183,200 @@ fn effect_word(effect: Effect) -> &'static str {
         Effect::Probe => "probe",
         Effect::Change => "change",
         Effect::Tell => "tell",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Gate, Grant, Mode};
+    use crate::provider::{Call, Effect, Health, Idempotence, Operation, Outcome, Parameter, Permit, Provider};
+    use crate::value::{Reason, Type, Unknown, Value};
+    use futures::FutureExt;
+    use futures::future::BoxFuture;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    /// Counts what reaches it.
+    #[derive(Default)]
+    struct Counting {
+        reads: AtomicUsize,
+        changes: AtomicUsize,
+    }
+
+    impl Provider for Counting {
+        fn name(&self) -> &'static str {
+            "demo"
+        }
+
+        fn operations(&self) -> &'static [&'static str] {
+            &["things.list", "things.break", "things.hang", "things.panic", "slow.change"]
+        }
+
+        fn targets(&self, call: &Call) -> Vec<String> {
+            call.arg("target").as_str().map(str::to_owned).into_iter().collect()
+        }
+
+        fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+            async move {
+                self.reads.fetch_add(1, Ordering::SeqCst);
+                match &*call.operation.path {
+                    "things.hang" => futures::future::pending().await,
+                    "things.panic" => std::panic::resume_unwind(Box::new("broken")),
+                    _ => Value::Int(1),
+                }
+            }
+            .boxed()
+        }
+
+        fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+            async move {
+                self.changes.fetch_add(1, Ordering::SeqCst);
+                if &*call.operation.path == "slow.change" {
+                    futures::future::pending::<()>().await;
+                }
+                Outcome::Done(Value::Int(1))
+            }
+            .boxed()
+        }
+
+        fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+            async { Vec::new() }.boxed()
+        }
+    }
+
+    fn call(path: &str, effect: Effect, target: Option<&str>) -> Call {
+        Call {
+            operation: Arc::new(Operation {
+                provider: "demo".into(),
+                path: path.into(),
+                effect,
+                params: vec![Parameter {
+                    name: "target".into(),
+                    ty: Type::Text,
+                    default: None,
+                }],
+                result: Type::Int,
+                idempotence: Idempotence::Unrepeatable,
+                heavy: false,
+                within: Duration::from_secs(30),
+                doc: String::new(),
+            }),
+            args: target
+                .map(|target| ("target".into(), Value::text(target)))
+                .into_iter()
+                .collect(),
+            within: Duration::from_millis(20),
+            key: None,
+        }
+    }
+
+    fn grant(capability: &str, effects: &[Effect], targets: Option<&[&str]>) -> Grant {
+        Grant {
+            capability: capability.to_owned(),
+            effects: effects.to_vec(),
+            targets: targets.map(|targets| targets.iter().map(|target| (*target).to_owned()).collect()),
+        }
+    }
+
+    fn gate(grants: Vec<Grant>, mode: Mode) -> (Gate, Arc<Counting>) {
+        let provider = Arc::new(Counting::default());
+        let mut gate = Gate::new(grants, mode);
+        gate.register(provider.clone());
+        (gate, provider)
+    }
+
+    fn refused(gate: &Gate, call: &Call) -> String {
+        gate.allows(call).unwrap_err().detail
+    }
+
+    #[test]
+    fn targets_are_matched_exactly() {
+        let (gate, _) = gate(vec![grant("demo.things", &[Effect::Read], Some(&["web"]))], Mode::Live);
+        assert_eq!(gate.allows(&call("things.list", Effect::Read, Some("web"))), Ok(()));
+        for other in ["web-prod", "WEB", "web/../db", "web ", "we", ""] {
+            let detail = refused(&gate, &call("things.list", Effect::Read, Some(other)));
+            assert!(detail.contains(&format!("on `{other}`")), "{detail}");
+        }
+        // A call without a target is not a call on nothing.
+        assert!(refused(&gate, &call("things.list", Effect::Read, None)).contains("every target"));
+    }
+
+    #[test]
+    fn a_capability_covers_what_begins_with_it_up_to_a_dot() {
+        let read = call("things.list", Effect::Read, Some("web"));
+        for (capability, covered) in [
+            ("demo", true),
+            ("demo.things", true),
+            ("demo.thing", false),
+            ("dem", false),
+            ("demo.things.list", false),
+            ("", false),
+        ] {
+            let (gate, _) = gate(vec![grant(capability, &[Effect::Read], None)], Mode::Live);
+            assert_eq!(gate.allows(&read).is_ok(), covered, "{capability}");
+        }
+    }
+
+    #[test]
+    fn every_effect_is_granted_by_itself() {
+        let (gate, _) = gate(vec![grant("demo", &[Effect::Read], None)], Mode::Live);
+        assert!(gate.allows(&call("things.list", Effect::Read, Some("web"))).is_ok());
+        for effect in [Effect::Probe, Effect::Change, Effect::Tell] {
+            assert!(gate.allows(&call("things.list", effect, Some("web"))).is_err(), "{effect:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_providers_and_operations_are_refused() {
+        let (gate, _) = gate(vec![grant("demo", &[Effect::Read], None)], Mode::Live);
+        let mut other = call("things.list", Effect::Read, Some("web"));
+        Arc::make_mut(&mut other.operation).provider = "demo2".into();
+        assert!(refused(&gate, &other).contains("no provider `demo2`"));
+        let missing = call("things.remove", Effect::Read, Some("web"));
+        assert!(refused(&gate, &missing).contains("not implemented"));
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_sends_nothing_and_a_read_is_never_a_change() {
+        let all = vec![grant(
+            "demo",
+            &[Effect::Read, Effect::Probe, Effect::Change, Effect::Tell],
+            None,
+        )];
+        let (dry, provider) = gate(all.clone(), Mode::DryRun);
+        let change = call("things.break", Effect::Change, Some("web"));
+        assert!(matches!(dry.change(&change).await, Outcome::Failed(Unknown { detail, .. }) if detail.contains("dry run")));
+        assert_eq!(dry.read(&call("things.list", Effect::Read, Some("web"))).await, Value::Int(1));
+        let (live, other) = gate(all, Mode::Live);
+        assert_eq!(live.read(&change).await.as_unknown().map(|unknown| unknown.reason), Some(Reason::Internal));
+        let read = call("things.list", Effect::Read, Some("web"));
+        assert!(matches!(live.change(&read).await, Outcome::Failed(_)));
+        assert_eq!(live.change(&change).await, Outcome::Done(Value::Int(1)));
+        assert_eq!(provider.changes.load(Ordering::SeqCst), 0);
+        assert_eq!(other.changes.load(Ordering::SeqCst), 1);
+        assert_eq!(other.reads.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn without_a_grant_nothing_reaches_the_provider() {
+        let (gate, provider) = gate(Vec::new(), Mode::Live);
+        let read = gate.read(&call("things.list", Effect::Read, Some("web"))).await;
+        assert_eq!(read.as_unknown().map(|unknown| unknown.reason), Some(Reason::Unavailable));
+        let change = gate.change(&call("things.break", Effect::Change, Some("web"))).await;
+        assert!(matches!(change, Outcome::Failed(_)));
+        assert_eq!(provider.reads.load(Ordering::SeqCst) + provider.changes.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_hanging_read_is_a_timeout_and_a_hanging_change_is_unclear() {
+        let all = vec![grant("demo", &[Effect::Read, Effect::Change], None)];
+        let (gate, _) = gate(all, Mode::Live);
+        let hung = gate.read(&call("things.hang", Effect::Read, Some("web"))).await;
+        assert_eq!(hung.as_unknown().map(|unknown| unknown.reason), Some(Reason::Timeout));
+        let unclear = gate.change(&call("slow.change", Effect::Change, Some("web"))).await;
+        assert!(matches!(unclear, Outcome::Unclear(Unknown { reason: Reason::Timeout, .. })));
+        let broken = gate.read(&call("things.panic", Effect::Read, Some("web"))).await;
+        assert_eq!(broken.as_unknown().map(|unknown| unknown.reason), Some(Reason::Internal));
     }
 }
