@@ -210,7 +210,13 @@ mod tests {
         }
 
         fn operations(&self) -> &'static [&'static str] {
-            &["things.list", "things.break", "things.hang", "things.panic", "slow.change"]
+            &[
+                "things.list",
+                "things.break",
+                "things.hang",
+                "things.panic",
+                "slow.change",
+            ]
         }
 
         fn targets(&self, call: &Call) -> Vec<String> {
@@ -323,7 +329,10 @@ mod tests {
         let (gate, _) = gate(vec![grant("demo", &[Effect::Read], None)], Mode::Live);
         assert!(gate.allows(&call("things.list", Effect::Read, Some("web"))).is_ok());
         for effect in [Effect::Probe, Effect::Change, Effect::Tell] {
-            assert!(gate.allows(&call("things.list", effect, Some("web"))).is_err(), "{effect:?}");
+            assert!(
+                gate.allows(&call("things.list", effect, Some("web"))).is_err(),
+                "{effect:?}"
+            );
         }
     }
 
@@ -346,10 +355,18 @@ mod tests {
         )];
         let (dry, provider) = gate(all.clone(), Mode::DryRun);
         let change = call("things.break", Effect::Change, Some("web"));
-        assert!(matches!(dry.change(&change).await, Outcome::Failed(Unknown { detail, .. }) if detail.contains("dry run")));
-        assert_eq!(dry.read(&call("things.list", Effect::Read, Some("web"))).await, Value::Int(1));
+        assert!(
+            matches!(dry.change(&change).await, Outcome::Failed(Unknown { detail, .. }) if detail.contains("dry run"))
+        );
+        assert_eq!(
+            dry.read(&call("things.list", Effect::Read, Some("web"))).await,
+            Value::Int(1)
+        );
         let (live, other) = gate(all, Mode::Live);
-        assert_eq!(live.read(&change).await.as_unknown().map(|unknown| unknown.reason), Some(Reason::Internal));
+        assert_eq!(
+            live.read(&change).await.as_unknown().map(|unknown| unknown.reason),
+            Some(Reason::Internal)
+        );
         let read = call("things.list", Effect::Read, Some("web"));
         assert!(matches!(live.change(&read).await, Outcome::Failed(_)));
         assert_eq!(live.change(&change).await, Outcome::Done(Value::Int(1)));
@@ -362,10 +379,16 @@ mod tests {
     async fn without_a_grant_nothing_reaches_the_provider() {
         let (gate, provider) = gate(Vec::new(), Mode::Live);
         let read = gate.read(&call("things.list", Effect::Read, Some("web"))).await;
-        assert_eq!(read.as_unknown().map(|unknown| unknown.reason), Some(Reason::Unavailable));
+        assert_eq!(
+            read.as_unknown().map(|unknown| unknown.reason),
+            Some(Reason::Unavailable)
+        );
         let change = gate.change(&call("things.break", Effect::Change, Some("web"))).await;
         assert!(matches!(change, Outcome::Failed(_)));
-        assert_eq!(provider.reads.load(Ordering::SeqCst) + provider.changes.load(Ordering::SeqCst), 0);
+        assert_eq!(
+            provider.reads.load(Ordering::SeqCst) + provider.changes.load(Ordering::SeqCst),
+            0
+        );
     }
 
     #[tokio::test]
@@ -375,8 +398,17 @@ mod tests {
         let hung = gate.read(&call("things.hang", Effect::Read, Some("web"))).await;
         assert_eq!(hung.as_unknown().map(|unknown| unknown.reason), Some(Reason::Timeout));
         let unclear = gate.change(&call("slow.change", Effect::Change, Some("web"))).await;
-        assert!(matches!(unclear, Outcome::Unclear(Unknown { reason: Reason::Timeout, .. })));
+        assert!(matches!(
+            unclear,
+            Outcome::Unclear(Unknown {
+                reason: Reason::Timeout,
+                ..
+            })
+        ));
         let broken = gate.read(&call("things.panic", Effect::Read, Some("web"))).await;
-        assert_eq!(broken.as_unknown().map(|unknown| unknown.reason), Some(Reason::Internal));
+        assert_eq!(
+            broken.as_unknown().map(|unknown| unknown.reason),
+            Some(Reason::Internal)
+        );
     }
 }

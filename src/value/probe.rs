@@ -86,7 +86,13 @@ mod tests {
 
     #[test]
     fn a_probe_is_good_when_it_was_answered_well() {
-        let ok = |reply, status| value(reply, Duration::ZERO, status).as_record().unwrap().get("ok").cloned();
+        let ok = |reply, status| {
+            value(reply, Duration::ZERO, status)
+                .as_record()
+                .unwrap()
+                .get("ok")
+                .cloned()
+        };
         assert_eq!(ok(Reply::Answered, None), Some(Value::Bool(true)));
         assert_eq!(ok(Reply::Answered, Some(399)), Some(Value::Bool(true)));
         assert_eq!(ok(Reply::Answered, Some(400)), Some(Value::Bool(false)));
