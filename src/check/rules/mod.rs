@@ -3,7 +3,13 @@
 //! Every finding of the parser and the checker has the id of a row of [`RULES`]. The rules of this folder look at a whole
 //! tree ([`tree()`]) or a whole program; those that need a single clause or expression are found where it is checked.
 
+mod causes;
+#[cfg(test)]
+mod fixture;
+mod truth;
+
 use crate::diagnostic::{Diagnostic, Level};
+use crate::program::Program;
 use crate::syntax::tree;
 
 /// A rule: a kind of finding, with its page.
@@ -104,6 +110,11 @@ pub fn explain(id: &str) -> Option<&'static str> {
 /// Findings that need only the tree. `today` is the day on which a review is judged; without it none is.
 pub fn tree(file: &tree::File, today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
     let _ = (file, today, found);
+}
+
+/// Findings that need a checked program.
+pub fn program(program: &Program, found: &mut Vec<Diagnostic>) {
+    causes::check(program, found);
 }
 
 #[cfg(test)]
