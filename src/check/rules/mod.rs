@@ -4,6 +4,7 @@
 //! tree ([`tree()`]) or a whole program; those that need a single clause or expression are found where it is checked.
 
 mod causes;
+mod conditions;
 #[cfg(test)]
 mod fixture;
 mod truth;
