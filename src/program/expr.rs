@@ -89,29 +89,49 @@ pub enum RunField {
     Operator,
 }
 
-/// Operations on lists, numbers and series.
+/// Operations on lists, numbers and series. The arguments of `Where SortBy Any All Map Tally Sum Max Min Avg GroupBy
+/// Percentile` that hold `it` are evaluated for every element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
+    /// `where(Bool) -> List<T>`
     Where,
+    /// `sort_by(key) -> List<T>`, smallest first.
     SortBy,
+    /// `first -> T` (or `T?` when so typed), `first(Int) -> List<T>`
     First,
+    /// Like `first`, from the end; of a series the newest value.
     Last,
+    /// `any(Bool) -> Bool`; without an argument of a `List<Bool>`.
     Any,
+    /// `all(Bool) -> Bool`; without an argument of a `List<Bool>`.
     All,
+    /// `map(U) -> List<U>`
     Map,
+    /// `tally(key) -> List<{value, count: Int}>`, the most frequent first; without an argument of the elements.
     Tally,
+    /// `sum(key)`, `sum`: an empty list gives zero of the type.
     Sum,
+    /// `max(key)`, `max`: the largest key.
     Max,
     Min,
     Avg,
+    /// `count -> Int`
     Count,
+    /// `group_by(key) -> List<{key, items: List<T>}>`
     GroupBy,
+    /// `percentile(95 %)` of the elements, `percentile(95 %, key)`: nearest rank.
     Percentile,
+    /// `without(List<T>) -> List<T>`
     Without,
+    /// `Ratio -> Int`, `Float -> Int`
     Floor,
     Ceil,
+    /// `slope(over: Duration) -> Rate`: of a straight line through the samples, in units per second (a ratio: parts of one).
     Slope,
+    /// `change(against: Duration) -> Ratio`: the newest value against the one that long ago; 20 % is a fifth more.
     Change,
+    /// `reaches(limit) -> Duration`, `reaches(limit, over: Duration)`: how long until the straight line through the samples
+    /// meets the limit; zero when it is there; the longest duration there is when it never does.
     Reaches,
 }
 

@@ -1,6 +1,9 @@
 //! Values and types of the language. Pure: nothing here touches files, network, clock or environment.
 
+pub mod decode;
+pub mod parse;
 pub mod probe;
+pub mod show;
 pub mod types;
 pub mod unit;
 
@@ -19,6 +22,8 @@ pub enum Value {
     None,
     Bool(bool),
     Int(i64),
+    /// The count of a list that was cut: this many or more. `count > 5` is yes when six were seen, and unknown otherwise.
+    AtLeast(i64),
     /// Always finite; a result that is not a number is `Unknown`.
     Float(f64),
     Text(Arc<str>),
@@ -131,7 +136,8 @@ impl Secret {
         Self(Arc::new(value))
     }
 
-    /// The value itself. Only a provider's own sinks (credential, header, bound parameter) may call this.
+    /// The value itself. Only a provider's own sinks (credential, header, bound parameter) may call this, and `eval` for a
+    /// comparison, whose result is a plain yes or no.
     pub fn expose(&self) -> &Value {
         &self.0
     }

@@ -1,0 +1,248 @@
+//! Documents as typed values. What does not fit is unknown with the path to it; a field that is absent is `none` only where
+//! the type says that it may be.
+
+use super::parse::{from_text, quantity};
+use super::types::{RecordType, Type};
+use super::{List, Reason, Record, Secret, Series, Value};
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// Deepest nesting that is decoded.
+const DEPTH: usize = 64;
+/// Longest excerpt of a value in a message, in characters.
+const EXCERPT: usize = 40;
+
+/// The typed value of a document. Where a part does not fit its type, that part is unknown and names its path, and the rest
+/// is kept; a list with an element that is unknown is therefore still a list.
+pub fn decode(ty: &Type, json: &Json) -> Value {
+    at(ty, json, &Path::default())
+}
+
+/// Where in the document: `rows[3].age`.
+#[derive(Clone, Default)]
+struct Path {
+    text: String,
+    depth: usize,
+    /// Values under a secret are never quoted in messages.
+    secret: bool,
+}
+
+impl Path {
+    fn field(&self, name: &str) -> Path {
+        Path {
+            text: if self.text.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{}.{name}", self.text)
+            },
+            depth: self.depth + 1,
+            secret: self.secret,
+        }
+    }
+
+    fn element(&self, index: usize) -> Path {
+        Path {
+            text: format!("{}[{index}]", self.text),
+            depth: self.depth + 1,
+            secret: self.secret,
+        }
+    }
+
+    fn unparsable(&self, expected: &str, json: &Json) -> Value {
+        let found = if self.secret {
+            "something else".to_owned()
+        } else {
+            excerpt(json)
+        };
+        let place = if self.text.is_empty() {
+            String::new()
+        } else {
+            format!("`{}`: ", self.text)
+        };
+        Value::unknown(Reason::Unparsable, format!("{place}expected {expected}, found {found}"))
+    }
+}
+
+fn excerpt(json: &Json) -> String {
+    match json {
+        Json::Array(elements) => format!("a list of {}", elements.len()),
+        Json::Object(_) => "a document".to_owned(),
+        json => {
+            let text = json.to_string();
+            match text.char_indices().nth(EXCERPT) {
+                Some((end, _)) => format!("{}…", &text[..end]),
+                None => text,
+            }
+        }
+    }
+}
+
+fn at(ty: &Type, json: &Json, path: &Path) -> Value {
+    if path.depth > DEPTH {
+        return Value::unknown(Reason::Unparsable, "the document is nested too deeply");
+    }
+    if let Some(unknown) = unknown(json) {
+        return unknown;
+    }
+    let unparsable = |expected: &str| path.unparsable(expected, json);
+    match ty {
+        Type::Any | Type::Json => Value::Json(Arc::new(json.clone())),
+        Type::Bool => json.as_bool().map_or_else(|| unparsable("true or false"), Value::Bool),
+        Type::Int => match json {
+            Json::Number(_) => json.as_i64().map_or_else(|| unparsable("a whole number"), Value::Int),
+            Json::Object(fields) if fields.len() == 1 => fields
+                .get("at_least")
+                .and_then(Json::as_i64)
+                .map_or_else(|| unparsable("a whole number"), Value::AtLeast),
+            _ => unparsable("a whole number"),
+        },
+        Type::Float => json.as_f64().map_or_else(|| unparsable("a number"), Value::float),
+        // The base units are settled: parts of one, bytes, per second.
+        Type::Ratio => match json {
+            Json::Number(_) => json.as_f64().map_or_else(|| unparsable("a ratio"), Value::ratio),
+            Json::String(text) => quantity(ty, text, "80 %").unwrap_or_else(|_| unparsable("a ratio")),
+            _ => unparsable("a ratio"),
+        },
+        Type::Bytes => match json {
+            Json::Number(_) => json
+                .as_i64()
+                .map_or_else(|| unparsable("a number of bytes"), Value::Bytes),
+            Json::String(text) => quantity(ty, text, "4 Gi").unwrap_or_else(|_| unparsable("a size")),
+            _ => unparsable("a size"),
+        },
+        Type::Rate => match json {
+            Json::Number(_) => json.as_f64().map_or_else(|| unparsable("a rate"), Value::rate),
+            Json::String(text) => quantity(ty, text, "300 /s").unwrap_or_else(|_| unparsable("a rate")),
+            _ => unparsable("a rate"),
+        },
+        // A bare number is never a time: nobody knows whether it counts seconds or milliseconds.
+        Type::Duration => match json {
+            Json::String(text) => {
+                quantity(ty, text, "5 min").unwrap_or_else(|_| unparsable("a duration with its unit, like \"5 min\""))
+            }
+            _ => unparsable("a duration with its unit, like \"5 min\""),
+        },
+        Type::Time | Type::Enum(_) | Type::Resource(_) => match json {
+            Json::String(text) => from_text(ty, text)
+                .unwrap_or_else(|message| unparsable(message.strip_prefix("expected ").unwrap_or(&message))),
+            _ => unparsable(&format!("{ty} as text")),
+        },
+        Type::Text => match json {
+            Json::String(text) => Value::text(text.as_str()),
+            _ => unparsable("text"),
+        },
+        Type::Code(language) => match json {
+            Json::String(text) => Value::Code {
+                language: Some(*language),
+                text: text.as_str().into(),
+            },
+            _ => unparsable("text"),
+        },
+        Type::Secret(inner) => {
+            let hidden = Path {
+                secret: true,
+                ..path.clone()
+            };
+            match at(inner, json, &hidden) {
+                unknown @ Value::Unknown(_) => unknown,
+                value => Value::Secret(Secret::new(value)),
+            }
+        }
+        Type::Optional(inner) => match json {
+            Json::Null => Value::None,
+            json => at(inner, json, path),
+        },
+        Type::List(element) => match json {
+            Json::Array(elements) => Value::list(
+                elements
+                    .iter()
+                    .enumerate()
+                    .map(|(index, item)| at(element, item, &path.element(index)))
+                    .collect(),
+            ),
+            Json::Object(fields) if fields.len() == 2 && fields.get("truncated") == Some(&Json::Bool(true)) => {
+                match fields.get("items").map(|items| at(ty, items, path)) {
+                    Some(Value::List(list)) => Value::List(Arc::new(List {
+                        items: list.items.clone(),
+                        truncated: true,
+                    })),
+                    _ => unparsable("a list"),
+                }
+            }
+            _ => unparsable("a list"),
+        },
+        Type::Record(record) => match json {
+            Json::Object(fields) => Value::Record(Arc::new(Record {
+                type_name: record.name.clone(),
+                fields: fields_of(record, fields, path),
+            })),
+            _ => unparsable("a document"),
+        },
+        Type::Series(inner) => series(inner, json, path),
+        Type::None => match json {
+            Json::Null => Value::None,
+            _ => unparsable("null"),
+        },
+        // The answer of a question is yes or no.
+        Type::Answer(_) => json.as_bool().map_or_else(|| unparsable("true or false"), Value::Bool),
+        Type::Nothing => Value::None,
+    }
+}
+
+fn fields_of(record: &RecordType, fields: &serde_json::Map<String, Json>, path: &Path) -> Vec<(Arc<str>, Value)> {
+    record
+        .fields
+        .iter()
+        .map(|(name, ty)| {
+            let value = match fields.get(&**name) {
+                Some(json) => at(ty, json, &path.field(name)),
+                None if matches!(ty, Type::Optional(_)) => Value::None,
+                None => Value::unknown(
+                    Reason::Missing,
+                    format!("`{}` is not in the reply", path.field(name).text),
+                ),
+            };
+            (name.clone(), value)
+        })
+        .collect()
+}
+
+/// `{"unknown": "timeout", "detail": ""}`: what `show::data` writes for an unknown value.
+fn unknown(json: &Json) -> Option<Value> {
+    let fields = json.as_object().filter(|fields| fields.len() == 2)?;
+    let reason: Reason = serde_json::from_value(fields.get("unknown")?.clone()).ok()?;
+    Some(Value::unknown(reason, fields.get("detail")?.as_str()?))
+}
+
+/// `{"samples": [["2026-11-01T03:00:00Z", 0.97]], "until": …, "step": "15 s"}`
+fn series(inner: &Type, json: &Json, path: &Path) -> Value {
+    let unparsable = || path.unparsable("a series", json);
+    let time = |json: Option<&Json>| -> Option<jiff::Timestamp> { json?.as_str()?.parse().ok() };
+    let Some(fields) = json.as_object() else {
+        return unparsable();
+    };
+    let (Some(until), Some(Value::Duration(step)), Some(rows)) = (
+        time(fields.get("until")),
+        fields
+            .get("step")
+            .map(|step| at(&Type::Duration, step, &path.field("step"))),
+        fields.get("samples").and_then(Json::as_array),
+    ) else {
+        return unparsable();
+    };
+    let mut samples: Vec<(jiff::Timestamp, Value)> = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let pair = row.as_array().filter(|pair| pair.len() == 2);
+        let (Some(time), Some(value)) = (
+            time(pair.and_then(|pair| pair.first())),
+            pair.and_then(|pair| pair.get(1)),
+        ) else {
+            return unparsable();
+        };
+        if samples.last().is_some_and(|(before, _)| *before >= time) {
+            return unparsable();
+        }
+        samples.push((time, at(inner, value, &path.element(index))));
+    }
+    Value::Series(Arc::new(Series { samples, until, step }))
+}
