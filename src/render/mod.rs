@@ -1,3 +1,4 @@
 //! What people read: guide, diagram, incident report.
 
+pub mod lines;
 pub mod safe;
