@@ -282,6 +282,7 @@ pub enum ClauseKind {
     Ask {
         name: Name,
         title: Text,
+        within: Option<Expr>,
         form: AskForm,
     },
 
@@ -537,7 +538,7 @@ pub enum GivenKind {
     /// `V until ACTION then V`
     Until {
         first: Box<GivenValue>,
-        action: Name,
+        action: Path,
         then: Box<GivenValue>,
     },
 }

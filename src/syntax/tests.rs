@@ -1,0 +1,54 @@
+use super::parse;
+use super::tree::{ClauseKind, ItemKind, QuestionForm};
+use crate::source::FileId;
+
+#[test]
+fn a_runbook_becomes_a_tree_without_findings() {
+    let text = r#"
+use std.postgres.{Postgres, stuck_sessions}
+
+runbook pool(db: Postgres, limit: Int = 5) "The pool is full" {
+  > Requests to {db} wait.
+  owner "team"
+  timebox 60 min then escalate
+  reads postgres
+  situation {
+    symptom full "Is the pool full?" {
+      read used: Series<Ratio> = prometheus.series(`up{job="db"}`, of: db) within 10 s
+      yes when used > 90 % for 5 min
+    }
+  }
+  task { goal not full }
+  check stuck = stuck_sessions(db, older_than: 5 min,
+    more_than: limit)   # a comment
+  branch "Why?" {
+    cause leak "It leaks" when stuck {
+      action end "End {stuck.count} sessions" {
+        risk    low
+        approve by oncall within 15 min seeing stuck.sessions
+        refuse  above 50 sessions
+        do      postgres.sessions.terminate(stuck.sessions)
+        undo    none because "clients reconnect"
+        verify  not stuck within 3 min every 15 s
+        failed  -> undo, tell chat.post("x"), next cause
+        not approved -> escalate
+      }
+    }
+    otherwise or cannot tell { escalate }
+  }
+}
+"#;
+    let parsed = parse(FileId(0), text);
+    assert_eq!(parsed.diagnostics, []);
+    let ItemKind::Runbook(runbook) = &parsed.file.items[1].kind else {
+        panic!("not a runbook")
+    };
+    assert_eq!(runbook.name.text, "pool");
+    assert_eq!(runbook.params.len(), 2);
+    assert_eq!(runbook.body.clauses.len(), 8);
+    let ClauseKind::Question(question) = &runbook.body.clauses[6].kind else {
+        panic!("not a check")
+    };
+    assert!(matches!(question.form, QuestionForm::Alias(_)));
+    assert_eq!(&text[runbook.body.clauses[6].keyword.range()], "check");
+}
