@@ -1,0 +1,441 @@
+//! PostgreSQL: reads as a role that cannot write, changes as another, both over connections of their own.
+
+mod activity;
+mod changes;
+pub mod config;
+mod connection;
+mod doctor;
+mod failure;
+mod guard;
+mod parameters;
+mod query;
+mod server;
+pub mod statement;
+mod values;
+
+use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::value::probe::{self, Reply};
+use crate::value::{Reason, Unknown, Value};
+use changes::{Ended, Signal};
+use config::{Database, Role};
+use connection::{Deadline, NO_SUCH_NAME, Own, Pool, connect};
+use failure::{Failure, Refusal, classify, refusal};
+use futures::future::BoxFuture;
+use sqlx::Connection;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The operations, in the order of the interface text.
+const OPERATIONS: &[&str] = &[
+    "server",
+    "admission",
+    "connections",
+    "sessions.list",
+    "sessions.by_state",
+    "sessions.by_client",
+    "sessions.remaining",
+    "sessions.terminate",
+    "sessions.cancel",
+    "locks.blocked",
+    "locks.blockers",
+    "transactions.list",
+    "transactions.prepared",
+    "replication.slots",
+    "replication.standbys",
+    "settings.get",
+    "settings.of_database",
+    "settings.set",
+    "tables.list",
+    "tables.analyze",
+    "indexes.list",
+    "indexes.find",
+    "indexes.create_concurrently",
+    "indexes.drop_concurrently",
+    "statements.top",
+    "query",
+    "execute",
+];
+
+/// The provider `postgres`: the databases of an environment. Nothing is connected before the first call.
+pub struct Postgres {
+    databases: BTreeMap<String, Instance>,
+}
+
+/// One database with the connections of its two logins.
+struct Instance {
+    database: Arc<Database>,
+    read: Pool,
+    change: Pool,
+}
+
+impl Postgres {
+    /// The databases of the configuration, by name.
+    ///
+    /// # Errors
+    /// Names the entry that cannot be used and says why.
+    pub fn new(databases: BTreeMap<String, Database>) -> Result<Self, String> {
+        let mut instances = BTreeMap::new();
+        for (name, database) in databases {
+            database
+                .validate()
+                .map_err(|problem| format!("postgres `{name}`: {problem}"))?;
+            let database = Arc::new(database);
+            let own = Own::default();
+            let pool = |role| Pool::new(name.as_str().into(), Arc::clone(&database), role, Arc::clone(&own));
+            let instance = Instance {
+                read: pool(Role::Read),
+                change: pool(Role::Change),
+                database: Arc::clone(&database),
+            };
+            instances.insert(name, instance);
+        }
+        Ok(Self { databases: instances })
+    }
+
+    /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
+    pub fn exceptions(&self) -> Vec<String> {
+        let mut exceptions = Vec::new();
+        for (name, instance) in &self.databases {
+            if instance.database.allow_superuser {
+                exceptions.push(format!(
+                    "postgres `{name}`: checks may run with a login that could change anything"
+                ));
+            }
+            if instance.database.across_databases {
+                exceptions.push(format!(
+                    "postgres `{name}`: sessions of other databases on the server may be ended"
+                ));
+            }
+        }
+        exceptions
+    }
+
+    fn instance(&self, name: &str) -> Result<&Instance, Failure> {
+        self.databases.get(name).ok_or_else(|| {
+            Failure::definite(
+                Reason::Unavailable,
+                format!("no database `{name}` is configured in this environment"),
+            )
+        })
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Value, Failure> {
+        let deadline = Deadline::new(call.within);
+        let arguments = Arguments(call);
+        if &*call.operation.path == "sessions.remaining" {
+            return self.remaining(arguments.value("sessions"), deadline).await;
+        }
+        let instance = self.instance(arguments.text("db")?)?;
+        let pool = &instance.read;
+        match &*call.operation.path {
+            "server" => reachable(&instance.database, deadline).await,
+            "admission" => admission(&instance.database, deadline).await,
+            "connections" => server::connections(pool, deadline).await,
+            "sessions.list" => activity::sessions(pool, &arguments, deadline).await,
+            "sessions.by_state" => activity::by_state(pool, &arguments, deadline).await,
+            "sessions.by_client" => activity::by_client(pool, &arguments, deadline).await,
+            "locks.blocked" => activity::blocked(pool, &arguments, deadline).await,
+            "locks.blockers" => activity::blockers(pool, &arguments, deadline).await,
+            "transactions.list" => activity::transactions(pool, &arguments, deadline).await,
+            "transactions.prepared" => activity::prepared(pool, deadline).await,
+            "replication.slots" => server::slots(pool, deadline).await,
+            "replication.standbys" => server::standbys(pool, deadline).await,
+            "settings.get" => server::setting(pool, &arguments, deadline).await,
+            "settings.of_database" => server::database_setting(pool, &arguments, deadline).await,
+            "tables.list" => server::tables(pool, &arguments, deadline).await,
+            "indexes.list" => server::indexes(pool, &arguments, deadline).await,
+            "indexes.find" => server::find_index(pool, &arguments, deadline).await,
+            "statements.top" => server::statements(pool, &arguments, deadline).await,
+            "query" => query::query(pool, &arguments, deadline).await,
+            other => Err(Failure::definite(
+                Reason::Internal,
+                format!("postgres.{other} is not a read"),
+            )),
+        }
+    }
+
+    async fn remaining(&self, sessions: &Value, deadline: Deadline) -> Result<Value, Failure> {
+        let mut left = Vec::new();
+        for (name, sessions) in by_database(sessions)? {
+            let identities = changes::identities(&Value::list(sessions.clone()))?;
+            let there = activity::remaining(&self.instance(&name)?.read, &identities, deadline).await?;
+            for session in sessions {
+                let identity = changes::identities(&Value::list(vec![session.clone()]))?;
+                if identity.iter().all(|identity| there.contains(identity)) {
+                    left.push(session);
+                }
+            }
+        }
+        Ok(Value::list(left))
+    }
+
+    async fn act(&self, call: &Call) -> Outcome {
+        let deadline = Deadline::new(call.within);
+        let arguments = Arguments(call);
+        let signal = match &*call.operation.path {
+            "sessions.terminate" => Some(Signal::Terminate),
+            "sessions.cancel" => Some(Signal::Cancel),
+            _ => None,
+        };
+        if let Some(signal) = signal {
+            return match self.signal(signal, arguments.value("sessions"), deadline).await {
+                Ok(ended) => Outcome::Done(ended.value()),
+                Err(failure) => changes::outcome(failure),
+            };
+        }
+        let instance = match arguments.text("db").and_then(|name| self.instance(name)) {
+            Ok(instance) => instance,
+            Err(failure) => return changes::outcome(failure),
+        };
+        let pool = &instance.change;
+        match &*call.operation.path {
+            "settings.set" => changes::set(pool, &arguments, deadline).await,
+            "tables.analyze" => changes::analyze(pool, &arguments, deadline).await,
+            "indexes.create_concurrently" => changes::create_index(pool, &arguments, deadline).await,
+            "indexes.drop_concurrently" => changes::drop_index(pool, &arguments, deadline).await,
+            "execute" => query::execute(pool, &arguments, deadline).await,
+            other => Outcome::Failed(Unknown {
+                reason: Reason::Internal,
+                detail: format!("postgres.{other} is not a change"),
+            }),
+        }
+    }
+
+    async fn signal(&self, signal: Signal, sessions: &Value, deadline: Deadline) -> Result<Ended, Failure> {
+        let mut total = Ended::default();
+        let mut told = false;
+        for (name, sessions) in by_database(sessions)? {
+            let result = async {
+                let instance = self.instance(&name)?;
+                changes::signal(
+                    &instance.change,
+                    instance.database.across_databases,
+                    signal,
+                    &Value::list(sessions),
+                    deadline,
+                )
+                .await
+            };
+            match result.await {
+                Ok(ended) => {
+                    told |= ended.ended + ended.still_there > 0;
+                    total = total.plus(ended);
+                }
+                // Sessions of an earlier database are already told: the call as a whole is not undone by this failure.
+                Err(failure) => {
+                    return Err(Failure {
+                        definite: failure.definite && !told,
+                        ..failure
+                    });
+                }
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// The sessions of a list by the database they came from.
+fn by_database(sessions: &Value) -> Result<BTreeMap<String, Vec<Value>>, Failure> {
+    let mut groups: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    match sessions {
+        Value::List(list) if !list.truncated => {
+            for item in &list.items {
+                let name = item
+                    .as_record()
+                    .and_then(|record| record.get("db"))
+                    .and_then(Value::as_str)
+                    .ok_or_else(|| {
+                        Failure::definite(Reason::Unparsable, "a session does not say where it came from")
+                    })?;
+                groups.entry(name.to_owned()).or_default().push(item.clone());
+            }
+            Ok(groups)
+        }
+        Value::List(_) => Err(Failure::definite(Reason::Truncated, "the list of sessions was cut")),
+        Value::Unknown(unknown) => Err(Failure {
+            unknown: (**unknown).clone(),
+            definite: true,
+        }),
+        _ => Err(Failure::definite(Reason::Unparsable, "the sessions are not a list")),
+    }
+}
+
+/// `server`: the reply says what happened. Only our own mistakes (a login that cannot be read) are unknown.
+async fn reachable(database: &Database, deadline: Deadline) -> Result<Value, Failure> {
+    let begin = Instant::now();
+    let reply = match connect(database, Role::Read, deadline).await {
+        Ok(Ok(connection)) => {
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+            Reply::Answered
+        }
+        Ok(Err(problem)) => match refusal(&problem) {
+            Some(Refusal::TooManyConnections | Refusal::NotAccepting) => Reply::Refused,
+            Some(Refusal::Login | Refusal::NoSuchDatabase) => Reply::Answered,
+            None if bad_certificate(&problem) => Reply::BadCertificate,
+            None => match &problem {
+                sqlx::Error::Io(problem) if problem.kind() == std::io::ErrorKind::TimedOut => Reply::TimedOut,
+                sqlx::Error::Io(problem) if problem.kind() != std::io::ErrorKind::PermissionDenied => Reply::Refused,
+                _ => return Err(classify(&problem, false, false)),
+            },
+        },
+        Err(failure) if failure.unknown.reason == Reason::Timeout => Reply::TimedOut,
+        Err(failure) if failure.unknown.detail == NO_SUCH_NAME => Reply::NoSuchName,
+        Err(failure) => return Err(failure),
+    };
+    Ok(probe::value(reply, begin.elapsed(), None))
+}
+
+/// Whether the server's certificate was the reason.
+fn bad_certificate(problem: &sqlx::Error) -> bool {
+    let sqlx::Error::Io(problem) = problem else {
+        return false;
+    };
+    problem
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        .is_some_and(|inner| matches!(inner, rustls::Error::InvalidCertificate(_)))
+}
+
+/// `admission`
+async fn admission(database: &Database, deadline: Deadline) -> Result<Value, Failure> {
+    let connected = connect(database, Role::Read, deadline).await?;
+    let word = match connected {
+        Ok(connection) => {
+            let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+            "admitted"
+        }
+        Err(problem) => match refusal(&problem) {
+            Some(Refusal::TooManyConnections) => "too_many_connections",
+            Some(Refusal::NotAccepting) => "not_accepting",
+            Some(Refusal::Login) => "login_refused",
+            Some(Refusal::NoSuchDatabase) => "no_such_database",
+            None => return Err(classify(&problem, false, false)),
+        },
+    };
+    Ok(Value::variant(word))
+}
+
+/// The arguments of a call, each taken as what it must be.
+#[derive(Clone, Copy)]
+pub(super) struct Arguments<'a>(&'a Call);
+
+impl<'a> Arguments<'a> {
+    /// The value as it is.
+    fn value(&self, name: &str) -> &'a Value {
+        self.0.arg(name)
+    }
+
+    /// A text, an enum value, or the name of a resource.
+    fn maybe_text(&self, name: &str) -> Result<Option<&'a str>, Failure> {
+        match self.value(name) {
+            Value::None => Ok(None),
+            Value::Unknown(unknown) => Err(Failure {
+                unknown: (**unknown).clone(),
+                definite: true,
+            }),
+            Value::Code { .. } => Err(not_fitting(name)),
+            value => match value.as_str() {
+                Some(text) if text.contains('\0') => Err(Failure::definite(
+                    Reason::Unparsable,
+                    format!("`{name}` holds a zero byte"),
+                )),
+                Some(text) => Ok(Some(text)),
+                None => Err(not_fitting(name)),
+            },
+        }
+    }
+
+    fn text(&self, name: &str) -> Result<&'a str, Failure> {
+        self.maybe_text(name)?.ok_or_else(|| not_fitting(name))
+    }
+
+    /// Nanoseconds.
+    fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
+        match self.value(name) {
+            Value::None => Ok(None),
+            Value::Duration(nanoseconds) => Ok(Some(*nanoseconds)),
+            Value::Unknown(unknown) => Err(Failure {
+                unknown: (**unknown).clone(),
+                definite: true,
+            }),
+            _ => Err(not_fitting(name)),
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Value::Bool(true))
+    }
+
+    /// A number of rows, at least 1 and at most `most`.
+    fn limit(&self, name: &str, most: usize) -> Result<usize, Failure> {
+        match self.value(name) {
+            Value::Int(number) => usize::try_from(*number)
+                .ok()
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
+            Value::Unknown(unknown) => Err(Failure {
+                unknown: (**unknown).clone(),
+                definite: true,
+            }),
+            _ => Err(not_fitting(name)),
+        }
+    }
+}
+
+fn not_fitting(name: &str) -> Failure {
+    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
+}
+
+impl Provider for Postgres {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        OPERATIONS
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        if let Some(name) = call.arg("db").as_str() {
+            return vec![name.to_owned()];
+        }
+        let Some(list) = call.arg("sessions").as_list() else {
+            return vec![String::new()];
+        };
+        let names: BTreeSet<String> = list
+            .items
+            .iter()
+            .map(|item| {
+                item.as_record()
+                    .and_then(|record| record.get("db"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        names.into_iter().collect()
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        Box::pin(async move {
+            self.answer(call)
+                .await
+                .unwrap_or_else(|failure| Value::Unknown(Arc::new(failure.unknown)))
+        })
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.act(call))
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        Box::pin(async move {
+            let mut lines = Vec::new();
+            for (name, instance) in &self.databases {
+                lines.extend(doctor::look(name, &instance.database, &instance.read, &instance.change).await);
+            }
+            lines
+        })
+    }
+}
