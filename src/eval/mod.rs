@@ -4,6 +4,7 @@
 //! six different things: an absent field is unknown (`is missing` is yes), the others are values.
 
 mod compare;
+mod constants;
 mod evidence;
 pub mod examples;
 pub mod held;
@@ -20,6 +21,7 @@ use crate::source::Span;
 use crate::value::{Answer, Reason, Series, Value, show};
 use jiff::Timestamp;
 
+pub use constants::Constants;
 pub use evidence::evidence;
 pub use examples::combine;
 pub use list::same;

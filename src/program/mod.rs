@@ -5,6 +5,7 @@
 
 pub mod expr;
 pub mod needs;
+pub mod sign;
 
 use crate::provider::Operation;
 use crate::source::{Sources, Span};

@@ -1,0 +1,588 @@
+//! Words for what a runbook does, the same in the guide, the approval prompt and on the run screen.
+//!
+//! Everything is plain text. Names and conditions of the file stand in backticks, which a terminal shows as they are and a
+//! page turns into code. Nothing is escaped here: titles may hold foreign data, so whoever shows the words escapes them.
+
+use crate::eval::{self, Scope};
+use crate::journal::event::Evidence;
+use crate::program::{
+    Action, Approval, BinaryOp, BindingId, BindingKind, Branch, CallExpr, End, EscalationRow, Expr, ExprKind, Header,
+    OrderKind, Outcome, Part, Program, Risk, Runbook, SeverityRow, SeverityWhen, Template, Undo, UndoKind, UndoWhen,
+    Verify,
+};
+use crate::provider::Idempotence;
+use crate::value::show::{show, show_std};
+use crate::value::{Answer, Reason, Value};
+use std::time::Duration;
+
+/// Where an action stands: what "next" means there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Among the steps, outside any branch.
+    Steps,
+    /// In a cause of a branch that is asked again until the goal is reached.
+    Cause,
+    /// In a cause of a branch that is asked once.
+    CauseOnce,
+    /// In an `each`; `in_cause` when that stands in a cause.
+    Each { in_cause: bool },
+}
+
+/// What became of a cause that stands before another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its `when` is a definite no; the answers that decide it, for example "`release` no".
+    Refuted(String),
+    /// It was treated in this run and the goal is not reached.
+    Treated,
+    /// Not looked at yet: the guide.
+    Open,
+}
+
+/// The words for one runbook.
+pub struct Words<'a> {
+    program: &'a Program,
+    runbook: &'a Runbook,
+    scope: &'a dyn Scope,
+}
+
+impl<'a> Words<'a> {
+    /// Words with the values of this scope filled in. What is [`Reason::NotApplied`] in it is shown as `{name}`; the guide
+    /// uses [`eval::Constants`].
+    pub fn new(program: &'a Program, runbook: &'a Runbook, scope: &'a dyn Scope) -> Self {
+        Self {
+            program,
+            runbook,
+            scope,
+        }
+    }
+
+    /// A template with what is known filled in.
+    pub fn text(&self, template: &Template) -> String {
+        template
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Literal(text) => text.clone(),
+                Part::Expr(expr) => self.known(expr).unwrap_or_else(|| format!("{{{}}}", self.source(expr))),
+            })
+            .collect()
+    }
+
+    /// The value as shown, unless it depends on what has not happened.
+    fn known(&self, expr: &Expr) -> Option<String> {
+        let value = eval::evaluate(expr, self.scope);
+        match value.as_unknown() {
+            Some(unknown) if unknown.reason == Reason::NotApplied => None,
+            _ => Some(show(&value)),
+        }
+    }
+
+    /// The text of the file, on one line.
+    pub fn source(&self, expr: &Expr) -> String {
+        one_line(self.program.sources.text(expr.span))
+    }
+
+    /// A condition in words, with thresholds: "`used` is more than 90 % throughout the last 5 min".
+    pub fn condition(&self, expr: &Expr) -> String {
+        self.condition_in(expr, 0)
+    }
+
+    /// `level`: 0 in `or`, 1 in `and`, 2 under `not` or `for`; a looser operator inside a tighter one gets parentheses.
+    fn condition_in(&self, expr: &Expr, level: u8) -> String {
+        let joined = |own: u8, word: &str, left: &Expr, right: &Expr| {
+            let text = format!(
+                "{} {word} {}",
+                self.condition_in(left, own),
+                self.condition_in(right, own)
+            );
+            if own < level { format!("({text})") } else { text }
+        };
+        match &expr.kind {
+            ExprKind::Binary { op, left, right } => match op {
+                BinaryOp::Or => joined(0, "or", left, right),
+                BinaryOp::And => joined(1, "and", left, right),
+                BinaryOp::Greater => format!("{} is more than {}", self.operand(left), self.operand(right)),
+                BinaryOp::GreaterEqual => format!("{} is {} or more", self.operand(left), self.operand(right)),
+                BinaryOp::Less => format!("{} is less than {}", self.operand(left), self.operand(right)),
+                BinaryOp::LessEqual => format!("{} is {} or less", self.operand(left), self.operand(right)),
+                BinaryOp::In => format!("{} is in {}", self.operand(left), self.operand(right)),
+                BinaryOp::NotIn => format!("{} is not in {}", self.operand(left), self.operand(right)),
+                BinaryOp::Contains => format!("{} contains {}", self.operand(left), self.operand(right)),
+                BinaryOp::Matches => format!("{} matches {}", self.operand(left), self.operand(right)),
+                _ => self.operand(expr),
+            },
+            ExprKind::Not(inner) => format!("not {}", self.condition_in(inner, 2)),
+            ExprKind::For { condition, duration } => format!(
+                "{} throughout the last {}",
+                self.condition_in(condition, 2),
+                self.operand(duration)
+            ),
+            ExprKind::Equal { left, right, negated } => {
+                let word = if *negated { "is not" } else { "is" };
+                format!("{} {word} {}", self.operand(left), self.operand(right))
+            }
+            ExprKind::IsEmpty { subject, negated } => self.is(subject, *negated, "empty"),
+            ExprKind::IsMissing { subject, negated } => self.is(subject, *negated, "missing"),
+            ExprKind::IsUnknown { subject, negated } => self.is(subject, *negated, "unknown"),
+            _ => self.operand(expr),
+        }
+    }
+
+    fn is(&self, subject: &Expr, negated: bool, what: &str) -> String {
+        format!(
+            "{} is {}{what}",
+            self.operand(subject),
+            if negated { "not " } else { "" }
+        )
+    }
+
+    /// An operand: a constant as its value, anything else as the file writes it.
+    fn operand(&self, expr: &Expr) -> String {
+        match &expr.kind {
+            ExprKind::Literal(value) => match value {
+                Value::Text(text) => format!("\"{text}\""),
+                Value::Code { text, .. } => format!("`{}`", one_line(text)),
+                value => show(value),
+            },
+            ExprKind::Binding(id) => {
+                let binding = self.runbook.binding(*id);
+                let question = matches!(binding.kind, BindingKind::Question(_));
+                match eval::Constants::of(self.runbook).binding(*id) {
+                    Value::Unknown(_) => format!("`{}`", binding.name),
+                    _ if question => format!("`{}`", binding.name),
+                    Value::Text(text) => format!("\"{text}\""),
+                    value => show(&value),
+                }
+            }
+            _ => format!("`{}`", self.source(expr)),
+        }
+    }
+
+    /// A call in words: `` `chat.post("#inc-storage", "…")` ``.
+    pub fn call(&self, call: &CallExpr) -> String {
+        let written = one_line(self.program.sources.text(call.span));
+        if written.is_empty() {
+            format!("`{}`", call.operation.full_name())
+        } else {
+            format!("`{written}`")
+        }
+    }
+
+    /// What happens at the end of the timebox.
+    pub fn timebox(&self, header: &Header) -> String {
+        let end = match &header.timebox_then {
+            End::Stop(reason) => format!("the run stops and pages nobody: {}", self.text(reason)),
+            _ => "the run escalates and ends".to_owned(),
+        };
+        format!(
+            "{} after the start nothing new begins, except taking back changes already made; then {end}.{}",
+            show_std(header.timebox),
+            default_mark(header.timebox_written)
+        )
+    }
+
+    /// A row of the severity table: "sev1 when `pool_full` and `complaints`".
+    pub fn severity(&self, row: &SeverityRow) -> String {
+        match &row.when {
+            SeverityWhen::Holds(condition) => format!("{} when {}", row.name, self.condition(condition)),
+            SeverityWhen::CannotTell => {
+                format!("{} when an unknown answer stands in the way of a row above", row.name)
+            }
+            SeverityWhen::Otherwise => format!("{} otherwise", row.name),
+        }
+    }
+
+    /// Who is called when: "sev1: `pager.page("oncall")` at once; `pager.page("lead")` after 10 min".
+    pub fn escalation(&self, row: &EscalationRow) -> String {
+        let entries: Vec<String> = row
+            .entries
+            .iter()
+            .map(|entry| {
+                let when = if entry.after.is_zero() {
+                    "at once".to_owned()
+                } else {
+                    format!("after {}", show_std(entry.after))
+                };
+                format!("{} {when}", self.call(&entry.call))
+            })
+            .collect();
+        format!("{}: {}", row.severity, entries.join("; "))
+    }
+
+    /// Who must approve, how long they have, and what silence means.
+    pub fn approval(&self, approval: &Approval) -> String {
+        let who = match approval.roles.as_slice() {
+            [one] => format!("`{one}`"),
+            roles => {
+                let names: Vec<String> = roles.iter().map(|role| format!("`{role}`")).collect();
+                if approval.all {
+                    format!("{} (each of them, different people)", names.join(" and "))
+                } else {
+                    format!("{} (one of them)", names.join(" or "))
+                }
+            }
+        };
+        format!(
+            "Approval by {who} within {}; no answer in that time is a refusal",
+            show_std(approval.within)
+        )
+    }
+
+    /// The order of an action in words, one line for each of its orders.
+    pub fn orders(&self, action: &Action) -> Vec<String> {
+        action
+            .orders
+            .iter()
+            .map(|order| match &order.kind {
+                OrderKind::Call { call, .. } => format!(
+                    "{} (done within {}, or its fate is unclear; {})",
+                    self.call(call),
+                    show_std(call.within),
+                    crash(&call.operation.idempotence)
+                ),
+                OrderKind::Undo(other) => format!("take back `{}`", self.runbook.action(*other).name),
+                OrderKind::Words(words) => self.text(words),
+            })
+            .collect()
+    }
+
+    /// The limit on the number of targets.
+    pub fn limit(&self, action: &Action) -> Option<String> {
+        let refuse = action.refuse.as_ref()?;
+        let above = self.operand(&refuse.above);
+        let noun = &refuse.noun;
+        Some(format!(
+            "Refused when there are more than {above} {noun}: then none is touched, never only the first {above}"
+        ))
+    }
+
+    /// Whether the list of targets is frozen; `None` when no order takes a list.
+    pub fn frozen(&self, action: &Action) -> Option<String> {
+        let lists = action.orders.iter().any(|order| match &order.kind {
+            OrderKind::Call { call, .. } => call
+                .args
+                .iter()
+                .any(|arg| matches!(arg.value.ty, crate::value::Type::List(_)) || arg.each),
+            _ => false,
+        });
+        lists.then(|| {
+            "The list of targets is fixed when it is shown for approval: targets that no longer match just before the \
+             change are dropped, none are added. If none is left, nothing is done"
+                .to_owned()
+        })
+    }
+
+    /// When it counts as having worked.
+    pub fn verify(&self, verify: &Verify) -> String {
+        format!(
+            "It worked when {} comes true within {} (asked every {})",
+            self.verified(&verify.condition),
+            show_std(verify.within),
+            show_std(verify.every)
+        )
+    }
+
+    fn verified(&self, condition: &Expr) -> String {
+        format!("“{}”", self.condition(condition))
+    }
+
+    /// How a change is taken back.
+    pub fn undo(&self, undo: &Undo) -> String {
+        let when = match &undo.when {
+            UndoWhen::OnOutcome => String::new(),
+            UndoWhen::AtEnd => ", always at the end of the run".to_owned(),
+            UndoWhen::After(after) => format!(", always after {}", self.operand(after)),
+        };
+        match &undo.kind {
+            UndoKind::Restore(_) => {
+                format!("Taken back by putting the old value in place, as it was read just before the change{when}")
+            }
+            UndoKind::Call(call) => format!("Taken back by {}{when}", self.call(call)),
+            UndoKind::None { because } => format!("Cannot be taken back: {}", self.text(because)),
+            UndoKind::Words(words) => format!("Taken back by hand: {}{when}", self.text(words)),
+        }
+    }
+
+    /// What an outcome is doing, for the moment it happens: "taking the change back, then trying the next cause".
+    pub fn doing(&self, outcome: &Outcome, place: Place) -> String {
+        self.outcome(outcome, place, true)
+    }
+
+    /// What an outcome does, for beforehand: "take the change back, then try the next cause".
+    pub fn order(&self, outcome: &Outcome, place: Place) -> String {
+        self.outcome(outcome, place, false)
+    }
+
+    fn outcome(&self, outcome: &Outcome, place: Place, doing: bool) -> String {
+        let pick = |now: &str, before: &str| if doing { now.to_owned() } else { before.to_owned() };
+        let mut parts = vec![if outcome.undo {
+            pick("taking the change back", "take the change back")
+        } else {
+            pick("keeping the change in place", "keep the change in place")
+        }];
+        self.rest(outcome, place, doing, &mut parts);
+        format!("{}{}", parts.join(", then "), default_mark(outcome.written))
+    }
+
+    /// As [`Self::order`] where nothing has been changed: `not approved`.
+    pub fn order_unchanged(&self, outcome: &Outcome, place: Place) -> String {
+        let mut parts = vec!["change nothing".to_owned()];
+        self.rest(outcome, place, false, &mut parts);
+        format!("{}{}", parts.join(", then "), default_mark(outcome.written))
+    }
+
+    /// As [`Self::doing`] where nothing has been changed: `not approved`.
+    pub fn doing_unchanged(&self, outcome: &Outcome, place: Place) -> String {
+        let mut parts = vec!["changing nothing".to_owned()];
+        self.rest(outcome, place, true, &mut parts);
+        format!("{}{}", parts.join(", then "), default_mark(outcome.written))
+    }
+
+    fn rest(&self, outcome: &Outcome, place: Place, doing: bool, parts: &mut Vec<String>) {
+        for tell in &outcome.tells {
+            parts.push(format!(
+                "{} {}",
+                if doing { "telling" } else { "tell" },
+                self.call(tell)
+            ));
+        }
+        parts.push(self.end(&outcome.end, place, doing));
+    }
+
+    /// Where the run goes: the last word of an outcome.
+    pub fn end(&self, end: &End, place: Place, doing: bool) -> String {
+        let pick = |now: &str, before: &str| if doing { now.to_owned() } else { before.to_owned() };
+        match (end, place) {
+            (End::NextCause, Place::Each { .. }) => pick(
+                "leaving the loop and trying the next cause",
+                "leave the loop and try the next cause",
+            ),
+            (End::NextCause, Place::CauseOnce) => pick("going on behind the branch", "go on behind the branch"),
+            (End::NextCause, _) => pick("trying the next cause", "try the next cause"),
+            (End::NextStep, Place::Each { .. }) => {
+                pick("going on with the next element", "go on with the next element")
+            }
+            (End::NextStep, _) => pick("going on with the next step", "go on with the next step"),
+            (End::Escalate, _) => pick("escalating, which ends the run", "escalate, which ends the run"),
+            (End::Stop(reason), _) => format!(
+                "{}: {}",
+                pick(
+                    "stopping the run, which pages nobody",
+                    "stop the run, which pages nobody"
+                ),
+                self.text(reason)
+            ),
+        }
+    }
+
+    /// What follows when an action worked.
+    pub fn worked(&self, place: Place) -> &'static str {
+        match place {
+            Place::Cause => {
+                "the goal is asked. Reached: the branch ends and the run goes on behind it. Not reached: the branch is \
+                 asked again with fresh answers, and this cause is not tried a second time"
+            }
+            Place::CauseOnce => "the next step of this cause, then the run goes on behind the branch",
+            Place::Each { .. } => "the next element",
+            Place::Steps => "the next step",
+        }
+    }
+
+    /// Everything an approver must know about where the run goes, one sentence a line.
+    pub fn consequences(&self, action: &Action, place: Place) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.frozen(action).map(sentence));
+        lines.extend(self.limit(action).map(sentence));
+        if let Some(verify) = &action.verify {
+            lines.push(sentence(self.verify(verify)));
+        }
+        lines.push(sentence(format!("If it works: {}", self.worked(place))));
+        lines.push(sentence(format!(
+            "If it fails ({}): {}",
+            self.failing(action),
+            self.order(&action.failed, place)
+        )));
+        lines.push(sentence(format!(
+            "If nobody can tell whether it worked: {}{}",
+            self.order(&action.unclear, place),
+            if undoable(action) {
+                "; only the operator may choose to take it back"
+            } else {
+                ""
+            }
+        )));
+        if action.approve.is_some() || action.refuse.is_some() {
+            lines.push(sentence(format!(
+                "If it is not approved: {}",
+                self.order_unchanged(&action.not_approved, place)
+            )));
+        }
+        for undo in &action.undos {
+            lines.push(sentence(self.undo(undo)));
+        }
+        if undoable(action) && !action.manual {
+            lines.push(
+                "An undo that fails ends the run and escalates one severity up. The approval covers the undo as well."
+                    .to_owned(),
+            );
+        }
+        lines
+    }
+
+    /// What counts as failing.
+    pub fn failing(&self, action: &Action) -> String {
+        let first = if action.manual {
+            format!("not ticked within {}", show_std(action.manual_within))
+        } else {
+            "the change is refused by its target".to_owned()
+        };
+        match &action.verify {
+            Some(verify) => format!(
+                "{first}, or {} has not come true in {}",
+                self.verified(&verify.condition),
+                show_std(verify.within)
+            ),
+            None => first,
+        }
+    }
+
+    /// The causes that stand before this one in its branch, with what became of them: "and not `leak`, which was refuted:
+    /// `release` no". Empty for the first.
+    pub fn implied(&self, branch: &Branch, cause: usize, fate: &dyn Fn(usize) -> Fate) -> Vec<String> {
+        branch.causes[..cause.min(branch.causes.len())]
+            .iter()
+            .enumerate()
+            .map(|(index, earlier)| match fate(index) {
+                Fate::Refuted(parts) if parts.is_empty() => {
+                    format!("and not `{}`, which was refuted", earlier.name)
+                }
+                Fate::Refuted(parts) => format!("and not `{}`, which was refuted: {parts}", earlier.name),
+                Fate::Treated => format!("`{}` was treated, and the goal is not reached", earlier.name),
+                Fate::Open => format!(
+                    "and not `{}`, which is refuted or was treated without reaching the goal",
+                    earlier.name
+                ),
+            })
+            .collect()
+    }
+
+    /// What an unknown answer leads to in a branch.
+    pub fn unknown_in(&self, branch: &Branch) -> String {
+        let arm = if branch.merged {
+            "otherwise or cannot tell"
+        } else {
+            "cannot tell"
+        };
+        format!(
+            "If an unknown answer stands in the way of a cause, the run does not slide to the next one: the operator may ask \
+             again, answer by hand (recorded as such), or take “{arm}”; an unattended run takes “{arm}”."
+        )
+    }
+
+    /// How a branch is asked, beyond its causes.
+    pub fn rounds(&self, branch: &Branch) -> &'static str {
+        if branch.once {
+            "Asked once: the first cause that definitely holds is treated, then the run goes on behind the branch."
+        } else {
+            "The first cause that definitely holds is treated, then the goal is asked. Until it is reached the branch is asked \
+             again with fresh answers, each cause at most once."
+        }
+    }
+
+    /// The line of a question's answer: "pool_full  yes, bad: 97 %, limit 90 %, for 12 min".
+    pub fn answer_line(&self, question: BindingId, answer: Answer, evidence: &[Evidence]) -> String {
+        let good = crate::program::sign::good(self.runbook, question, answer);
+        answer_line(&self.runbook.binding(question).name, answer, good, evidence)
+    }
+}
+
+/// The line of an answer; `good` is its sign in the goal, `None` when the goal does not mention the question.
+pub fn answer_line(name: &str, answer: Answer, good: Option<bool>, evidence: &[Evidence]) -> String {
+    let mark = match good {
+        Some(true) => ", good",
+        Some(false) => ", bad",
+        None => "",
+    };
+    let parts: Vec<String> = evidence
+        .iter()
+        .map(|part| {
+            let mut words = Vec::new();
+            words.push(if part.limit.is_empty() && !part.text.is_empty() {
+                format!("{} {}", part.text, part.actual)
+            } else {
+                part.actual.clone()
+            });
+            if !part.limit.is_empty() {
+                words.push(format!("limit {}", part.limit));
+            }
+            if !part.detail.is_empty() {
+                words.push(part.detail.clone());
+            }
+            words.join(", ")
+        })
+        .collect();
+    if parts.is_empty() {
+        format!("{name}  {}{mark}", answer.word())
+    } else {
+        format!("{name}  {}{mark}: {}", answer.word(), parts.join("; "))
+    }
+}
+
+/// The risk as a word.
+pub fn risk(risk: Risk) -> &'static str {
+    match risk {
+        Risk::Low => "low",
+        Risk::Medium => "medium",
+        Risk::High => "high",
+    }
+}
+
+/// What happens after a crash between sending and knowing, in words.
+fn crash(idempotence: &Idempotence) -> String {
+    match idempotence {
+        Idempotence::Read => "changes nothing".to_owned(),
+        Idempotence::Idempotent => "doing it twice does no harm".to_owned(),
+        Idempotence::Keyed => "its key makes sending it twice harmless".to_owned(),
+        Idempotence::Verifiable(check) => format!("`{check}` tells whether it happened"),
+        Idempotence::Unrepeatable => "never sent a second time".to_owned(),
+    }
+}
+
+/// True when at least one undo is more than "none".
+pub fn undoable(action: &Action) -> bool {
+    action
+        .undos
+        .iter()
+        .any(|undo| !matches!(undo.kind, UndoKind::None { .. }))
+}
+
+/// A span of time in words.
+pub fn span(span: Duration) -> String {
+    show_std(span)
+}
+
+/// " (default)" for what the file does not say.
+pub fn default_mark(written: bool) -> &'static str {
+    if written {
+        ""
+    } else {
+        " (default: the file does not say)"
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: String) -> String {
+    let mut text = text;
+    if let Some(first) = text.chars().next() {
+        text.replace_range(..first.len_utf8(), &first.to_uppercase().to_string());
+    }
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
