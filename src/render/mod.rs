@@ -1,6 +1,6 @@
 //! What people read: guide, diagram, incident report.
 
-pub mod lines;
 pub mod diagnostics;
+pub mod lines;
 pub mod safe;
 pub mod words;
