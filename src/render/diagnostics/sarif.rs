@@ -31,13 +31,9 @@ pub fn sarif(groups: &[Group<'_>]) -> String {
     for (sources, found) in groups {
         for diagnostic in *found {
             let mut text = diagnostic.message.clone();
-            for more in [
-                Some(&diagnostic.label).filter(|label| !label.is_empty()),
-                diagnostic.help.as_ref(),
-            ] {
-                if let Some(more) = more {
-                    let _ = write!(text, ". {more}");
-                }
+            let label = Some(&diagnostic.label).filter(|label| !label.is_empty());
+            for more in label.into_iter().chain(&diagnostic.help) {
+                let _ = write!(text, ". {more}");
             }
             let mut result = Map::new();
             result.insert("ruleId".into(), json!(diagnostic.rule));
