@@ -1,0 +1,236 @@
+//! File systems that can fill up.
+
+use super::parse::{self, Mount};
+use super::source::{Found, Machine};
+use crate::providers::detached::detached;
+use crate::value::{List, Reason, Unknown, Value};
+use futures::StreamExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Most file systems that are listed.
+const MOST: usize = 512;
+
+/// Longest wait for one file system.
+const EACH: Duration = Duration::from_secs(5);
+
+/// Kinds that hold no files of anybody, or show the kernel's own state.
+const PSEUDO: &[&str] = &[
+    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
+    "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore",
+    "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+];
+
+/// Kinds that are written once and always full.
+const IMAGES: &[&str] = &["cramfs", "erofs", "iso9660", "romfs", "squashfs", "udf"];
+
+/// Mount points whose last question has not come back yet. They are not asked again, so that a hung server does not collect
+/// threads.
+pub type Hanging = Arc<Mutex<BTreeSet<PathBuf>>>;
+
+/// The mounts to ask: real ones, each device once, by its shortest mount point.
+pub fn real(mounts: Vec<Mount>) -> Vec<Mount> {
+    let below = |mount: &Mount, folder: &str| mount.point.starts_with(folder);
+    let mut by_device: BTreeMap<String, Mount> = BTreeMap::new();
+    for mount in mounts {
+        let kind = mount.kind.as_str();
+        if PSEUDO.contains(&kind) || IMAGES.contains(&kind) || below(&mount, "/proc") || below(&mount, "/sys") {
+            continue;
+        }
+        let length = mount.point.as_os_str().len();
+        match by_device.entry(mount.device_number.clone()) {
+            std::collections::btree_map::Entry::Vacant(place) => {
+                place.insert(mount);
+            }
+            std::collections::btree_map::Entry::Occupied(mut place) => {
+                if length < place.get().point.as_os_str().len() {
+                    place.insert(mount);
+                }
+            }
+        }
+    }
+    let mut found: Vec<Mount> = by_device.into_values().collect();
+    found.sort_by(|a, b| a.point.cmp(&b.point));
+    found
+}
+
+/// `host.filesystems`
+pub async fn list(machine: &Machine, hanging: &Hanging, within: Duration) -> Found<Value> {
+    // The time for all must leave time to answer.
+    let each = EACH.min(within.mul_f64(0.4));
+    let reader = machine.clone();
+    let bytes = detached("/proc/self/mountinfo", within, move || reader.proc("self/mountinfo")).await??;
+    let mut mounts = real(parse::mounts(&bytes)?);
+    let truncated = mounts.len() > MOST;
+    mounts.truncate(MOST);
+    let items = futures::stream::iter(mounts)
+        .map(|mount| async move {
+            match numbers(&mount, hanging, each).await {
+                Ok(numbers) if numbers.blocks == 0 => None,
+                Ok(numbers) => Some(shown(&mount, Ok(&numbers))),
+                Err(problem) => Some(shown(&mount, Err(&problem))),
+            }
+        })
+        .buffered(16)
+        .filter_map(futures::future::ready)
+        .collect()
+        .await;
+    Ok(Value::List(Arc::new(List { items, truncated })))
+}
+
+/// What a file system says of itself, in the terms of statvfs(3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbers {
+    /// Bytes of a block.
+    pub block: u64,
+    pub blocks: u64,
+    pub free: u64,
+    /// Free for users other than root.
+    pub available: u64,
+    pub inodes: u64,
+    pub inodes_free: u64,
+}
+
+async fn numbers(mount: &Mount, hanging: &Hanging, within: Duration) -> Result<Numbers, Unknown> {
+    let point = mount.point.clone();
+    {
+        let mut hanging = hanging.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hanging.insert(point.clone()) {
+            return Err(Unknown {
+                reason: Reason::Timeout,
+                detail: format!("{} still does not answer an earlier question", point.display()),
+            });
+        }
+    }
+    let asked = Asked {
+        hanging: hanging.clone(),
+        point: point.clone(),
+    };
+    let what = format!("the file system at {}", point.display());
+    detached(&what, within, move || {
+        let _asked = asked;
+        rustix::fs::statvfs(&point)
+            .map(|found| Numbers {
+                block: found.f_frsize,
+                blocks: found.f_blocks,
+                free: found.f_bfree,
+                available: found.f_bavail,
+                inodes: found.f_files,
+                inodes_free: found.f_ffree,
+            })
+            .map_err(|problem| super::source::file_problem(&point, &problem.into()))
+    })
+    .await?
+}
+
+/// Lives as long as the question: on the thread that may hang.
+struct Asked {
+    hanging: Hanging,
+    point: PathBuf,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.hanging
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.point);
+    }
+}
+
+/// A file system as a value; without numbers it stays in the list, and they are unknown.
+pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
+    let each = |known: &dyn Fn(&Numbers) -> Value| match numbers {
+        Ok(numbers) => known(numbers),
+        Err(problem) => Value::Unknown(Arc::new(problem.clone())),
+    };
+    let size = |blocks: u64, numbers: &Numbers| Value::bytes(blocks.saturating_mul(numbers.block));
+    // Some file systems make inodes as they need them and report none.
+    let inodes = |known: &dyn Fn(&Numbers) -> Value| {
+        each(&|numbers| if numbers.inodes == 0 { Value::None } else { known(numbers) })
+    };
+    Value::record(
+        "Filesystem",
+        vec![
+            ("mount", Value::text(mount.point.to_string_lossy())),
+            ("device", Value::text(mount.device.as_str())),
+            ("kind", Value::text(mount.kind.as_str())),
+            ("total", each(&|numbers| size(numbers.blocks, numbers))),
+            ("free", each(&|numbers| size(numbers.available, numbers))),
+            (
+                "used",
+                each(&|numbers| {
+                    // As df counts: the part that is kept for root is neither used nor free.
+                    let used = numbers.blocks.saturating_sub(numbers.free) as f64;
+                    Value::ratio(used / (used + numbers.available as f64))
+                }),
+            ),
+            ("inodes", inodes(&|numbers| super::numbers::count(numbers.inodes))),
+            ("inodes_free", inodes(&|numbers| super::numbers::count(numbers.inodes_free))),
+            (
+                "inodes_used",
+                inodes(&|numbers| {
+                    let used = numbers.inodes.saturating_sub(numbers.inodes_free) as f64;
+                    Value::ratio(used / numbers.inodes as f64)
+                }),
+            ),
+            ("read_only", Value::Bool(mount.read_only)),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Numbers, real, shown};
+    use crate::providers::host::parse;
+    use crate::value::{Reason, Unknown, Value};
+
+    const MOUNTS: &str = "\
+21 1 8:1 / / rw - ext4 /dev/sda1 rw
+22 21 0:20 / /proc rw - proc proc rw
+23 21 0:21 / /sys rw - sysfs sysfs rw
+24 21 0:22 / /run rw - tmpfs tmpfs rw
+25 21 8:1 /var/lib/docker /var/lib/docker rw - ext4 /dev/sda1 rw
+26 21 7:0 / /snap/core/1 ro - squashfs /dev/loop0 ro
+27 21 0:50 / /srv/nfs rw - nfs4 server:/export rw
+28 22 0:60 / /proc/acpi ro - tmpfs tmpfs ro
+29 21 0:61 / /misc rw - autofs systemd-1 rw
+";
+
+    #[test]
+    fn only_what_can_fill_up_is_asked_and_each_device_once() {
+        let found = real(parse::mounts(MOUNTS.as_bytes()).unwrap());
+        let points: Vec<_> = found.iter().map(|mount| mount.point.to_str().unwrap()).collect();
+        assert_eq!(points, ["/", "/run", "/srv/nfs"]);
+    }
+
+    #[test]
+    fn the_used_share_is_that_of_df_and_a_hung_one_stays_in_the_list() {
+        let mount = real(parse::mounts(MOUNTS.as_bytes()).unwrap()).remove(2);
+        let numbers = Numbers {
+            block: 4096,
+            blocks: 1000,
+            free: 100,
+            available: 50,
+            inodes: 0,
+            inodes_free: 0,
+        };
+        let value = shown(&mount, Ok(&numbers));
+        let field = |name| value.as_record().unwrap().get(name).cloned().unwrap();
+        assert_eq!(field("used"), Value::Ratio(900.0 / 950.0));
+        assert_eq!(field("free"), Value::Bytes(50 * 4096));
+        assert_eq!(field("inodes_used"), Value::None);
+        let hung = Unknown {
+            reason: Reason::Timeout,
+            detail: String::new(),
+        };
+        let value = shown(&mount, Err(&hung));
+        let field = |name| value.as_record().unwrap().get(name).cloned().unwrap();
+        assert_eq!(field("mount"), Value::text("/srv/nfs"));
+        for name in ["used", "free", "inodes_used"] {
+            assert_eq!(field(name).as_unknown().unwrap().reason, Reason::Timeout, "{name}");
+        }
+    }
+}
