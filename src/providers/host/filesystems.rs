@@ -18,9 +18,31 @@ const EACH: Duration = Duration::from_secs(5);
 
 /// Kinds that hold no files of anybody, or show the kernel's own state.
 const PSEUDO: &[&str] = &[
-    "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs", "efivarfs",
-    "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs", "proc", "pstore",
-    "ramfs", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fuse.gvfsd-fuse",
+    "fuse.lxcfs",
+    "fuse.portal",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "nsfs",
+    "proc",
+    "pstore",
+    "ramfs",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "sysfs",
+    "tracefs",
 ];
 
 /// Kinds that are written once and always full.
@@ -149,7 +171,13 @@ pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
     let size = |blocks: u64, numbers: &Numbers| Value::bytes(blocks.saturating_mul(numbers.block));
     // Some file systems make inodes as they need them and report none.
     let inodes = |known: &dyn Fn(&Numbers) -> Value| {
-        each(&|numbers| if numbers.inodes == 0 { Value::None } else { known(numbers) })
+        each(&|numbers| {
+            if numbers.inodes == 0 {
+                Value::None
+            } else {
+                known(numbers)
+            }
+        })
     };
     Value::record(
         "Filesystem",
@@ -168,7 +196,10 @@ pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
                 }),
             ),
             ("inodes", inodes(&|numbers| super::numbers::count(numbers.inodes))),
-            ("inodes_free", inodes(&|numbers| super::numbers::count(numbers.inodes_free))),
+            (
+                "inodes_free",
+                inodes(&|numbers| super::numbers::count(numbers.inodes_free)),
+            ),
             (
                 "inodes_used",
                 inodes(&|numbers| {

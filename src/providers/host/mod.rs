@@ -90,7 +90,9 @@ impl Host {
         let what = call.operation.full_name();
         let once = || {
             let (machine, read) = (self.machine.clone(), read.clone());
-            detached(&what, call.within, move || read(&machine).map(|found| (found, Instant::now())))
+            detached(&what, call.within, move || {
+                read(&machine).map(|found| (found, Instant::now()))
+            })
         };
         let (before, first) = once().await??;
         tokio::time::sleep(over).await;
@@ -112,7 +114,10 @@ impl Host {
                 numbers::cpu(&before, &after, elapsed)
             }
             "pressure.cpu" => self.on_thread(call, |machine| numbers::pressure(machine, "cpu")).await,
-            "pressure.memory" => self.on_thread(call, |machine| numbers::pressure(machine, "memory")).await,
+            "pressure.memory" => {
+                self.on_thread(call, |machine| numbers::pressure(machine, "memory"))
+                    .await
+            }
             "pressure.io" => self.on_thread(call, |machine| numbers::pressure(machine, "io")).await,
             "memory" => self.on_thread(call, numbers::memory).await,
             "swapping" => {
@@ -132,7 +137,8 @@ impl Host {
                     Value::Int(port) if (0..=65535).contains(port) => Some(*port),
                     _ => return unknown(Reason::Unparsable, "a port is a number from 0 to 65535"),
                 };
-                self.on_thread(call, move |machine| ports::listening(machine, port)).await
+                self.on_thread(call, move |machine| ports::listening(machine, port))
+                    .await
             }
             "processes.list" => self.processes(call).await,
             "processes.remaining" => {
@@ -169,7 +175,9 @@ impl Host {
         let over = sample(call, true)?;
         let (before, now) = if over.is_zero() {
             let machine = self.machine.clone();
-            let taken = detached("the list of processes", call.within, move || processes::snapshot(&machine));
+            let taken = detached("the list of processes", call.within, move || {
+                processes::snapshot(&machine)
+            });
             (None, taken.await??)
         } else {
             let (before, now, _) = self.twice(call, over, processes::snapshot).await?;
@@ -201,7 +209,10 @@ fn text(call: &Call, name: &str) -> Option<String> {
 fn duration(call: &Call, name: &str) -> Found<Duration> {
     match call.arg(name) {
         Value::Duration(nanoseconds) if *nanoseconds >= 0 => Ok(Duration::from_nanos(nanoseconds.unsigned_abs())),
-        _ => unknown(Reason::Unparsable, format!("`{name}` must be a time that is not negative")),
+        _ => unknown(
+            Reason::Unparsable,
+            format!("`{name}` must be a time that is not negative"),
+        ),
     }
 }
 
@@ -246,21 +257,23 @@ async fn lookup(call: &Call) -> Found<Value> {
 async fn addresses(call: &Call) -> Found<Value> {
     let name = host_name(call)?;
     let begin = Instant::now();
-    let found = names::resolve(&name, call.within).await.map_err(|failure| match failure {
-        Failure::NoSuchName => Unknown {
-            reason: Reason::Missing,
-            detail: "the name has no address".to_owned(),
-        },
-        Failure::NoAnswer => Unknown {
-            reason: Reason::Unreachable,
-            detail: "the resolver's servers do not answer".to_owned(),
-        },
-        Failure::Refused => Unknown {
-            reason: Reason::Unavailable,
-            detail: "the resolver refused".to_owned(),
-        },
-        Failure::Unknown(problem) => problem,
-    })?;
+    let found = names::resolve(&name, call.within)
+        .await
+        .map_err(|failure| match failure {
+            Failure::NoSuchName => Unknown {
+                reason: Reason::Missing,
+                detail: "the name has no address".to_owned(),
+            },
+            Failure::NoAnswer => Unknown {
+                reason: Reason::Unreachable,
+                detail: "the resolver's servers do not answer".to_owned(),
+            },
+            Failure::Refused => Unknown {
+                reason: Reason::Unavailable,
+                detail: "the resolver refused".to_owned(),
+            },
+            Failure::Unknown(problem) => problem,
+        })?;
     let addresses = found.iter().map(|address| Value::text(address.to_string())).collect();
     Ok(Value::record(
         "Addresses",

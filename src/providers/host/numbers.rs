@@ -167,7 +167,12 @@ pub fn out_of_memory(machine: &Machine, within: Duration) -> Found<Value> {
         }
     };
     let since_boot = since_boot.map_or_else(
-        || Value::unknown(Reason::Unavailable, "this kernel does not count kills for lack of memory"),
+        || {
+            Value::unknown(
+                Reason::Unavailable,
+                "this kernel does not count kills for lack of memory",
+            )
+        },
         count,
     );
     Ok(Value::record(

@@ -84,7 +84,9 @@ pub fn cpu_ticks(bytes: &[u8]) -> Found<CpuTicks> {
             // user and nice; guest time is already part of them.
             user: at(0)?.saturating_add(at(1)?),
             // system, interrupts and soft interrupts.
-            system: at(2)?.saturating_add(at(5).unwrap_or(0)).saturating_add(at(6).unwrap_or(0)),
+            system: at(2)?
+                .saturating_add(at(5).unwrap_or(0))
+                .saturating_add(at(6).unwrap_or(0)),
             idle: at(3)?,
             io_wait: at(4).unwrap_or(0),
             stolen: at(7).unwrap_or(0),
@@ -138,7 +140,9 @@ pub struct Memory {
 pub fn memory(bytes: &[u8]) -> Found<Memory> {
     let text = String::from_utf8_lossy(bytes);
     let size = |name: &str| -> Option<u64> {
-        let rest = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        let rest = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         let mut fields = rest.split_whitespace();
         let number: u64 = fields.next()?.parse().ok()?;
         (fields.next() == Some("kB")).then(|| number.checked_mul(1024))?
@@ -199,7 +203,10 @@ pub fn open_file_limit(bytes: &[u8]) -> Found<Option<i64>> {
         .and_then(|rest| rest.split_whitespace().next());
     match soft {
         Some("unlimited") => Ok(None),
-        Some(number) => number.parse().map(Some).or_else(|_| unparsable("the limits of a process")),
+        Some(number) => number
+            .parse()
+            .map(Some)
+            .or_else(|_| unparsable("the limits of a process")),
         None => unparsable("the limits of a process"),
     }
 }

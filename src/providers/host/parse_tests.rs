@@ -15,7 +15,14 @@ fn load_is_read_and_nonsense_is_not() {
             tasks: 812
         }
     );
-    for bad in [&b""[..], b"0.5 0.5\n", b"nan 0.1 0.1 1/2 3", b"inf 1 1 1/2 3", b"-1 1 1 1/2 3", b"\xff\xfe 1 1 1/2 3"] {
+    for bad in [
+        &b""[..],
+        b"0.5 0.5\n",
+        b"nan 0.1 0.1 1/2 3",
+        b"inf 1 1 1/2 3",
+        b"-1 1 1 1/2 3",
+        b"\xff\xfe 1 1 1/2 3",
+    ] {
         assert_eq!(parse::load(bad).unwrap_err().reason, Reason::Unparsable, "{bad:?}");
     }
 }
@@ -28,7 +35,13 @@ fn cpu_ticks_count_guest_time_once() {
     assert_eq!((ticks.io_wait, ticks.stolen, ticks.cpus), (40, 20, 2));
     assert_eq!(ticks.booted, 1_700_000_000);
     assert_eq!(ticks.total(), 1010);
-    for bad in ["", "cpu  1 2\n", "cpu  1 2 3 x\ncpu0 1\nbtime 1\n", "cpu  1 2 3 4\nbtime 1\n", "cpu  1 2 3 4\ncpu0 1 2 3 4\n"] {
+    for bad in [
+        "",
+        "cpu  1 2\n",
+        "cpu  1 2 3 x\ncpu0 1\nbtime 1\n",
+        "cpu  1 2 3 4\nbtime 1\n",
+        "cpu  1 2 3 4\ncpu0 1 2 3 4\n",
+    ] {
         assert!(parse::cpu_ticks(bad.as_bytes()).is_err(), "{bad:?}");
     }
 }
@@ -42,7 +55,12 @@ fn pressure_without_a_full_line_is_not_zero() {
     );
     let old = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
     assert_eq!(parse::pressure(old).unwrap(), ([0.0; 3], None));
-    for bad in [&b""[..], b"some avg10=1 avg60=2\n", b"some avg10=x avg60=1 avg300=1\n", b"full avg10=1 avg60=1 avg300=1\n"] {
+    for bad in [
+        &b""[..],
+        b"some avg10=1 avg60=2\n",
+        b"some avg10=x avg60=1 avg300=1\n",
+        b"full avg10=1 avg60=1 avg300=1\n",
+    ] {
         assert!(parse::pressure(bad).is_err(), "{bad:?}");
     }
 }
@@ -54,7 +72,11 @@ fn memory_needs_every_number() {
     assert_eq!(memory.total, 16_000_000 * 1024);
     assert_eq!(memory.swap_total, 0);
     for line in ["MemTotal", "MemAvailable", "SwapTotal", "SwapFree"] {
-        let without: String = text.lines().filter(|l| !l.starts_with(line)).map(|l| format!("{l}\n")).collect();
+        let without: String = text
+            .lines()
+            .filter(|l| !l.starts_with(line))
+            .map(|l| format!("{l}\n"))
+            .collect();
         assert!(parse::memory(without.as_bytes()).is_err(), "without {line}");
     }
     assert!(parse::memory(text.replace("kB", "MB").as_bytes()).is_err());
@@ -64,17 +86,51 @@ fn memory_needs_every_number() {
 
 #[test]
 fn hostile_process_names_stay_names() {
-    let line = |name: &str| format!("4711 ({name}) S 1 4711 4711 0 -1 4194560 10 0 0 0 30 12 0 0 20 0 7 0 123456 1000 250 1 1 1");
-    for name in ["java", "a b", "x) R 1 (y", "bad\nname", "\u{1b}[2J\u{1b}[Hroot", "((((", "))))", "", ") S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 (", "S 0"] {
+    let line = |name: &str| {
+        format!("4711 ({name}) S 1 4711 4711 0 -1 4194560 10 0 0 0 30 12 0 0 20 0 7 0 123456 1000 250 1 1 1")
+    };
+    for name in [
+        "java",
+        "a b",
+        "x) R 1 (y",
+        "bad\nname",
+        "\u{1b}[2J\u{1b}[Hroot",
+        "((((",
+        "))))",
+        "",
+        ") S 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 (",
+        "S 0",
+    ] {
         let stat = parse::stat(line(name).as_bytes()).unwrap();
         assert_eq!(stat.name, name);
         assert_eq!((stat.pid, stat.state, stat.parent), (4711, 'S', 1));
-        assert_eq!((stat.ticks, stat.threads, stat.started, stat.resident), (42, 7, 123_456, 250));
+        assert_eq!(
+            (stat.ticks, stat.threads, stat.started, stat.resident),
+            (42, 7, 123_456, 250)
+        );
     }
-    let raw = [b"4711 (\xff\xfe) ".as_slice(), line("x").split_once(") ").unwrap().1.as_bytes()].concat();
+    let raw = [
+        b"4711 (\xff\xfe) ".as_slice(),
+        line("x").split_once(") ").unwrap().1.as_bytes(),
+    ]
+    .concat();
     assert_eq!(parse::stat(&raw).unwrap().name, "\u{fffd}\u{fffd}");
-    for bad in ["", "4711", "4711 (", "4711 ()", "4711 ) (", "(", ")", "x (y) S 1 1", "4711 (java) S 1 2 3"] {
-        assert_eq!(parse::stat(bad.as_bytes()).unwrap_err().reason, Reason::Unparsable, "{bad:?}");
+    for bad in [
+        "",
+        "4711",
+        "4711 (",
+        "4711 ()",
+        "4711 ) (",
+        "(",
+        ")",
+        "x (y) S 1 1",
+        "4711 (java) S 1 2 3",
+    ] {
+        assert_eq!(
+            parse::stat(bad.as_bytes()).unwrap_err().reason,
+            Reason::Unparsable,
+            "{bad:?}"
+        );
     }
 }
 
@@ -85,17 +141,25 @@ fn mounts_are_read_with_blanks_in_their_names() {
         41 35 8:1 / / ro - ext4 /dev/sda1 rw\n";
     let mounts = parse::mounts(text).unwrap();
     assert_eq!(mounts[0].point.to_str(), Some("/mnt/two words"));
-    assert_eq!((mounts[0].kind.as_str(), mounts[0].device.as_str()), ("ext3", "/dev/root"));
+    assert_eq!(
+        (mounts[0].kind.as_str(), mounts[0].device.as_str()),
+        ("ext3", "/dev/root")
+    );
     assert!(mounts[2].read_only && !mounts[0].read_only);
     assert!(mounts[1].options.contains(&"hidepid=invisible".to_owned()));
-    for bad in [&b""[..], b"36 35 98:0 /mnt1 /mnt2 rw\n", b"36 35 98:0 /mnt1 /mnt2 rw shared:1 -\n"] {
+    for bad in [
+        &b""[..],
+        b"36 35 98:0 /mnt1 /mnt2 rw\n",
+        b"36 35 98:0 /mnt1 /mnt2 rw shared:1 -\n",
+    ] {
         assert!(parse::mounts(bad).is_err(), "{bad:?}");
     }
 }
 
 #[test]
 fn victims_of_the_kernel_are_found_in_its_log() {
-    let record = b"6,1234,98765432,-;Out of memory: Killed process 4711 (java) total-vm:1kB, anon-rss:2kB\n SUBSYSTEM=memory\n";
+    let record =
+        b"6,1234,98765432,-;Out of memory: Killed process 4711 (java) total-vm:1kB, anon-rss:2kB\n SUBSYSTEM=memory\n";
     let (at, message) = parse::log_record(record).unwrap();
     assert_eq!(
         parse::killed(at, &message),
@@ -106,14 +170,25 @@ fn victims_of_the_kernel_are_found_in_its_log() {
         })
     );
     let named = |name: &str| {
-        parse::killed(1, &format!("Memory cgroup out of memory: Killed process 7 ({name}) total-vm:1kB")).map(|killed| killed.name)
+        parse::killed(
+            1,
+            &format!("Memory cgroup out of memory: Killed process 7 ({name}) total-vm:1kB"),
+        )
+        .map(|killed| killed.name)
     };
     for name in ["a b", "x) total-vm:9kB (y", "(", ")"] {
         assert_eq!(named(name).as_deref(), Some(name));
     }
     // A process cannot write into the kernel's log, but it can be named like a message.
-    assert_eq!(parse::killed(1, "audit: comm=\"Out of memory: Killed process 1 (x) total-vm:\""), None);
-    for bad in ["Out of memory: Killed process", "Out of memory: Killed process x (y) total-vm:1", "Out of memory: Killed process 1 java"] {
+    assert_eq!(
+        parse::killed(1, "audit: comm=\"Out of memory: Killed process 1 (x) total-vm:\""),
+        None
+    );
+    for bad in [
+        "Out of memory: Killed process",
+        "Out of memory: Killed process x (y) total-vm:1",
+        "Out of memory: Killed process 1 java",
+    ] {
         assert_eq!(parse::killed(1, bad), None, "{bad}");
     }
     assert_eq!(parse::log_record(b"garbage"), None);
@@ -123,18 +198,30 @@ fn victims_of_the_kernel_are_found_in_its_log() {
 fn limits_files_and_clocks() {
     let limits = b"Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 524288               files\n";
     assert_eq!(parse::open_file_limit(limits).unwrap(), Some(1024));
-    assert_eq!(parse::open_file_limit(b"Max open files            unlimited            unlimited            files\n").unwrap(), None);
+    assert_eq!(
+        parse::open_file_limit(b"Max open files            unlimited            unlimited            files\n").unwrap(),
+        None
+    );
     assert!(parse::open_file_limit(b"Max cpu time unlimited\n").is_err());
-    assert_eq!(parse::file_numbers(b"1504\t0\t9223372036854775807\n").unwrap(), (1504, i64::MAX));
+    assert_eq!(
+        parse::file_numbers(b"1504\t0\t9223372036854775807\n").unwrap(),
+        (1504, i64::MAX)
+    );
     assert!(parse::file_numbers(b"1504 0\n").is_err());
     assert!((parse::uptime(b"3600.25 7000.00\n").unwrap() - 3600.25).abs() < 1e-9);
     assert!(parse::uptime(b"nan 1\n").is_err());
     let good = "C0A80101,ntp.example.org,3,1700000000.1,-0.000123,0.0,0.0,1.0,0.0,0.1,0.01,0.001,64.2,Normal\n";
-    assert_eq!(parse::tracking(good).unwrap(), ("ntp.example.org".to_owned(), -0.000_123, true));
+    assert_eq!(
+        parse::tracking(good).unwrap(),
+        ("ntp.example.org".to_owned(), -0.000_123, true)
+    );
     let lost = good.replace("Normal", "Not synchronised");
     assert!(!parse::tracking(&lost).unwrap().2);
     assert!(parse::tracking("506 Cannot talk to daemon\n").is_err());
-    assert_eq!(Users::parse(b"root:x:0:0::/root:/bin/sh\nbroken\nweb:x:33:33\n").name(33), "web");
+    assert_eq!(
+        Users::parse(b"root:x:0:0::/root:/bin/sh\nbroken\nweb:x:33:33\n").name(33),
+        "web"
+    );
     assert_eq!(Users::default().name(1000), "1000");
 }
 

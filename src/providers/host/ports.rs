@@ -119,7 +119,11 @@ fn owners(machine: &Machine, sockets: &[Socket]) -> Found<Owners> {
     let wanted: BTreeSet<u64> = sockets.iter().map(|socket| socket.inode).collect();
     let mut first: BTreeMap<u64, (u64, i64, String)> = BTreeMap::new();
     let mut denied = false;
-    for pid in if wanted.is_empty() { Vec::new() } else { processes::numbers(machine)? } {
+    for pid in if wanted.is_empty() {
+        Vec::new()
+    } else {
+        processes::numbers(machine)?
+    } {
         let folder = machine.proc.join(pid.to_string()).join("fd");
         let entries = match std::fs::read_dir(&folder) {
             Ok(entries) => entries,
@@ -131,7 +135,12 @@ fn owners(machine: &Machine, sockets: &[Socket]) -> Found<Owners> {
         let held: BTreeSet<u64> = entries
             .filter_map(|entry| {
                 let target = std::fs::read_link(entry.ok()?.path()).ok()?;
-                target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+                target
+                    .to_str()?
+                    .strip_prefix("socket:[")?
+                    .strip_suffix(']')?
+                    .parse()
+                    .ok()
             })
             .filter(|inode| wanted.contains(inode))
             .collect();
@@ -163,7 +172,8 @@ fn owners(machine: &Machine, sockets: &[Socket]) -> Found<Owners> {
         } else {
             Unknown {
                 reason: Reason::Missing,
-                detail: "no process that can be seen holds the socket: the kernel's, or one of another container".to_owned(),
+                detail: "no process that can be seen holds the socket: the kernel's, or one of another container"
+                    .to_owned(),
             }
         },
     })

@@ -61,7 +61,10 @@ pub fn numbers(machine: &Machine) -> Found<Vec<i64>> {
         }
     }
     if numbers.is_empty() {
-        return unknown(Reason::Unavailable, format!("{} shows no process", machine.proc.display()));
+        return unknown(
+            Reason::Unavailable,
+            format!("{} shows no process", machine.proc.display()),
+        );
     }
     Ok(numbers)
 }
@@ -259,8 +262,7 @@ fn command(machine: &Machine, pid: i64) -> Value {
     use std::io::Read;
     let path = machine.proc.join(pid.to_string()).join("cmdline");
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path)
-        .and_then(|file| file.take(COMMAND_BYTES as u64).read_to_end(&mut bytes));
+    let read = std::fs::File::open(&path).and_then(|file| file.take(COMMAND_BYTES as u64).read_to_end(&mut bytes));
     match read {
         Ok(_) => {
             let text: Vec<_> = bytes
@@ -276,7 +278,9 @@ fn command(machine: &Machine, pid: i64) -> Value {
 
 /// The identity of a process value.
 pub fn identity(value: &Value) -> Found<Identity> {
-    let fields = value.as_record().map(|record: &Record| (record.get("pid"), record.get("start_ticks")));
+    let fields = value
+        .as_record()
+        .map(|record: &Record| (record.get("pid"), record.get("start_ticks")));
     match fields {
         Some((Some(Value::Int(pid)), Some(Value::Int(started)))) if *pid > 0 => {
             Ok((*pid, u64::try_from(*started).unwrap_or_default()))

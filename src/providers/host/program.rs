@@ -95,7 +95,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let marker = folder.path().join("pwned");
         let touch = format!("touch {}", marker.display());
-        for hostile in [format!("; {touch}"), format!("$({touch})"), format!("`{touch}`"), format!("x\n{touch}")] {
+        for hostile in [
+            format!("; {touch}"),
+            format!("$({touch})"),
+            format!("`{touch}`"),
+            format!("x\n{touch}"),
+        ] {
             let said = run("/bin/echo", &[&hostile], LONG).await.unwrap();
             assert_eq!(said.out, format!("{hostile}\n"));
         }
@@ -113,7 +118,9 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_hangs_or_babbles_is_ended() {
         let begin = Instant::now();
-        let hung = run("/bin/sleep", &["600"], Duration::from_millis(50)).await.unwrap_err();
+        let hung = run("/bin/sleep", &["600"], Duration::from_millis(50))
+            .await
+            .unwrap_err();
         assert_eq!(hung.reason, Reason::Timeout);
         let babble = run("/usr/bin/yes", &[], LONG).await.unwrap_err();
         assert_eq!(babble.reason, Reason::Truncated);

@@ -64,7 +64,8 @@ fn open(machine: &Machine, (pid, started): Identity) -> Result<Target, Unknown> 
         Err(Errno::NOSYS) => {
             return unknown(
                 Reason::Unavailable,
-                "this kernel has no process handles (Linux 5.3), and a number alone may be another process by now".to_owned(),
+                "this kernel has no process handles (Linux 5.3), and a number alone may be another process by now"
+                    .to_owned(),
             );
         }
         Err(problem) => return unknown(Reason::Unavailable, format!("process {pid}: {problem}")),
@@ -120,7 +121,11 @@ pub fn signal(machine: &Machine, processes: &List, word: &str) -> Outcome {
             Ok(()) => sent += 1,
             Err(Errno::SRCH) => {}
             Err(problem) => {
-                let reason = if problem == Errno::PERM { Reason::Denied } else { Reason::Unavailable };
+                let reason = if problem == Errno::PERM {
+                    Reason::Denied
+                } else {
+                    Reason::Unavailable
+                };
                 let detail = format!("process {pid}: {problem}; {sent} of {} got the signal", targets.len());
                 // With some sent, it neither happened nor did it not.
                 return if sent == 0 {

@@ -45,7 +45,10 @@ fn gate(host: Host) -> Gate {
 
 fn field(value: &Value, name: &str) -> Value {
     let record = value.as_record().unwrap_or_else(|| panic!("not a record: {value:?}"));
-    record.get(name).cloned().unwrap_or_else(|| panic!("no {name} in {value:?}"))
+    record
+        .get(name)
+        .cloned()
+        .unwrap_or_else(|| panic!("no {name} in {value:?}"))
 }
 
 fn reason(value: &Value) -> Option<Reason> {
@@ -71,16 +74,23 @@ async fn this_machine_answers() {
     let uptime = host.read(&call("uptime", vec![])).await;
     assert!(matches!(field(&uptime, "up"), Value::Duration(up) if up > 0));
     let cpu = host.read(&call("cpu", vec![short()])).await;
-    assert!(matches!(field(&cpu, "busy"), Value::Ratio(busy) if (0.0..=1.0).contains(&busy)), "{cpu:?}");
+    assert!(
+        matches!(field(&cpu, "busy"), Value::Ratio(busy) if (0.0..=1.0).contains(&busy)),
+        "{cpu:?}"
+    );
     let files = host.read(&call("files.system", vec![])).await;
     assert!(matches!(field(&files, "open"), Value::Int(open) if open > 0));
     let systems = host.read(&call("filesystems", vec![])).await;
     let systems = systems.as_list().unwrap();
     assert!(!systems.truncated && !systems.items.is_empty());
     assert!(matches!(field(&systems.items[0], "used"), Value::Ratio(used) if (0.0..=1.0).contains(&used)));
-    let local = host.read(&call("dns.lookup", vec![("name", Value::text("localhost"))])).await;
+    let local = host
+        .read(&call("dns.lookup", vec![("name", Value::text("localhost"))]))
+        .await;
     assert_eq!(field(&local, "ok"), Value::Bool(true));
-    let addresses = host.read(&call("dns.addresses", vec![("name", Value::text("localhost"))])).await;
+    let addresses = host
+        .read(&call("dns.addresses", vec![("name", Value::text("localhost"))]))
+        .await;
     assert!(!field(&addresses, "addresses").as_list().unwrap().items.is_empty());
 }
 
@@ -98,7 +108,11 @@ async fn another_machine_is_not_this_one() {
     };
     assert!(host.read(&call("load", vec![on("local")])).await.as_record().is_some());
     for other in ["db1", "LOCAL", ""] {
-        assert_eq!(reason(&host.read(&call("load", vec![on(other)])).await), Some(Reason::Unavailable), "{other}");
+        assert_eq!(
+            reason(&host.read(&call("load", vec![on(other)])).await),
+            Some(Reason::Unavailable),
+            "{other}"
+        );
         assert_eq!(host.targets(&call("load", vec![on(other)])), [other]);
     }
 }
@@ -120,7 +134,10 @@ async fn a_listening_port_has_its_owner() {
 
 #[tokio::test]
 async fn a_busy_process_is_measured() {
-    let mut busy = Command::new("/bin/sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    let mut busy = Command::new("/bin/sh")
+        .args(["-c", "while :; do :; done"])
+        .spawn()
+        .unwrap();
     let host = Host::new();
     let asked = call("processes.list", vec![("over", Value::Duration(SECOND / 2))]);
     let list = host.read(&asked).await;
@@ -132,7 +149,10 @@ async fn a_busy_process_is_measured() {
         .iter()
         .find(|process| field(process, "pid") == Value::Int(busy.id().into()))
         .unwrap();
-    assert!(matches!(field(shown, "cpu"), Value::Ratio(cpu) if cpu > 0.0), "{shown:?}");
+    assert!(
+        matches!(field(shown, "cpu"), Value::Ratio(cpu) if cpu > 0.0),
+        "{shown:?}"
+    );
     assert_eq!(field(shown, "parent"), Value::Int(std::process::id().into()));
     assert!(matches!(field(shown, "command"), Value::Secret(_)));
     assert!(!format!("{list:?}").contains("while :"), "a command line is not shown");
@@ -143,7 +163,13 @@ struct Sleeper(Child);
 
 impl Sleeper {
     fn new() -> Self {
-        Self(Command::new("/bin/sleep").arg("600").stdout(Stdio::null()).spawn().unwrap())
+        Self(
+            Command::new("/bin/sleep")
+                .arg("600")
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
     }
 }
 
@@ -194,11 +220,20 @@ async fn a_signal_reaches_the_process_that_was_meant_and_no_other() {
         panic!("{meant:?}");
     };
     let earlier = with(&meant, "start_ticks", Value::Int(ticks - 1));
-    assert_eq!(gate.change(&signal(vec![earlier], "kill")).await, Outcome::Done(Value::Int(0)));
+    assert_eq!(
+        gate.change(&signal(vec![earlier], "kill")).await,
+        Outcome::Done(Value::Int(0))
+    );
     assert_eq!(sleeper.0.try_wait().unwrap(), None);
-    let remaining = call("processes.remaining", vec![("processes", Value::list(vec![meant.clone()]))]);
+    let remaining = call(
+        "processes.remaining",
+        vec![("processes", Value::list(vec![meant.clone()]))],
+    );
     assert_eq!(gate.read(&remaining).await.as_list().unwrap().items.len(), 1);
-    assert_eq!(gate.change(&signal(vec![meant], "kill")).await, Outcome::Done(Value::Int(1)));
+    assert_eq!(
+        gate.change(&signal(vec![meant], "kill")).await,
+        Outcome::Done(Value::Int(1))
+    );
     use std::os::unix::process::ExitStatusExt;
     assert_eq!(sleeper.0.wait().unwrap().signal(), Some(9));
     assert!(gate.read(&remaining).await.as_list().unwrap().items.is_empty());
@@ -223,10 +258,16 @@ async fn process_one_the_engine_and_its_ancestors_are_refused_before_anything_is
         items: vec![good.clone()],
         truncated: true,
     }));
-    let cut = call("processes.signal", vec![("processes", cut), ("signal", Value::variant("kill"))]);
+    let cut = call(
+        "processes.signal",
+        vec![("processes", cut), ("signal", Value::variant("kill"))],
+    );
     assert!(matches!(gate.change(&cut).await, Outcome::Failed(_)));
     assert!(matches!(gate.change(&signal(vec![], "kill")).await, Outcome::Failed(_)));
-    assert!(matches!(gate.change(&signal(vec![good.clone()], "explode")).await, Outcome::Failed(_)));
+    assert!(matches!(
+        gate.change(&signal(vec![good.clone()], "explode")).await,
+        Outcome::Failed(_)
+    ));
     let elsewhere = with(
         &good,
         "on",
@@ -235,7 +276,10 @@ async fn process_one_the_engine_and_its_ancestors_are_refused_before_anything_is
             name: "db1".into(),
         },
     );
-    assert!(matches!(gate.change(&signal(vec![elsewhere], "kill")).await, Outcome::Failed(_)));
+    assert!(matches!(
+        gate.change(&signal(vec![elsewhere], "kill")).await,
+        Outcome::Failed(_)
+    ));
     assert_eq!(sleeper.0.try_wait().unwrap(), None);
 }
 
@@ -252,7 +296,13 @@ async fn a_zombie_is_listed_with_its_parent() {
                 vec![("state", Value::variant("zombie")), ("over", Value::Duration(0))],
             ))
             .await;
-        let found = list.as_list().unwrap().items.iter().find(|process| field(process, "pid") == pid).cloned();
+        let found = list
+            .as_list()
+            .unwrap()
+            .items
+            .iter()
+            .find(|process| field(process, "pid") == pid)
+            .cloned();
         if let Some(found) = found {
             break found;
         }
@@ -274,9 +324,15 @@ fn small_machine(root: &Path) -> Machine {
     };
     write("proc/uptime", b"1000.00 900.00\n");
     write("proc/loadavg", b"0.10 0.20 0.30 1/100 42\n");
-    write("proc/stat", b"cpu  1 1 1 1 1 1 1 1 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\nbtime 1700000000\n");
+    write(
+        "proc/stat",
+        b"cpu  1 1 1 1 1 1 1 1 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\nbtime 1700000000\n",
+    );
     write("proc/vmstat", b"oom_kill 3\npswpin 1\npswpout 1\n");
-    write("proc/1/stat", b"1 (init) S 0 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 5 0 10\n");
+    write(
+        "proc/1/stat",
+        b"1 (init) S 0 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 5 0 10\n",
+    );
     write(
         "proc/7/stat",
         b"7 (x) R 0 (\n\x1b[2J) Z 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 50 0 0\n",
@@ -303,14 +359,18 @@ fn host_on(root: &Path) -> Host {
 async fn a_process_that_cannot_be_read_cuts_the_list() {
     let root = tempfile::tempdir().unwrap();
     let host = host_on(root.path());
-    let list = host.read(&call("processes.list", vec![("over", Value::Duration(0))])).await;
+    let list = host
+        .read(&call("processes.list", vec![("over", Value::Duration(0))]))
+        .await;
     let list = list.as_list().unwrap();
     assert!(list.truncated, "process 8 cannot be read");
     let mut names: Vec<_> = list.items.iter().map(|process| field(process, "name")).collect();
     names.sort_by_key(|name| name.as_str().map(str::len));
     assert_eq!(names, [Value::text("init"), Value::text("x) R 0 (\n\u{1b}[2J")]);
     std::fs::remove_dir_all(root.path().join("proc/8")).unwrap();
-    let list = host.read(&call("processes.list", vec![("over", Value::Duration(0))])).await;
+    let list = host
+        .read(&call("processes.list", vec![("over", Value::Duration(0))]))
+        .await;
     assert!(!list.as_list().unwrap().truncated);
 }
 
@@ -318,24 +378,45 @@ async fn a_process_that_cannot_be_read_cuts_the_list() {
 async fn what_is_not_there_is_unknown_and_never_empty() {
     let root = tempfile::tempdir().unwrap();
     let host = host_on(root.path());
-    for path in ["pressure.cpu", "pressure.memory", "pressure.io", "memory", "files.system", "filesystems", "clock", "units.failed"] {
+    for path in [
+        "pressure.cpu",
+        "pressure.memory",
+        "pressure.io",
+        "memory",
+        "files.system",
+        "filesystems",
+        "clock",
+        "units.failed",
+    ] {
         let value = host.read(&call(path, vec![])).await;
         assert_eq!(reason(&value), Some(Reason::Unavailable), "{path}: {value:?}");
     }
     let ports = host.read(&call("ports.listening", vec![])).await;
     assert_eq!(reason(&ports), Some(Reason::Unavailable));
-    let unit = host.read(&call("units.state", vec![("unit", Value::text("nginx"))])).await;
+    let unit = host
+        .read(&call("units.state", vec![("unit", Value::text("nginx"))]))
+        .await;
     assert_eq!(reason(&unit), Some(Reason::Unavailable));
-    let kills = host.read(&call("out_of_memory", vec![("within", Value::Duration(60 * SECOND))])).await;
+    let kills = host
+        .read(&call("out_of_memory", vec![("within", Value::Duration(60 * SECOND))]))
+        .await;
     assert_eq!(field(&kills, "since_boot"), Value::Int(3));
     assert_eq!(reason(&field(&kills, "victims")), Some(Reason::Unavailable));
     std::fs::write(root.path().join("proc/vmstat"), "oom_kill 0\n").unwrap();
-    let kills = host.read(&call("out_of_memory", vec![("within", Value::Duration(60 * SECOND))])).await;
-    assert!(field(&kills, "victims").as_list().is_some_and(|list| list.items.is_empty() && !list.truncated));
+    let kills = host
+        .read(&call("out_of_memory", vec![("within", Value::Duration(60 * SECOND))]))
+        .await;
+    assert!(
+        field(&kills, "victims")
+            .as_list()
+            .is_some_and(|list| list.items.is_empty() && !list.truncated)
+    );
     let swapping = host.read(&call("swapping", vec![short()])).await;
     assert_eq!(reason(&swapping), Some(Reason::Unavailable));
     std::fs::remove_dir_all(root.path().join("proc")).unwrap();
-    let list = host.read(&call("processes.list", vec![("over", Value::Duration(0))])).await;
+    let list = host
+        .read(&call("processes.list", vec![("over", Value::Duration(0))]))
+        .await;
     assert_eq!(reason(&list), Some(Reason::Unavailable));
 }
 
@@ -354,7 +435,10 @@ fn a_log_that_does_not_reach_back_cuts_the_list_of_victims() {
         let list = value.as_list().unwrap();
         (list.items.len(), list.truncated)
     };
-    assert_eq!(found(Some(0), vec![killed(9_000_000_000), killed(1_000_000_000)]), (1, false));
+    assert_eq!(
+        found(Some(0), vec![killed(9_000_000_000), killed(1_000_000_000)]),
+        (1, false)
+    );
     assert_eq!(found(Some(9_500_000_000), vec![killed(9_600_000_000)]), (1, true));
     assert_eq!(found(None, vec![]), (0, true));
 }
@@ -376,7 +460,10 @@ async fn hostile_arguments_are_refused() {
     let restart = |unit: &str| call("units.restart", vec![("unit", Value::text(unit))]);
     assert_eq!(host.targets(&restart("nginx")), ["local/nginx.service"]);
     assert_eq!(host.targets(&restart("*")), ["local/*"]);
-    assert!(matches!(gate(Host::new()).change(&restart("--now")).await, Outcome::Failed(_)));
+    assert!(matches!(
+        gate(Host::new()).change(&restart("--now")).await,
+        Outcome::Failed(_)
+    ));
 }
 
 #[tokio::test]
@@ -384,5 +471,8 @@ async fn doctor_says_what_cannot_be_seen() {
     let root = tempfile::tempdir().unwrap();
     let lines = host_on(root.path()).doctor().await;
     let text = format!("{lines:?}");
-    assert!(text.contains("CONFIG_PSI") && text.contains("systemd does not run"), "{text}");
+    assert!(
+        text.contains("CONFIG_PSI") && text.contains("systemd does not run"),
+        "{text}"
+    );
 }

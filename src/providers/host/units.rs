@@ -12,10 +12,21 @@ use std::time::Duration;
 
 const SYSTEMCTL: &[&str] = &["/usr/bin/systemctl", "/bin/systemctl"];
 
-const PROPERTIES: &str = "--property=Id,Description,LoadState,ActiveState,SubState,Result,NRestarts,MainPID,StateChangeTimestampMonotonic";
+const PROPERTIES: &str =
+    "--property=Id,Description,LoadState,ActiveState,SubState,Result,NRestarts,MainPID,StateChangeTimestampMonotonic";
 
 const KINDS: &[&str] = &[
-    ".service", ".socket", ".target", ".timer", ".mount", ".automount", ".path", ".slice", ".scope", ".swap", ".device",
+    ".service",
+    ".socket",
+    ".target",
+    ".timer",
+    ".mount",
+    ".automount",
+    ".path",
+    ".slice",
+    ".scope",
+    ".swap",
+    ".device",
 ];
 
 /// Most failed units in a reply.
@@ -56,7 +67,12 @@ fn refused(said: &Said) -> Option<Unknown> {
     if said.code == Some(0) {
         return None;
     }
-    let denied = ["Access denied", "authentication required", "Permission denied", "Authorization"];
+    let denied = [
+        "Access denied",
+        "authentication required",
+        "Permission denied",
+        "Authorization",
+    ];
     let reason = if denied.iter().any(|words| said.error.contains(words)) {
         Reason::Denied
     } else if said.error.contains("not found") || said.error.contains("not loaded") {
@@ -64,7 +80,11 @@ fn refused(said: &Said) -> Option<Unknown> {
     } else {
         Reason::Unavailable
     };
-    let line = said.error.lines().find(|line| !line.trim().is_empty()).unwrap_or("no word");
+    let line = said
+        .error
+        .lines()
+        .find(|line| !line.trim().is_empty())
+        .unwrap_or("no word");
     Some(Unknown {
         reason,
         detail: format!("systemctl: {line}"),
@@ -76,7 +96,10 @@ pub fn shown(text: &str) -> Found<Value> {
     let known = properties(text);
     let get = |name: &str| known.get(name).copied().unwrap_or_default();
     if get("Id").is_empty() || get("ActiveState").is_empty() {
-        return unknown(Reason::Unparsable, "the reply of systemctl is not in the form that is known");
+        return unknown(
+            Reason::Unparsable,
+            "the reply of systemctl is not in the form that is known",
+        );
     }
     if get("LoadState") == "not-found" {
         return unknown(Reason::Missing, format!("there is no unit {}", get("Id")));
@@ -119,7 +142,12 @@ pub fn shown(text: &str) -> Found<Value> {
 /// `host.units.state`
 pub async fn state(machine: &Machine, name: &str, within: Duration) -> Found<Value> {
     let name = canonical(name)?;
-    let said = program::run(systemctl(machine)?, &["show", "--no-pager", PROPERTIES, "--", &name], within).await?;
+    let said = program::run(
+        systemctl(machine)?,
+        &["show", "--no-pager", PROPERTIES, "--", &name],
+        within,
+    )
+    .await?;
     match refused(&said) {
         Some(problem) => Err(problem),
         None => shown(&said.out),
@@ -138,7 +166,15 @@ pub fn names(text: &str) -> Vec<String> {
 /// `host.units.failed`
 pub async fn failed(machine: &Machine, within: Duration) -> Found<Value> {
     let systemctl = systemctl(machine)?;
-    let arguments = ["list-units", "--state=failed", "--all", "--plain", "--no-legend", "--no-pager", "--full"];
+    let arguments = [
+        "list-units",
+        "--state=failed",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "--no-pager",
+        "--full",
+    ];
     let said = program::run(systemctl, &arguments, within).await?;
     if let Some(problem) = refused(&said) {
         return Err(problem);
@@ -199,7 +235,19 @@ mod tests {
         assert_eq!(canonical("nginx").unwrap(), "nginx.service");
         assert_eq!(canonical("backup.timer").unwrap(), "backup.timer");
         assert_eq!(canonical("getty@tty1").unwrap(), "getty@tty1.service");
-        for bad in ["", "*", "nginx*", "--now", "-H", "a b", "a\nb", "../x", "/etc/passwd", ".service", "ä"] {
+        for bad in [
+            "",
+            "*",
+            "nginx*",
+            "--now",
+            "-H",
+            "a b",
+            "a\nb",
+            "../x",
+            "/etc/passwd",
+            ".service",
+            "ä",
+        ] {
             assert!(canonical(bad).is_err(), "{bad:?}");
         }
     }
@@ -212,8 +260,13 @@ mod tests {
         let field = |name| unit.as_record().unwrap().get(name).cloned().unwrap();
         assert_eq!(field("state"), Value::variant("failed"));
         assert_eq!(field("description"), Value::text("A web server = good"));
-        assert_eq!((field("restarts"), field("pid"), field("since")), (Value::Int(5), Value::None, Value::None));
-        let absent = UNIT.replace("LoadState=loaded", "LoadState=not-found").replace("failed", "inactive");
+        assert_eq!(
+            (field("restarts"), field("pid"), field("since")),
+            (Value::Int(5), Value::None, Value::None)
+        );
+        let absent = UNIT
+            .replace("LoadState=loaded", "LoadState=not-found")
+            .replace("failed", "inactive");
         assert_eq!(shown(&absent).unwrap_err().reason, Reason::Missing);
         assert_eq!(shown("").unwrap_err().reason, Reason::Unparsable);
         let new = shown(&UNIT.replace("ActiveState=failed", "ActiveState=pondering")).unwrap();
@@ -238,8 +291,14 @@ mod tests {
             .reason
         };
         assert_eq!(said("Failed to restart a.service: Access denied\n"), Reason::Denied);
-        assert_eq!(said("Failed to restart a.service: Interactive authentication required."), Reason::Denied);
-        assert_eq!(said("Failed to restart a.service: Unit a.service not found."), Reason::Missing);
+        assert_eq!(
+            said("Failed to restart a.service: Interactive authentication required."),
+            Reason::Denied
+        );
+        assert_eq!(
+            said("Failed to restart a.service: Unit a.service not found."),
+            Reason::Missing
+        );
         assert_eq!(said("Job for a.service failed."), Reason::Unavailable);
     }
 }
