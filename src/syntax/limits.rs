@@ -1,5 +1,8 @@
 //! Limits of the syntax, in one place. Each is printed in `docs/language/limits.md` and reached by a test.
 
+use std::num::NonZeroUsize;
+use std::sync::Mutex;
+
 /// Largest file, in bytes.
 pub const FILE_BYTES: usize = 1024 * 1024;
 /// Deepest nesting of braces.
@@ -10,3 +13,22 @@ pub const BRACKET_DEPTH: usize = 128;
 pub const EXPRESSION_DEPTH: usize = 200;
 /// Most syntax errors reported for one file.
 pub const ERRORS: usize = 100;
+
+/// Parser steps allowed per byte of a file. A valid file takes about a tenth of it; the parser gives up beyond, with a position.
+const CALLS_PER_BYTE: usize = 1000;
+/// Parser steps allowed for the shortest text.
+const CALLS_AT_LEAST: usize = 1_000_000;
+
+/// Allows the grammar's parser enough steps for a text of so many bytes.
+///
+/// The limit belongs to the process. It only grows, up to that of the largest file, so that no text is refused because another
+/// thread has just read a shorter one.
+pub(super) fn allow_calls(bytes: usize) {
+    static ALLOWED: Mutex<usize> = Mutex::new(0);
+    let wanted = bytes.min(FILE_BYTES).saturating_mul(CALLS_PER_BYTE).max(CALLS_AT_LEAST);
+    let mut allowed = ALLOWED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if wanted > *allowed {
+        *allowed = wanted;
+        pest::set_call_limit(NonZeroUsize::new(wanted));
+    }
+}

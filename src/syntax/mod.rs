@@ -1,8 +1,10 @@
 //! Text to tree, and tree to text. Pure.
 
+mod hidden;
 pub mod limits;
 mod load;
 mod parse;
+mod scan;
 pub mod tree;
 
 pub use load::{Loaded, load};

@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::tree::{Action, ClauseKind, End, EndKind, Expr, ExprKind, Outcome, Text, Undo, UndoKind, UndoWhen};
 
-impl Builder {
+impl Builder<'_> {
     /// The clauses of an action, and the action itself.
     pub(super) fn action_clause(&self, pair: Node, span: Span) -> ClauseKind {
         match pair.as_rule() {
@@ -34,6 +34,7 @@ impl Builder {
     }
 
     fn action(&self, pair: Node) -> ClauseKind {
+        let begin = pair.as_span().start();
         let start = self.span(&pair);
         let mut action = Action {
             name: self.no_name(start),
@@ -52,7 +53,7 @@ impl Builder {
                 Rule::block => action.body = Some(self.block(part)),
                 Rule::trail => self.trail(&part),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                     fits = false;
                 }
                 _ => self.unexpected(&part),

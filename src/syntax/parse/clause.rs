@@ -19,7 +19,7 @@ pub(super) struct Pieces {
     pub(super) block: Option<Block>,
 }
 
-impl Builder {
+impl Builder<'_> {
     /// The clauses of a block, from its braces.
     pub(super) fn block(&self, pair: Node) -> Block {
         let mut span = self.span(&pair);
@@ -196,7 +196,7 @@ impl Builder {
 
     /// Sorts the usual parts of a clause; false when its head was mistaken (and reported).
     pub(super) fn pieces(&self, pair: Node) -> (Pieces, bool) {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut pieces = Pieces::default();
         let mut fits = true;
         for part in inner(pair) {
@@ -207,7 +207,7 @@ impl Builder {
                 Rule::block => pieces.block = Some(self.block(part)),
                 Rule::trail => self.trail(&part),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                     fits = false;
                 }
                 Rule::within | Rule::every => self.timing(part, &mut pieces),
@@ -276,12 +276,12 @@ impl Builder {
     }
 
     fn severity(&self, pair: Node) -> ClauseKind {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut rows = Vec::new();
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                 }
                 Rule::trail => self.trail(&part),
                 Rule::severity_block => {
@@ -320,14 +320,14 @@ impl Builder {
     }
 
     fn escalation(&self, pair: Node) -> ClauseKind {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut name = None;
         let mut rows = Vec::new();
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::escalation_head => name = inner(part).next().map(|part| self.name(&part)),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                 }
                 Rule::trail => self.trail(&part),
                 Rule::escalation_block => {
@@ -400,7 +400,7 @@ impl Builder {
     }
 
     fn question(&self, pair: Node, kind: QuestionKind) -> ClauseKind {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut name = None;
         let mut params = Vec::new();
         let mut title = None;
@@ -416,7 +416,7 @@ impl Builder {
                 Rule::block => body = Some(self.block(part)),
                 Rule::trail => self.trail(&part),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                     fits = false;
                 }
                 Rule::expr => form = Some(QuestionForm::Alias(self.expr(part))),
@@ -582,7 +582,7 @@ impl Builder {
     }
 
     fn each(&self, pair: Node, span: Span) -> ClauseKind {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut name = None;
         let mut list = None;
         let mut at_most = None;
@@ -605,7 +605,7 @@ impl Builder {
                     }
                 }
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                     fits = false;
                 }
                 Rule::block => body = Some(self.block(part)),

@@ -72,7 +72,7 @@ fn is_postfix(rule: Rule) -> bool {
     matches!(rule, Rule::op_is_empty | Rule::field | Rule::call | Rule::index)
 }
 
-impl Builder {
+impl Builder<'_> {
     pub(super) fn expr(&self, pair: Node) -> Expr {
         self.expr_and_depth(pair).0
     }
@@ -498,7 +498,7 @@ impl Builder {
             _ => length,
         };
         let at = op.as_span().start() + start;
-        Span::new(self.id, at, at + length)
+        self.range(at, at + length)
     }
 
     /// Reports a comparison whose left side is one already; true when it did.

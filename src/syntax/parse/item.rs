@@ -6,7 +6,7 @@ use crate::syntax::tree::{
     Effect, FieldDef, IdempotenceItem, Item, ItemKind, OperationItem, ProviderItem, ProviderMember, Runbook,
 };
 
-impl Builder {
+impl Builder<'_> {
     pub(super) fn items(&self, file: Node) -> Vec<Item> {
         inner(file)
             .filter(|part| part.as_rule() != Rule::EOI)
@@ -77,7 +77,7 @@ impl Builder {
                 }
             }
             Rule::runbook_item => self.runbook(pair, span),
-            Rule::provider_item => self.provider(pair, span),
+            Rule::provider_item => self.provider(pair),
             Rule::scenario_item => ItemKind::Scenario(self.scenario(pair)),
             Rule::record_bad | Rule::enum_bad | Rule::resource_bad => {
                 self.bad_clause(&pair, Rule::try_clause, false);
@@ -104,6 +104,7 @@ impl Builder {
     }
 
     fn runbook(&self, pair: Node, start: Span) -> ItemKind {
+        let begin = pair.as_span().start();
         let mut runbook = Runbook {
             name: self.no_name(start),
             params: Vec::new(),
@@ -124,7 +125,7 @@ impl Builder {
                     }
                 }
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                     fits = false;
                 }
                 Rule::block => runbook.body = self.block(part),
@@ -139,14 +140,15 @@ impl Builder {
         }
     }
 
-    fn provider(&self, pair: Node, start: Span) -> ItemKind {
+    fn provider(&self, pair: Node) -> ItemKind {
+        let begin = pair.as_span().start();
         let mut name = None;
         let mut members = Vec::new();
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::provider_head => name = inner(part).next().map(|part| self.name(&part)),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                 }
                 Rule::trail => self.trail(&part),
                 Rule::provider_block => {

@@ -8,8 +8,11 @@ mod item;
 mod report;
 mod scenario;
 mod text;
+mod usage;
 
-use super::tree::{Comment, File};
+use super::scan::{self, Repair};
+use super::tree::File;
+use super::{hidden, limits};
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Span};
 use pest::Parser as _;
@@ -36,37 +39,68 @@ pub struct Parsed {
 
 /// Reads a text as a file of the language. Never fails: what no rule fits is reported and stands in the tree as junk.
 pub fn parse(id: FileId, text: &str) -> Parsed {
-    let builder = Builder::new(id);
-    let items = match Grammar::parse(Rule::file, text) {
+    let scan = scan::scan(id, text);
+    let readable = scan.repair.apply(text);
+    let builder = Builder::new(id, &scan.repair);
+    limits::allow_calls(readable.len());
+    let items = match Grammar::parse(Rule::file, &readable) {
         Ok(mut pairs) => pairs.next().map(|file| builder.items(file)).unwrap_or_default(),
         Err(error) => {
             builder.refused(&error);
             Vec::new()
         }
     };
+    let mut diagnostics = builder.diagnostics.into_inner();
+    diagnostics.retain(|found| !scan.quiet.iter().any(|quiet| touches(found.span, quiet)));
+    diagnostics.extend(scan.diagnostics);
+    diagnostics.extend(hidden::find(id, text, &scan.plain));
+    diagnostics.sort_by_key(|found| (found.span.start, found.span.end));
+    diagnostics.dedup();
+    cap(&mut diagnostics);
     Parsed {
         file: File {
             id,
             items,
-            comments: Vec::<Comment>::new(),
+            comments: scan.comments,
             length: text.len(),
         },
-        diagnostics: builder.diagnostics.into_inner(),
+        diagnostics,
+    }
+}
+
+/// True when a span lies in a range, touches it or contains it.
+fn touches(span: Span, range: &std::ops::Range<usize>) -> bool {
+    span.start as usize <= range.end && range.start <= span.end as usize
+}
+
+/// Keeps as many findings as a person reads.
+fn cap(diagnostics: &mut Vec<Diagnostic>) {
+    let more = diagnostics.len().saturating_sub(limits::ERRORS);
+    if more > 0 {
+        diagnostics.truncate(limits::ERRORS);
+        let place = diagnostics.last().map(|last| last.span).unwrap_or_default();
+        diagnostics.push(Diagnostic::note(
+            "syntax",
+            place,
+            format!("{more} more mistakes are not shown"),
+        ));
     }
 }
 
 /// Makes nodes from pairs.
-struct Builder {
+struct Builder<'r> {
     id: FileId,
+    repair: &'r Repair,
     diagnostics: RefCell<Vec<Diagnostic>>,
     /// True after a missing `}` was reported; the blocks around it end at the same place.
     unclosed: Cell<bool>,
 }
 
-impl Builder {
-    fn new(id: FileId) -> Self {
+impl<'r> Builder<'r> {
+    fn new(id: FileId, repair: &'r Repair) -> Self {
         Self {
             id,
+            repair,
             diagnostics: RefCell::default(),
             unclosed: Cell::new(false),
         }
@@ -80,12 +114,12 @@ impl Builder {
     fn span(&self, pair: &Node) -> Span {
         let span = pair.as_span();
         let kept = span.as_str().trim_end().len();
-        Span::new(self.id, span.start(), span.start() + kept)
+        self.range(span.start(), span.start() + kept)
     }
 
-    /// A place between two bytes.
-    fn place(&self, at: usize) -> Span {
-        Span::new(self.id, at, at)
+    /// The span in the original text of bytes the grammar has read.
+    fn range(&self, start: usize, end: usize) -> Span {
+        Span::new(self.id, self.repair.original(start), self.repair.original(end))
     }
 }
 

@@ -31,8 +31,9 @@ const WORDS: [&str; 18] = [
     "not_present",
 ];
 
-impl Builder {
+impl Builder<'_> {
     pub(super) fn scenario(&self, pair: Node) -> Scenario {
+        let begin = pair.as_span().start();
         let start = self.span(&pair);
         let mut title = None;
         let mut clauses = Vec::new();
@@ -41,7 +42,7 @@ impl Builder {
             match part.as_rule() {
                 Rule::scenario_head => title = inner(part).next().map(|part| self.text(part)),
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_clause);
                 }
                 Rule::trail => self.trail(&part),
                 Rule::scenario_block => {
@@ -93,12 +94,12 @@ impl Builder {
 
     /// The lines of `given`, `operator` or `expect`.
     fn lines<T>(&self, pair: Node, lines_of: Rule, again: Rule, line: impl Fn(Node) -> Option<T>) -> Vec<T> {
-        let start = self.span(&pair);
+        let begin = pair.as_span().start();
         let mut lines = Vec::new();
         for part in inner(pair) {
             match part.as_rule() {
                 Rule::head_junk | Rule::section_junk => {
-                    self.head_junk(start, &part);
+                    self.head_junk(begin, &part, Rule::try_scenario);
                 }
                 Rule::trail => self.trail(&part),
                 rule if rule == lines_of => {

@@ -3,13 +3,19 @@
 use super::{Builder, Node, Rule, inner};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::syntax::hidden;
 use crate::syntax::tree::{ExprKind, Name, Param, Path, Prose, Text, TextPart, TypeExpr, TypeKind};
 
-impl Builder {
+impl Builder<'_> {
     pub(super) fn name(&self, pair: &Node) -> Name {
+        let text = pair.as_str().trim_end();
+        let span = self.span(pair);
+        if !text.is_ascii() {
+            self.push(hidden::mixed_script(span, text));
+        }
         Name {
-            text: pair.as_str().trim_end().to_string(),
-            span: self.span(pair),
+            text: text.to_string(),
+            span,
         }
     }
 
@@ -146,7 +152,7 @@ impl Builder {
                 self.push(
                     Diagnostic::error(
                         "syntax",
-                        Span::new(self.id, part.as_span().start(), part.as_span().end()),
+                        self.range(part.as_span().start(), part.as_span().end()),
                         format!("`{}` is not an escape", part.as_str()),
                     )
                     .help("known are `\\n`, `\\t`, `\\\"`, `\\\\`, `\\{`, `\\}` and `\\u{…}`; a pattern is written in backticks, where nothing is filled in"),
