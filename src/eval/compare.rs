@@ -160,12 +160,8 @@ pub(super) fn any(answers: impl IntoIterator<Item = Value>) -> Value {
 /// `whole contains part`: a text in a text, an element in a list.
 pub(super) fn contains(whole: &Value, part: &Value) -> Value {
     let (whole, part) = (lift(&open(whole)), lift(&open(part)));
-    for side in [&whole, &part] {
-        match side {
-            Value::Unknown(_) => return side.clone(),
-            Value::None => return Value::Unknown(missing("there is no value to look in or for")),
-            _ => {}
-        }
+    if let Some(unknown) = undecided(&whole, &part) {
+        return unknown;
     }
     if let Ok(Items { list, truncated }) = items(&whole) {
         let found = any(list.iter().map(|element| equal(element, &part)));
@@ -187,12 +183,8 @@ pub(super) fn contains(whole: &Value, part: &Value) -> Value {
 /// `text matches pattern`: the pattern may stand anywhere in the text.
 pub(super) fn matches(machine: &Machine, text: &Value, pattern: &Value) -> Value {
     let (text, pattern) = (lift(&open(text)), lift(pattern));
-    for side in [&text, &pattern] {
-        match side {
-            Value::Unknown(_) => return side.clone(),
-            Value::None => return Value::Unknown(missing("there is no text")),
-            _ => {}
-        }
+    if let Some(unknown) = undecided(&text, &pattern) {
+        return unknown;
     }
     // Only code of the source file is a pattern: text from outside never becomes one.
     let Value::Code { text: pattern, .. } = &pattern else {
@@ -217,6 +209,17 @@ pub(super) fn matches(machine: &Machine, text: &Value, pattern: &Value) -> Value
         Ok(regex) => Value::Bool(regex.is_match(text)),
         Err(error) => Value::unknown(Reason::Unparsable, format!("the pattern is not valid: {error}")),
     }
+}
+
+/// Unknown when a side is unknown or absent.
+fn undecided(left: &Value, right: &Value) -> Option<Value> {
+    for side in [left, right] {
+        if let Value::Unknown(_) = side {
+            return Some(side.clone());
+        }
+    }
+    (*left == Value::None || *right == Value::None)
+        .then(|| Value::Unknown(missing("there is no value to look in or for")))
 }
 
 fn bounded(text: &str) -> Option<Value> {

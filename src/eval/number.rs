@@ -49,11 +49,12 @@ pub(super) fn arithmetic(op: BinaryOp, left: &Value, right: &Value, ty: &Type) -
 fn operands(left: &Value, right: &Value) -> Result<(Value, Value), Value> {
     let (left, right) = (lift(left), lift(right));
     for side in [&left, &right] {
-        match side {
-            Value::Unknown(_) => return Err(side.clone()),
-            Value::None => return Err(Value::Unknown(missing("there is no value to compute with"))),
-            _ => {}
+        if let Value::Unknown(_) = side {
+            return Err(side.clone());
         }
+    }
+    if left == Value::None || right == Value::None {
+        return Err(Value::Unknown(missing("there is no value to compute with")));
     }
     Ok((left, right))
 }

@@ -246,3 +246,193 @@ fn series(inner: &Type, json: &Json, path: &Path) -> Value {
     }
     Value::Series(Arc::new(Series { samples, until, step }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::show::data;
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn session() -> Type {
+        Type::Record(Arc::new(RecordType {
+            name: "Session".into(),
+            fields: vec![
+                ("pid".into(), Type::Int),
+                ("age".into(), Type::Duration),
+                ("note".into(), Type::Optional(Box::new(Type::Text))),
+            ],
+        }))
+    }
+
+    fn field(value: &Value, name: &str) -> Value {
+        value
+            .as_record()
+            .expect("a record")
+            .get(name)
+            .expect("the field")
+            .clone()
+    }
+
+    #[test]
+    fn absent_null_and_empty_stay_apart() {
+        let found = decode(&session(), &json!({"age": "5 min", "extra": 1}));
+        assert_eq!(
+            field(&found, "pid").as_unknown().map(|u| u.reason),
+            Some(Reason::Missing)
+        );
+        assert_eq!(field(&found, "note"), Value::None);
+        let found = decode(&session(), &json!({"pid": null, "age": "5 min", "note": ""}));
+        assert_eq!(
+            field(&found, "pid").as_unknown().map(|u| u.reason),
+            Some(Reason::Unparsable)
+        );
+        assert_eq!(field(&found, "note"), Value::text(""));
+        assert_eq!(
+            decode(&Type::List(Box::new(Type::Int)), &json!([])),
+            Value::list(vec![])
+        );
+        assert!(
+            decode(&Type::List(Box::new(Type::Int)), &json!(null))
+                .as_unknown()
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn no_kind_is_taken_for_another() {
+        let documents = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(1.5),
+            json!("no"),
+            json!("5"),
+            json!([]),
+            json!({}),
+        ];
+        // For each type the documents above that it takes.
+        let accepted: [(Type, &[usize]); 9] = [
+            (Type::Bool, &[1]),
+            (Type::Int, &[2]),
+            (Type::Float, &[2, 3]),
+            (Type::Text, &[4, 5]),
+            (Type::Ratio, &[2, 3]),
+            (Type::Bytes, &[2]),
+            (Type::Duration, &[]),
+            (Type::Time, &[]),
+            (Type::List(Box::new(Type::Int)), &[6]),
+        ];
+        for (ty, accepts) in accepted {
+            for (index, document) in documents.iter().enumerate() {
+                let known = decode(&ty, document).as_unknown().is_none();
+                assert_eq!(known, accepts.contains(&index), "{ty} from {document}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mismatch_names_its_path_and_quotes_no_secret() {
+        let rows = Type::List(Box::new(session()));
+        let found = decode(
+            &rows,
+            &json!([{"pid": 1, "age": "1 s"}, {"pid": "x".repeat(100), "age": 5}]),
+        );
+        let second = found.as_list().unwrap().items[1].clone();
+        let detail = field(&second, "pid").as_unknown().unwrap().detail.clone();
+        assert!(
+            detail.starts_with("`[1].pid`: expected a whole number, found \"xxx"),
+            "{detail}"
+        );
+        assert!(detail.len() < 120);
+        assert!(field(&second, "age").as_unknown().unwrap().detail.contains("its unit"));
+        let secret = decode(&Type::Secret(Box::new(Type::Int)), &json!("hunter2"));
+        assert!(!format!("{secret:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_deep_document_does_not_exhaust_the_stack() {
+        let mut ty = Type::Int;
+        let mut document = json!(1);
+        for _ in 0..DEPTH + 10 {
+            ty = Type::List(Box::new(ty));
+            document = json!([document]);
+        }
+        let mut value = decode(&ty, &document);
+        while let Value::List(list) = &value {
+            value = list.items[0].clone();
+        }
+        assert_eq!(value.as_unknown().map(|u| u.reason), Some(Reason::Unparsable));
+    }
+
+    fn typed() -> impl Strategy<Value = (Type, Value)> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(|v| (Type::Bool, Value::Bool(v))),
+            any::<i64>().prop_map(|v| (Type::Int, Value::Int(v))),
+            any::<i64>().prop_map(|v| (Type::Int, Value::AtLeast(v))),
+            any::<i32>().prop_map(|v| (Type::Float, Value::Float(f64::from(v) / 8.0))),
+            any::<i32>().prop_map(|v| (Type::Ratio, Value::Ratio(f64::from(v) / 8.0))),
+            // Beyond 2^53 nanoseconds (104 days) a count of one unit is no longer exact as a float.
+            (-(1_i64 << 52)..(1 << 52)).prop_map(|v| (Type::Duration, Value::Duration(v))),
+            any::<i64>().prop_map(|v| (Type::Bytes, Value::Bytes(v))),
+            ".{0,12}".prop_map(|v| (Type::Text, Value::text(v.as_str()))),
+            (0_i64..4_000_000_000, 0_i32..1_000_000_000)
+                .prop_map(|(s, n)| (Type::Time, Value::Time(jiff::Timestamp::new(s, n).unwrap()))),
+            Just((Type::Int, Value::unknown(Reason::Timeout, "late"))),
+            Just((Type::Optional(Box::new(Type::Int)), Value::None)),
+        ];
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            prop_oneof![
+                (inner.clone(), any::<bool>(), 0_usize..4).prop_map(|((ty, value), truncated, count)| {
+                    let items = vec![value; count];
+                    (
+                        Type::List(Box::new(ty)),
+                        Value::List(Arc::new(List { items, truncated })),
+                    )
+                }),
+                (inner.clone(), inner).prop_map(|((a, x), (b, y))| {
+                    let ty = RecordType {
+                        name: "R".into(),
+                        fields: vec![("a".into(), a), ("b".into(), b)],
+                    };
+                    (Type::Record(Arc::new(ty)), Value::record("R", vec![("a", x), ("b", y)]))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_recorded_comes_back((ty, value) in typed()) {
+            let text = serde_json::to_string(&data(&value)).unwrap();
+            prop_assert_eq!(decode(&ty, &serde_json::from_str(&text).unwrap()), value);
+        }
+
+        #[test]
+        fn any_document_gives_a_value(text in "[\\[\\]{}\":,0-9a-z ]{0,40}", (ty, _) in typed()) {
+            if let Ok(document) = serde_json::from_str(&text) {
+                let _ = decode(&ty, &document);
+            }
+        }
+    }
+
+    #[test]
+    fn a_series_comes_back() {
+        let time = |second| jiff::Timestamp::from_second(second).unwrap();
+        let series = Value::Series(Arc::new(Series {
+            samples: vec![
+                (time(0), Value::Ratio(0.5)),
+                (time(60), Value::unknown(Reason::Denied, "")),
+            ],
+            until: time(60),
+            step: 60_000_000_000,
+        }));
+        let ty = Type::Series(Box::new(Type::Ratio));
+        assert_eq!(decode(&ty, &data(&series)), series);
+        assert!(
+            decode(&ty, &json!({"samples": [], "until": "yesterday", "step": "1 s"}))
+                .as_unknown()
+                .is_some()
+        );
+    }
+}

@@ -134,7 +134,7 @@ fn number(text: &str) -> Option<f64> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let canonical = whole == "0" || (!whole.starts_with('0') && !whole.is_empty());
     let decimal = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if canonical && decimal(whole) && decimal(fraction) {
+    if canonical && decimal(whole) && decimal(fraction) && text != "-0" {
         text.parse().ok().filter(|number: &f64| number.is_finite())
     } else {
         None
@@ -163,5 +163,173 @@ pub(super) fn quantity(ty: &Type, text: &str, example: &str) -> Result<Value, St
                 None => format!("`{name}` is not a unit; write for example `{example}`"),
             },
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::types::{EnumType, RecordType, ResourceType};
+
+    fn list(inner: Type) -> Type {
+        Type::List(Box::new(inner))
+    }
+
+    fn state() -> Type {
+        Type::Enum(Arc::new(EnumType {
+            name: "State".into(),
+            values: vec!["idle".into(), "active".into()],
+        }))
+    }
+
+    fn postgres() -> Type {
+        Type::Resource(Arc::new(ResourceType {
+            name: "Postgres".into(),
+            fields: vec![],
+        }))
+    }
+
+    /// Texts that lenient readers take for numbers, truth values or times.
+    const TRAPS: &[&str] = &[
+        "no",
+        "yes",
+        "on",
+        "off",
+        "True",
+        "FALSE",
+        "y",
+        "n",
+        "1e3",
+        "0x10",
+        "012",
+        "0o7",
+        "+5",
+        " 5",
+        "5 ",
+        "1_000",
+        "1,5",
+        ".5",
+        "5.",
+        "-",
+        "--5",
+        "-0",
+        "NaN",
+        "inf",
+        "٥",
+        "",
+        "~",
+        "null",
+        "2024-01-01",
+        "03:00",
+        "1:20",
+        "90%%",
+        "5m",
+        "5 minutes",
+    ];
+
+    #[test]
+    fn texts_that_only_look_like_values_are_refused() {
+        for trap in TRAPS {
+            for ty in [
+                Type::Bool,
+                Type::Int,
+                Type::Float,
+                Type::Time,
+                Type::Duration,
+                Type::Bytes,
+                Type::Rate,
+                Type::Ratio,
+            ] {
+                assert!(from_text(&ty, trap).is_err(), "{ty} from {trap:?}");
+            }
+            assert_eq!(from_text(&Type::Text, trap), Ok(Value::text(*trap)), "text stays text");
+        }
+    }
+
+    #[test]
+    fn what_is_written_like_the_language_is_read() {
+        let cases: Vec<(Type, &str, Value)> = vec![
+            (Type::Bool, "true", Value::Bool(true)),
+            (Type::Int, "-42", Value::Int(-42)),
+            (Type::Int, "0", Value::Int(0)),
+            (Type::Float, "4.5", Value::Float(4.5)),
+            (Type::Duration, "5 min", Value::Duration(300_000_000_000)),
+            (Type::Duration, "250ms", Value::Duration(250_000_000)),
+            (Type::Ratio, "80 %", Value::Ratio(0.8)),
+            (Type::Bytes, "4 Gi", Value::Bytes(4 << 30)),
+            (Type::Rate, "300 /s", Value::Rate(300.0)),
+            (
+                Type::Time,
+                "2026-11-01T03:00:00+01:00",
+                Value::Time("2026-11-01T02:00:00Z".parse().unwrap()),
+            ),
+            (state(), "idle", Value::variant("idle")),
+            (
+                postgres(),
+                "orders",
+                Value::Resource {
+                    kind: "Postgres".into(),
+                    name: "orders".into(),
+                },
+            ),
+            (Type::Optional(Box::new(Type::Int)), "none", Value::None),
+            (Type::Optional(Box::new(Type::Text)), "none", Value::text("none")),
+            (
+                list(Type::Int),
+                "[1, 2]",
+                Value::list(vec![Value::Int(1), Value::Int(2)]),
+            ),
+        ];
+        for (ty, text, value) in cases {
+            assert_eq!(from_text(&ty, text), Ok(value), "{ty} from {text:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_was_expected() {
+        let refusal = |ty: &Type, text: &str| from_text(ty, text).unwrap_err();
+        assert_eq!(
+            refusal(&Type::Duration, "5 m"),
+            "`m` is not a unit; did you mean `min`?"
+        );
+        assert_eq!(
+            refusal(&Type::Duration, "5"),
+            "the unit is missing; write for example `5 min`"
+        );
+        assert_eq!(
+            refusal(&Type::Duration, "5 Gi"),
+            "`Gi` is a unit of Bytes, expected Duration"
+        );
+        assert_eq!(refusal(&state(), "Idle"), "expected one of: idle, active");
+        assert!(refusal(&list(Type::Int), "1, 2").starts_with("expected JSON"));
+        assert_eq!(
+            refusal(&list(Type::Int), r#"[1, "2"]"#),
+            "`[1]`: expected a whole number, found \"2\""
+        );
+        assert!(refusal(&postgres(), "or\u{1b}[2J").contains("control characters"));
+        assert!(refusal(&postgres(), "").contains("name of a Postgres"));
+        assert!(refusal(&Type::Int, "9223372036854775808").contains("whole number"));
+        assert!(refusal(&Type::Duration, "9999999 d").contains("too large"));
+    }
+
+    #[test]
+    fn secrets_and_code_are_not_given_as_text() {
+        assert!(from_text(&Type::Secret(Box::new(Type::Text)), "hunter2").is_err());
+        for language in [
+            CodeLanguage::Sql,
+            CodeLanguage::Promql,
+            CodeLanguage::Regex,
+            CodeLanguage::Kql,
+        ] {
+            assert!(from_text(&Type::Code(language), "select 1").is_err());
+        }
+        assert!(from_text(&Type::Code(CodeLanguage::Path), "/var/log").is_ok());
+        assert!(from_text(&Type::Code(CodeLanguage::Path), "../etc").is_err());
+        let record = Type::Record(Arc::new(RecordType {
+            name: "R".into(),
+            fields: vec![("password".into(), Type::Secret(Box::new(Type::Int)))],
+        }));
+        let refusal = from_text(&record, r#"{"password": "hunter2"}"#).unwrap_err();
+        assert!(!refusal.contains("hunter2"), "{refusal}");
     }
 }

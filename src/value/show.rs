@@ -145,26 +145,18 @@ fn duration(nanoseconds: i64, digits: usize) -> String {
         };
         return format!("{sign}{} {unit}", trimmed(rest as f64 / factor, digits));
     }
-    let parts = 1 + digits;
+    // The largest unit and those next to it: hours need no seconds beside them.
+    let first = UNITS
+        .iter()
+        .position(|(_, size)| rest >= *size)
+        .unwrap_or(UNITS.len() - 1);
     let mut shown = Vec::new();
-    for (position, (unit, size)) in UNITS.iter().enumerate() {
-        if shown.is_empty() && rest < *size {
-            continue;
+    for (unit, size) in UNITS.iter().skip(first).take(1 + digits) {
+        if rest / size > 0 {
+            shown.push(format!("{} {unit}", rest / size));
         }
-        // Days and hours need no seconds beside them.
-        if shown.len() == parts {
-            break;
-        }
-        let last = shown.len() + 1 == parts || position + 1 == UNITS.len();
-        let count = rest / size;
         rest %= size;
-        if count > 0 {
-            shown.push(format!("{count} {unit}"));
-        } else if !last && !shown.is_empty() {
-            shown.push(String::new());
-        }
     }
-    shown.retain(|part| !part.is_empty());
     format!("{sign}{}", shown.join(" "))
 }
 
@@ -309,4 +301,109 @@ fn exact_duration(nanoseconds: i64) -> String {
         }
     }
     format!("{nanoseconds} ns")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::{List, Secret};
+    use std::sync::Arc;
+
+    const SECOND: i64 = 1_000_000_000;
+
+    #[test]
+    fn quantities_have_sensible_units() {
+        let cases = [
+            (Value::Ratio(0.97), "97 %"),
+            (Value::Ratio(0.9746), "97.5 %"),
+            (Value::Ratio(0.0), "0 %"),
+            (Value::Ratio(0.0002), "0.02 %"),
+            (Value::Ratio(3.5), "350 %"),
+            (Value::Duration(0), "0 s"),
+            (Value::Duration(12 * 60 * SECOND), "12 min"),
+            (Value::Duration(90 * SECOND), "1 min 30 s"),
+            (Value::Duration(3600 * SECOND), "1 h"),
+            (Value::Duration((3600 + 5) * SECOND), "1 h"),
+            (Value::Duration(26 * 3600 * SECOND), "1 d 2 h"),
+            (Value::Duration(1_500_000_000), "1.5 s"),
+            (Value::Duration(250_000_000), "250 ms"),
+            (Value::Duration(1_500), "1.5 us"),
+            (Value::Duration(7), "7 ns"),
+            (Value::Duration(-90 * SECOND), "-1 min 30 s"),
+            (Value::Bytes(0), "0 B"),
+            (Value::Bytes(1023), "1023 B"),
+            (Value::Bytes(4 * 1024 * 1024 * 1024), "4 Gi"),
+            (Value::Bytes(1536 * 1024 * 1024), "1.5 Gi"),
+            (Value::Bytes(-2048), "-2 Ki"),
+            (Value::Rate(300.0), "300 /s"),
+            (Value::Rate(0.2), "12 /min"),
+            (Value::Rate(0.0), "0 /s"),
+            (Value::Int(-4), "-4"),
+            (Value::AtLeast(6), "at least 6"),
+            (Value::Float(0.1 + 0.2), "0.3"),
+            (Value::Bool(true), "yes"),
+            (Value::None, "none"),
+            (Value::text("a \"b\""), "a \"b\""),
+            (Value::Secret(Secret::new(Value::text("hunter2"))), "(secret)"),
+            (
+                Value::unknown(Reason::Timeout, "postgres did not answer"),
+                "unknown (no reply in time)",
+            ),
+            (
+                Value::Time("2026-11-22T03:00:00.75Z".parse().unwrap()),
+                "2026-11-22T03:00:00Z",
+            ),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(show(&value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn every_extreme_can_be_shown() {
+        for number in [i64::MIN, i64::MAX, i64::MIN + 1, 1, -1] {
+            for value in [Value::Duration(number), Value::Bytes(number), Value::Int(number)] {
+                assert!(!show(&value).is_empty());
+            }
+        }
+        for number in [f64::MAX, f64::MIN, f64::MIN_POSITIVE, -0.0, 1e-9] {
+            for value in [Value::Ratio(number), Value::Rate(number), Value::Float(number)] {
+                assert!(show(&value).len() < 40, "{}", show(&value));
+            }
+        }
+    }
+
+    #[test]
+    fn long_lists_are_cut_and_say_so() {
+        let list = |count: i64, truncated| {
+            Value::List(Arc::new(List {
+                items: (0..count).map(Value::Int).collect(),
+                truncated,
+            }))
+        };
+        assert_eq!(show(&list(3, false)), "[0, 1, 2]");
+        assert_eq!(show(&list(9, false)), "[0, 1, 2, 3, 4, 5, and 3 more]");
+        assert_eq!(show(&list(9, true)), "[0, 1, 2, 3, 4, 5, and at least 3 more]");
+        assert_eq!(show(&list(1, true)), "[0, and more (the list was cut)]");
+        let session = Value::record(
+            "Session",
+            vec![
+                ("pid", Value::Int(7)),
+                ("text", Value::Secret(Secret::new(Value::text("hunter2")))),
+            ],
+        );
+        assert_eq!(show(&session), "{pid: 7, text: (secret)}");
+        let (text, data) = shown(&Value::list(vec![session]));
+        assert!(!text.contains("hunter2") && !data.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn values_that_differ_look_different() {
+        let pair = show_apart(&Value::Ratio(0.9004), &Value::Ratio(0.9));
+        assert_eq!(pair, ("90.04 %".to_owned(), "90 %".to_owned()));
+        assert_eq!(
+            show_apart(&Value::Duration(3605 * SECOND), &Value::Duration(3600 * SECOND)).0,
+            "1 h 5 s"
+        );
+    }
 }

@@ -1,5 +1,11 @@
 //! Tests of evaluation.
 
+mod laws;
+mod lists;
+mod samples;
+mod table;
+mod texts;
+
 use super::held::History;
 use super::*;
 use crate::program::{BinaryOp, ExprKind, Method};
@@ -65,7 +71,6 @@ pub(super) fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
     })
 }
 
-#[allow(dead_code)]
 pub(super) fn not(inner: Expr) -> Expr {
     expr(ExprKind::Not(Box::new(inner)))
 }
@@ -128,11 +133,11 @@ pub(super) fn json(text: &str) -> Value {
     Value::Json(Arc::new(serde_json::from_str(text).unwrap()))
 }
 
-fn yes() -> Value {
+pub(super) fn yes() -> Value {
     Value::Bool(true)
 }
 
-fn no() -> Value {
+pub(super) fn no() -> Value {
     Value::Bool(false)
 }
 
