@@ -1,0 +1,4 @@
+//! Tests against the real world, linked once.
+
+mod postgres;
+mod support;

@@ -1,0 +1,235 @@
+//! A check cannot change anything: neither by its text nor by its login.
+
+use super::{World, json, reason, sql_text};
+use crate::support::postgres::{Server, run};
+use starr::value::{Reason, Value};
+
+/// A table with one row and a sequence, both of which the login of the checks could write to if it were let.
+async fn writable() -> (crate::support::postgres::Place, World) {
+    let place = Server::shared().database().await;
+    let mut admin = place.admin().await;
+    run(
+        &mut admin,
+        "create table t (id int primary key, note text); insert into t values (1, 'one'); create sequence s;
+         grant all on t, s to starr_read; grant create on schema public to starr_read",
+    )
+    .await;
+    let world = World::new(&place);
+    (place, world)
+}
+
+async fn rows(place: &crate::support::postgres::Place) -> i64 {
+    sqlx::query_scalar("select count(*) from t")
+        .fetch_one(&mut place.admin().await)
+        .await
+        .unwrap()
+}
+
+/// Cases A-SQ-1 to A-SQ-3 and those measured in section 1.6 of the reliability notes: the login may write, the text may not.
+#[tokio::test]
+async fn no_text_of_a_check_changes_a_row() {
+    let (place, world) = writable().await;
+    for sql in [
+        "select 1; drop table t",
+        "commit; insert into t values (2, 'two')",
+        "commit",
+        "insert into t values (2, 'two')",
+        "with w as (insert into t values (2, 'two') returning id) select * from w",
+        "with w as (delete from t returning id) select * from w",
+        "explain analyze delete from t",
+        "explain (analyze, buffers) delete from t",
+        "select nextval('s')",
+        "select \"nextval\"('s')",
+        "select * from t for update",
+        "select set_config('transaction_read_only', 'off', false)",
+        "set transaction_read_only = off",
+        "copy t to program 'touch /tmp/pwned'",
+        "select 1 /* /* */ ; drop table t */; drop table t",
+        "select $a$ $b$ $a$; drop table t",
+        "select e'\\\\'; drop table t; --'",
+        "select 1 --\r; drop table t",
+        "do $$ begin delete from t; end $$",
+        "select * into u from t",
+        "call pg_sleep(1)",
+        "",
+    ] {
+        let answer = world.query(sql, vec![]).await;
+        assert!(answer.as_unknown().is_some(), "{sql}: {answer:?}");
+    }
+    assert_eq!(rows(&place).await, 1);
+    let drawn: bool = sqlx::query_scalar("select is_called from s")
+        .fetch_one(&mut place.admin().await)
+        .await
+        .unwrap();
+    assert!(!drawn, "the sequence was drawn from");
+}
+
+/// The allow-list is not what protects: what slips through it meets the read-only transaction.
+#[tokio::test]
+async fn what_hides_in_a_function_meets_the_read_only_transaction() {
+    let (place, world) = writable().await;
+    let mut admin = place.admin().await;
+    run(
+        &mut admin,
+        "create function innocent() returns int language sql as 'insert into t values (3, ''three'') returning id';
+         create function switch() returns text language sql as $$ select set_config('transaction_read_only', 'off', false) $$;
+         create function draw() returns bigint language sql as $$ select nextval('s') $$",
+    )
+    .await;
+    for sql in [
+        "select innocent()",
+        "select switch()",
+        "select draw()",
+        "select switch(), innocent()",
+    ] {
+        let answer = world.query(sql, vec![]).await;
+        let (_, words) = reason(&answer);
+        assert!(words.contains("SQLSTATE"), "{sql}: {words}");
+    }
+    assert_eq!(
+        reason(&world.query("select innocent()", vec![]).await).0,
+        Reason::Denied
+    );
+    assert_eq!(rows(&place).await, 1);
+    // And the connection is as fresh as before.
+    assert_eq!(
+        json(&world.query("show transaction_read_only", vec![]).await)[0]["line"],
+        "on"
+    );
+}
+
+/// A session that a statement has changed is reset before anybody else uses it.
+#[tokio::test]
+async fn nothing_of_one_check_reaches_the_next() {
+    let (place, world) = writable().await;
+    let mut admin = place.admin().await;
+    run(
+        &mut admin,
+        "create function rename() returns text language sql as $$ select set_config('application_name', 'left behind', false) $$;
+         create function hold() returns text language sql as $$ select pg_advisory_lock(42)::text $$",
+    )
+    .await;
+    world.query("select rename(), hold()", vec![]).await;
+    for _ in 0..3 {
+        let name = world.query("show application_name", vec![]).await;
+        assert_eq!(json(&name)[0]["line"], "starr");
+    }
+    place
+        .until("select not exists (select 1 from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database()))")
+        .await;
+}
+
+/// Case A-SQ-4.
+#[tokio::test]
+async fn a_login_that_could_do_anything_is_refused() {
+    let place = Server::shared().database().await;
+    let mut admin = place.admin().await;
+    for (role, attributes, word) in [
+        ("too_super", "superuser", "superuser"),
+        (
+            "too_program",
+            "in role pg_execute_server_program",
+            "pg_execute_server_program",
+        ),
+        ("too_files", "in role pg_write_server_files", "pg_write_server_files"),
+        ("too_roles", "createrole", "createrole"),
+        ("too_wide", "bypassrls", "bypassrls"),
+        ("too_loud", "in role pg_signal_backend", "pg_signal_backend"),
+    ] {
+        let role = format!("{role}_{}", place.name);
+        run(
+            &mut admin,
+            &format!("create role {role} login password 'read-secret' {attributes}"),
+        )
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut entry = place.entry(folder.path(), "");
+        entry.read.user = role.clone();
+        let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+        let world = World::of(provider, folder);
+        for (path, args) in [("query", vec![("sql", sql_text("select 1"))]), ("connections", vec![])] {
+            let answer = world.read(path, &args).await;
+            let (why, words) = reason(&answer);
+            assert_eq!(why, Reason::Denied, "{role}: {words}");
+            assert!(words.contains(word) && words.contains("allow_superuser"), "{words}");
+        }
+    }
+    assert!(!std::path::Path::new("/tmp/pwned").exists());
+}
+
+/// With the exception in the configuration a superuser's check runs, and is no less read-only.
+#[tokio::test]
+async fn an_exception_is_written_down_and_still_reads_only() {
+    let (place, _) = writable().await;
+    let role = format!("accepted_{}", place.name);
+    let mut admin = place.admin().await;
+    run(
+        &mut admin,
+        &format!("create role {role} login superuser password 'read-secret'"),
+    )
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut entry = place.entry(folder.path(), ", allow_superuser: true");
+    entry.read.user = role;
+    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    assert_eq!(
+        provider.exceptions(),
+        ["postgres `orders`: checks may run with a login that could change anything"]
+    );
+    let world = World::of(provider, folder);
+    let one = world.query("select 1 as one", vec![]).await;
+    assert_eq!(json(&one)[0]["one"], 1);
+    for sql in [
+        "copy (select 1) to program 'touch /tmp/starr-pwned'",
+        "select pg_read_file('/etc/passwd')",
+        "insert into t values (9, 'nine')",
+    ] {
+        assert_eq!(reason(&world.query(sql, vec![]).await).0, Reason::Denied, "{sql}");
+    }
+    assert!(!std::path::Path::new("/tmp/starr-pwned").exists());
+    assert_eq!(rows(&place).await, 1);
+}
+
+/// What the server was sent: a read-only transaction around every statement of a check, by its own log.
+#[tokio::test]
+async fn the_servers_log_shows_the_transaction_around_every_check() {
+    let place = Server::shared().database().await;
+    let world = World::new(&place);
+    let mark = format!("mark_{}", place.name);
+    world
+        .query("select $1::text as mark", vec![Value::text(mark.as_str())])
+        .await;
+    let log = Server::shared().log();
+    let used = log
+        .lines()
+        .position(|line| line.contains(&format!("= '{mark}'")))
+        .unwrap_or_else(|| panic!("the parameter is not in the log:\n{log}"));
+    let before: Vec<&str> = log.lines().take(used).collect();
+    let begun = before
+        .iter()
+        .rposition(|line| line.contains("BEGIN READ ONLY"))
+        .unwrap();
+    let pid = |line: &str| {
+        line.split_once('[')
+            .and_then(|(_, rest)| rest.split_once(']'))
+            .map(|(pid, _)| pid.to_owned())
+    };
+    assert!(begun < used);
+    assert!(
+        before[begun..]
+            .iter()
+            .any(|line| line.contains("SET LOCAL statement_timeout"))
+    );
+    let behind: Vec<&str> = log
+        .lines()
+        .skip(used)
+        .filter(|line| pid(line) == pid(before[begun]))
+        .collect();
+    assert!(behind.iter().any(|line| line.contains("ROLLBACK")), "{behind:?}");
+    assert!(behind.iter().any(|line| line.contains("DISCARD ALL")), "{behind:?}");
+    assert!(
+        !log.lines()
+            .any(|line| line.contains(&format!("statement: select '{mark}'"))),
+        "the value travelled in the text"
+    );
+}
