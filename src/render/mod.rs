@@ -2,5 +2,11 @@
 
 pub mod diagnostics;
 pub mod lines;
+pub mod markdown;
+pub mod report;
 pub mod safe;
+pub mod show;
 pub mod words;
+
+pub use report::report;
+pub use show::{runs, show};

@@ -1,0 +1,250 @@
+use super::sample::{any_entries, incident, others, recorded, shown};
+use super::*;
+use crate::journal::event::{Event, Purpose, ResultKind};
+use crate::journal::verify::{Finding, Level};
+use crate::render::safe::is_hidden;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+fn verified() -> Verified {
+    Verified {
+        level: Level::Intact,
+        origin: "9".repeat(32),
+        entries: 73,
+        runs: 4,
+        root: "7e".repeat(32),
+        on_this_file_alone: 73,
+        payloads_missing: 0,
+        findings: Vec::new(),
+        findings_left_out: 0,
+    }
+}
+
+#[test]
+fn a_whole_incident_reads_as_a_record() {
+    let report = report_with(&incident(), Some(&verified()));
+    let expected = include_str!("incident.md");
+    if report != expected {
+        let diff = similar::TextDiff::from_lines(expected, &report);
+        panic!("{}", diff.unified_diff().header("incident.md", "report"));
+    }
+}
+
+#[test]
+fn every_kind_of_event_is_in_the_samples_and_its_tag_is_its_kind() {
+    let mut kinds = BTreeSet::new();
+    for entry in incident().into_iter().chain(others()) {
+        let event = entry.event.unwrap();
+        let data = serde_json::to_value(&event).unwrap();
+        assert_eq!(data["event"], event.kind());
+        assert_eq!(serde_json::from_value::<Event>(data).unwrap(), event);
+        kinds.insert(event.kind());
+    }
+    assert_eq!(kinds.len(), 35, "{kinds:?}");
+}
+
+#[test]
+fn an_intent_without_a_result_is_in_doubt_and_a_run_without_an_end_says_so() {
+    let entries: Vec<Recorded> = incident()
+        .into_iter()
+        .take_while(|entry| entry.kind != "result")
+        .collect();
+    let report = report(&entries);
+    assert!(report.contains("**Interrupted or still running**"), "{report}");
+    assert!(report.contains("**in doubt**: no result is recorded"), "{report}");
+    assert!(report.contains("the record ends before it does"), "{report}");
+    assert!(
+        report.contains("Which changes are still in place is not recorded"),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_rarer_events_have_their_lines() {
+    let report = report(&others());
+    for words in [
+        "- Which region? `region` — eu-1, by maria (login) (03:14:05 UTC)",
+        "+1 s: the problem is not present",
+        "+2 s: took \\`cannot tell\\` of \"Why?\", because stuck is unknown",
+        "+4 s: restart was not approved by maria: too risky now",
+        "+5 s: restart could not be taken back: connection refused",
+        "+7 s: unplug was done by maria — rack 4",
+        "+8 s: web-1: 1 of 3, batch 1",
+        "+10 s: escalated as sev1, the timebox ended",
+        "- Interrupted at 03:14:18 UTC: Ctrl-C; still open: the undo of restart",
+    ] {
+        assert!(report.contains(words), "{words}\n{report}");
+    }
+}
+
+#[test]
+fn an_undo_after_the_end_belongs_to_its_action() {
+    let mut events: Vec<(f64, &str, Event)> = incident()
+        .into_iter()
+        .take_while(|entry| entry.kind != "told")
+        .map(|entry| (0.0, "", entry.event.unwrap()))
+        .collect();
+    events.push((
+        300.0,
+        "",
+        Event::Intent {
+            id: "i2".to_owned(),
+            action: "end_stuck".to_owned(),
+            purpose: Purpose::Undo,
+            operation: "postgres.sessions.restore".to_owned(),
+            class: "I".to_owned(),
+            key: None,
+            arguments: Vec::new(),
+            targets: Vec::new(),
+            before: Some(shown("14 sessions")),
+            approval: None,
+        },
+    ));
+    events.push((
+        301.0,
+        "",
+        Event::Result {
+            id: "i2".to_owned(),
+            action: "end_stuck".to_owned(),
+            operation: "postgres.sessions.restore".to_owned(),
+            outcome: ResultKind::Failed,
+            value: None,
+            detail: "refused".to_owned(),
+            milliseconds: 1000,
+        },
+    ));
+    let report = report(&recorded(events));
+    assert!(
+        report.contains(
+            "- Taken back with `postgres.sessions.restore()` at 03:19:05 UTC: **failed** in 1 s — refused\n  - Before: 14 sessions\n"
+        ),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_called_runbook_does_not_take_the_place_of_the_outer_one() {
+    let mut entries = incident();
+    let mut inner = entries.clone();
+    for entry in &mut inner {
+        entry.scope = "child".to_owned();
+        if let Some(Event::RunStarted { title, .. }) = &mut entry.event {
+            *title = "Another".to_owned();
+        }
+    }
+    entries.splice(1..1, inner);
+    let story = Story::of(&entries);
+    assert_eq!(story.title, "Database connection pool exhausted");
+    assert!(story.questions.iter().any(|question| question.name == "child.stuck"));
+    assert_eq!(story.questions[0].answers.len(), 2);
+}
+
+#[test]
+fn a_broken_journal_is_said_in_the_report() {
+    let broken = Verified {
+        level: Level::Broken,
+        findings: vec![Finding {
+            entry: Some(3),
+            what: "does not agree with its payload".to_owned(),
+        }],
+        ..verified()
+    };
+    let report = report_with(&incident(), Some(&broken));
+    assert!(
+        report.contains(
+            "**The journal is broken**; what this report says cannot be trusted:\n\n- entry 3 does not agree"
+        )
+    );
+}
+
+#[test]
+fn hostile_data_stays_text() {
+    let hostile =
+        "x | </script><img src=x onerror=alert(1)> ![p](http://evil/p.png) \u{1b}[2J\u{202e}\n## Approved\n\r`";
+    let by = crate::journal::event::Person {
+        name: hostile.to_owned(),
+        by: hostile.to_owned(),
+    };
+    let mut entries = incident();
+    for entry in &mut entries {
+        match entry.event.as_mut() {
+            Some(Event::Read { value, .. }) => value.text = hostile.to_owned(),
+            Some(Event::Answered { evidence, .. }) => {
+                evidence.iter_mut().for_each(|part| part.actual = hostile.to_owned())
+            }
+            Some(Event::Approved { by: who, .. }) => *who = by.clone(),
+            Some(Event::Intent { targets, .. }) => targets.push(hostile.to_owned()),
+            Some(Event::RunStarted { prose, title, .. }) => {
+                prose.push(hostile.to_owned());
+                *title = hostile.to_owned();
+            }
+            _ => {}
+        }
+    }
+    let report = report(&entries);
+    for (at, _) in report.match_indices("](") {
+        assert!(
+            report[..at].ends_with('\\'),
+            "{}",
+            &report[at.saturating_sub(40)..at + 10]
+        );
+    }
+    assert!(!report.contains("\n## Approved"), "{report}");
+    for (at, _) in report.match_indices('<') {
+        assert!(
+            report[..at].ends_with('\\'),
+            "{}",
+            &report[at.saturating_sub(40)..at + 10]
+        );
+    }
+    assert!(
+        !report
+            .chars()
+            .any(|character| character != '\n' && is_hidden(character))
+    );
+}
+
+#[test]
+fn a_megabyte_of_text_is_cut_with_a_note() {
+    let mut entries = incident();
+    let long = "very long ".repeat(110_000);
+    for entry in &mut entries {
+        if let Some(Event::Read { value, .. }) = &mut entry.event {
+            value.text.clone_from(&long);
+        }
+        if let Some(Event::Reflection { answer, .. }) = &mut entry.event {
+            *answer = Some(long.clone());
+        }
+    }
+    let report = report(&entries);
+    assert!(report.len() < 40_000, "{}", report.len());
+    assert!(report.contains("more bytes are in the journal)"), "{report}");
+}
+
+#[test]
+fn data_of_the_report_has_its_names() {
+    let json = json(&incident(), Some(&verified()));
+    assert_eq!(json["report"]["runbook"], "pool_exhausted");
+    assert_eq!(json["report"]["started"], "2026-11-22T03:14:05Z");
+    assert_eq!(json["report"]["steps"][1]["step"], "action");
+    assert_eq!(
+        json["report"]["steps"][1]["approvals"][0]["given"][0]["by"]["name"],
+        "jonas"
+    );
+    assert_eq!(json["journal"]["level"], "intact");
+    assert_eq!(json["entries"], 29);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #[test]
+    fn no_sequence_of_events_breaks_the_report(entries in any_entries()) {
+        let report = report(&entries);
+        prop_assert!(report.starts_with("# Incident report: "));
+        prop_assert!(!report.chars().any(|character| character != '\n' && is_hidden(character)), "{}", report);
+        for heading in ["## Situation", "## Task", "## Action", "## Result", "## Reflection", "## Timeline", "## Integrity"] {
+            prop_assert_eq!(report.lines().filter(|line| *line == heading).count(), 1, "{}", heading);
+        }
+        prop_assert!(json(&entries, None)["report"].is_object());
+    }
+}
