@@ -267,7 +267,7 @@ fn equal_key(runbook: &Runbook, left: &Expr, right: &Expr) -> String {
 }
 
 /// What an expression computes, as a text: equal texts compute the same. Spans play no part.
-fn key(runbook: &Runbook, expr: &Expr) -> String {
+pub fn key(runbook: &Runbook, expr: &Expr) -> String {
     let of = |expr: &Expr| key(runbook, expr);
     let all = |list: &[Expr]| list.iter().map(of).collect::<Vec<_>>().join(",");
     match &expr.kind {

@@ -5,13 +5,19 @@
 
 mod causes;
 mod conditions;
+mod evidence;
 #[cfg(test)]
 mod fixture;
+mod goal;
+mod structure;
+mod timebox;
 mod truth;
 
 use crate::diagnostic::{Diagnostic, Level};
-use crate::program::Program;
+use crate::program::{Program, Risk};
+use crate::source::Span;
 use crate::syntax::tree;
+use std::collections::BTreeSet;
 
 /// A rule: a kind of finding, with its page.
 #[derive(Clone, Copy, Debug)]
@@ -110,12 +116,46 @@ pub fn explain(id: &str) -> Option<&'static str> {
 
 /// Findings that need only the tree. `today` is the day on which a review is judged; without it none is.
 pub fn tree(file: &tree::File, today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
-    let _ = (file, today, found);
+    structure::check(file, today, found);
 }
 
 /// Findings that need a checked program.
 pub fn program(program: &Program, found: &mut Vec<Diagnostic>) {
     causes::check(program, found);
+    goal::check(program, found);
+    timebox::check(program, found);
+    evidence::check(program, found);
+    weak_approvals(program, found);
+}
+
+/// The approvals of actions whose risk and approvers come from different places: a library's action with clauses replaced.
+fn weak_approvals(program: &Program, found: &mut Vec<Diagnostic>) {
+    for action in program.runbooks.iter().flat_map(|runbook| &runbook.actions) {
+        let Some(approve) = &action.approve else { continue };
+        let distinct: BTreeSet<&String> = approve.roles.iter().collect();
+        if action.risk < Risk::High || (approve.all && distinct.len() > 1) {
+            continue;
+        }
+        let inside = |span: Span| {
+            span.file == action.span.file && span.start >= action.span.start && span.end <= action.span.end
+        };
+        // Where both lines stand in one block, the tree's rule has said so at the exact place.
+        if found
+            .iter()
+            .any(|diagnostic| diagnostic.rule == "weak-approval" && inside(diagnostic.span))
+        {
+            continue;
+        }
+        found.push(
+            Diagnostic::error(
+                "weak-approval",
+                action.span,
+                "one person can approve a change of high risk",
+            )
+            .label(format!("`{}` is of high risk", action.name))
+            .help("name two roles that must both approve, for example `approve by oncall and dba`"),
+        );
+    }
 }
 
 #[cfg(test)]
