@@ -455,3 +455,109 @@ fn untested(file: &File, found: &mut Vec<Diagnostic>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::FileId;
+
+    /// Rule and underlined text of every finding.
+    fn findings(text: &str) -> Vec<(&'static str, String)> {
+        let parsed = crate::syntax::parse(FileId(0), text);
+        assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
+        let mut found = Vec::new();
+        check(&parsed.file, Some(jiff::civil::date(2026, 11, 22)), &mut found);
+        found
+            .iter()
+            .map(|finding| (finding.rule, text[finding.span.range()].to_owned()))
+            .collect()
+    }
+
+    fn steps(body: &str) -> Vec<(&'static str, String)> {
+        findings(&format!(
+            "runbook a \"A\" {{\n  check c \"Is it?\" observed\n{body}\n}}\n"
+        ))
+    }
+
+    #[test]
+    fn a_review_runs_out_on_the_day_after() {
+        let review = |line: &str| findings(&format!("runbook a \"A\" {{\n  {line}\n}}\n"));
+        assert_eq!(review("reviewed 2026-11-01 valid 21 d"), []);
+        assert_eq!(
+            review("reviewed 2026-11-01 valid 20 d"),
+            [("stale-review", "reviewed 2026-11-01 valid 20 d".to_owned())]
+        );
+        assert_eq!(review("reviewed 2020-01-01"), []);
+        assert_eq!(review("reviewed 2026-11-01 valid 99999999 d"), []);
+        assert_eq!(review("reviewed 2026-11-01 valid 5 %"), []);
+    }
+
+    #[test]
+    fn a_tail_behind_the_end_is_reported_once() {
+        assert_eq!(
+            steps("  escalate\n  advise \"One\"\n  advise \"Two\""),
+            [("unreachable-step", "advise".to_owned())]
+        );
+        assert_eq!(steps("  advise \"One\"\n  stop \"done\""), []);
+    }
+
+    #[test]
+    fn a_branch_ends_the_run_when_all_its_arms_do() {
+        let branch = |arm: &str| {
+            steps(&format!(
+                "  branch \"Which?\" {{\n    cause a \"It is a\" when c {{\n      {arm}\n    }}\n    otherwise or cannot tell {{\n      escalate\n    }}\n  }}\n  advise \"Behind\""
+            ))
+        };
+        assert_eq!(branch("escalate"), [("unreachable-step", "advise".to_owned())]);
+        assert_eq!(branch("advise \"Look\""), []);
+    }
+
+    #[test]
+    fn sections_behind_the_steps_are_no_steps() {
+        assert_eq!(steps("  escalate\n  result {\n    resolved when c\n  }"), []);
+    }
+
+    #[test]
+    fn a_title_that_ends_with_a_full_stop_gets_a_question_mark_in_its_place() {
+        let text = "runbook a \"A\" {\n  check c \"Is it full.\" observed\n}\n";
+        let parsed = crate::syntax::parse(FileId(0), text);
+        let mut found = Vec::new();
+        check(&parsed.file, None, &mut found);
+        let fixed = crate::check::fix::apply(FileId(0), text, &found);
+        assert_eq!(fixed.text, text.replace("full.", "full?"));
+    }
+
+    #[test]
+    fn two_roles_of_the_same_name_are_one_approver() {
+        let action = |approve: &str| {
+            let body = format!("    risk high\n    approve by {approve}\n    do \"x\"\n");
+            steps(&format!(
+                "  manual m \"Do it\" {{\n{body}  }}\n  reflection {{\n    prevent \"p\"\n    ask \"Why?\"\n  }}"
+            ))
+        };
+        assert_eq!(action("oncall and dba"), []);
+        assert_eq!(
+            action("oncall and oncall"),
+            [("weak-approval", "approve by oncall and oncall".to_owned())]
+        );
+        assert_eq!(
+            action("oncall or dba"),
+            [("weak-approval", "approve by oncall or dba".to_owned())]
+        );
+        assert_eq!(action("oncall"), [("weak-approval", "approve by oncall".to_owned())]);
+    }
+
+    #[test]
+    fn a_symptom_is_a_question_asked_before_the_first_action() {
+        let text = |situation: &str| {
+            format!(
+                "runbook a \"A\" {{\n{situation}\n  manual m \"Do it\" {{\n    do \"x\"\n  }}\n  reflection {{\n    prevent \"p\"\n    ask \"Why?\"\n  }}\n}}\n"
+            )
+        };
+        assert_eq!(findings(&text("")), [("action-before-check", "m".to_owned())]);
+        assert_eq!(
+            findings(&text("  situation {\n    symptom s \"Is it?\" observed\n  }")),
+            []
+        );
+    }
+}
