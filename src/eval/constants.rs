@@ -29,7 +29,7 @@ impl Constants {
 
 fn mentions_time(expr: &crate::program::Expr) -> bool {
     let mut found = false;
-    super::held::each(expr, &mut |part| {
+    expr.walk(&mut |part| {
         found |= matches!(
             part.kind,
             crate::program::ExprKind::Now | crate::program::ExprKind::IsUnknown { .. }

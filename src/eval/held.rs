@@ -23,7 +23,7 @@ impl History {
     pub fn look(&mut self, expr: &Expr, scope: &dyn Scope, every: Duration) -> Value {
         let now = scope.now();
         let mut conditions = Vec::new();
-        each(expr, &mut |part| {
+        expr.walk(&mut |part| {
             if let ExprKind::For { condition, .. } = &part.kind {
                 conditions.push(&**condition);
             }
@@ -58,7 +58,7 @@ impl History {
 /// The longest `for` in an expression, in nanoseconds, where it can be computed; zero without one.
 pub fn longest(expr: &Expr, scope: &dyn Scope) -> i64 {
     let mut longest = 0;
-    each(expr, &mut |part| {
+    expr.walk(&mut |part| {
         if let ExprKind::For { duration, .. } = &part.kind
             && let Value::Duration(span) = evaluate(duration, scope)
         {
@@ -96,42 +96,5 @@ impl Scope for Remembering<'_> {
             .get(&condition)
             .cloned()
             .or_else(|| self.scope.held(condition))
-    }
-}
-
-/// Visits an expression and everything in it, outer before inner.
-pub fn each<'a>(expr: &'a Expr, visit: &mut dyn FnMut(&'a Expr)) {
-    visit(expr);
-    for part in parts(expr) {
-        each(part, visit);
-    }
-}
-
-/// The expressions directly inside an expression.
-pub fn parts(expr: &Expr) -> Vec<&Expr> {
-    use crate::program::Part;
-    match &expr.kind {
-        ExprKind::Literal(_) | ExprKind::Binding(_) | ExprKind::It | ExprKind::Now | ExprKind::Run(_) => Vec::new(),
-        ExprKind::Template(template) => template
-            .parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Expr(expr) => Some(expr),
-                Part::Literal(_) => None,
-            })
-            .collect(),
-        ExprKind::Field { subject, .. }
-        | ExprKind::Not(subject)
-        | ExprKind::Negative(subject)
-        | ExprKind::IsEmpty { subject, .. }
-        | ExprKind::IsMissing { subject, .. }
-        | ExprKind::IsUnknown { subject, .. } => vec![subject],
-        ExprKind::Index { subject, index } => vec![subject, index],
-        ExprKind::Method { subject, args, .. } => std::iter::once(&**subject).chain(args).collect(),
-        ExprKind::List(items) => items.iter().collect(),
-        ExprKind::Record(fields) => fields.iter().map(|(_, value)| value).collect(),
-        ExprKind::Binary { left, right, .. } | ExprKind::Equal { left, right, .. } => vec![left, right],
-        ExprKind::For { condition, duration } => vec![condition, duration],
-        ExprKind::Default { value, fallback } => vec![value, fallback],
     }
 }

@@ -44,6 +44,7 @@ pub struct Words<'a> {
     program: &'a Program,
     runbook: &'a Runbook,
     scope: &'a dyn Scope,
+    constants: eval::Constants,
 }
 
 impl<'a> Words<'a> {
@@ -54,6 +55,7 @@ impl<'a> Words<'a> {
             program,
             runbook,
             scope,
+            constants: eval::Constants::of(runbook),
         }
     }
 
@@ -137,36 +139,88 @@ impl<'a> Words<'a> {
         )
     }
 
-    /// An operand: a constant as its value, anything else as the file writes it.
+    /// An operand: a constant as its value, anything else as the file writes it, in backticks.
     fn operand(&self, expr: &Expr) -> String {
-        match &expr.kind {
-            ExprKind::Literal(value) => match value {
-                Value::Text(text) => format!("\"{text}\""),
-                Value::Code { text, .. } => format!("`{}`", one_line(text)),
-                value => show(value),
-            },
-            ExprKind::Binding(id) => {
-                let binding = self.runbook.binding(*id);
-                let question = matches!(binding.kind, BindingKind::Question(_));
-                match eval::Constants::of(self.runbook).binding(*id) {
-                    Value::Unknown(_) => format!("`{}`", binding.name),
-                    _ if question => format!("`{}`", binding.name),
-                    Value::Text(text) => format!("\"{text}\""),
-                    value => show(&value),
-                }
-            }
-            _ => format!("`{}`", self.source(expr)),
+        match self.constant(expr) {
+            Some(Value::Code { text, .. }) => code(&one_line(&text)),
+            Some(Value::Text(text)) => format!("\"{text}\""),
+            Some(value) => show(&value),
+            None => code(&self.plain(expr)),
         }
     }
 
-    /// A call in words: `` `chat.post("#inc-storage", "…")` ``.
-    pub fn call(&self, call: &CallExpr) -> String {
-        let written = one_line(self.program.sources.text(call.span));
-        if written.is_empty() {
-            format!("`{}`", call.operation.full_name())
-        } else {
-            format!("`{written}`")
+    /// The value of an expression that rests on nothing but literals. A question is never a constant.
+    fn constant(&self, expr: &Expr) -> Option<Value> {
+        match &expr.kind {
+            ExprKind::Literal(value) => Some(value.clone()),
+            ExprKind::Binding(id) => match self.runbook.binding(*id).kind {
+                BindingKind::Let(_) => match self.constants.binding(*id) {
+                    Value::Unknown(_) => None,
+                    value => Some(value),
+                },
+                _ => None,
+            },
+            _ => None,
         }
+    }
+
+    /// True for an expression that rests on nothing but literals: its value stands where it is used.
+    pub fn is_constant(&self, expr: &Expr) -> bool {
+        self.constant(expr).is_some()
+    }
+
+    /// An expression as the file writes it, without backticks; a name that only stands for another is that other one.
+    fn plain(&self, expr: &Expr) -> String {
+        match &expr.kind {
+            ExprKind::Binding(id) => {
+                let binding = self.runbook.binding(*id);
+                match &binding.kind {
+                    BindingKind::Let(
+                        inner @ Expr {
+                            kind: ExprKind::Binding(_),
+                            ..
+                        },
+                    ) => self.plain(inner),
+                    _ => binding.name.clone(),
+                }
+            }
+            ExprKind::Template(template) => format!("\"{}\"", self.text(template)),
+            ExprKind::Field { subject, name } => format!("{}.{name}", self.plain(subject)),
+            _ => {
+                let source = self.source(expr);
+                if source.is_empty() { "…".to_owned() } else { source }
+            }
+        }
+    }
+
+    /// A call with the arguments that are not left at their defaults: `` `chat.post("#inc-storage", text: "…")` ``.
+    pub fn call(&self, call: &CallExpr) -> String {
+        let mut shown: Vec<String> = Vec::new();
+        for (position, arg) in call.args.iter().enumerate() {
+            let default = call
+                .operation
+                .params
+                .get(position)
+                .and_then(|param| param.default.as_ref());
+            let constant = self.constant(&arg.value);
+            let absent = matches!(constant, Some(Value::None));
+            if absent || (constant.is_some() && constant.as_ref() == default) {
+                continue;
+            }
+            let value = match constant {
+                Some(Value::Code { text, .. }) => one_line(&text),
+                Some(Value::Text(text)) => format!("\"{text}\""),
+                Some(value) => show(&value),
+                None => self.plain(&arg.value),
+            };
+            let each = if arg.each { "each " } else { "" };
+            shown.push(if position == 0 {
+                format!("{each}{value}")
+            } else {
+                format!("{}: {each}{value}", arg.name)
+            });
+        }
+        code(&format!("{}({})", call.operation.full_name(), shown.join(", ")))
     }
 
     /// What happens at the end of the timebox.
@@ -337,6 +391,13 @@ impl<'a> Words<'a> {
         let mut parts = vec!["changing nothing".to_owned()];
         self.rest(outcome, place, true, &mut parts);
         format!("{}{}", parts.join(", then "), default_mark(outcome.written))
+    }
+
+    /// As [`Self::order`] for a guard, which has no change of its own: `require`, `wait until`.
+    pub fn order_elsewhere(&self, outcome: &Outcome, place: Place) -> String {
+        let mut parts = Vec::new();
+        self.rest(outcome, place, false, &mut parts);
+        parts.join(", then ")
     }
 
     fn rest(&self, outcome: &Outcome, place: Place, doing: bool, parts: &mut Vec<String>) {
@@ -581,6 +642,11 @@ fn sentence(text: String) -> String {
         text.push('.');
     }
     text
+}
+
+/// In backticks; those of the text itself become single quotes.
+pub fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'"))
 }
 
 fn one_line(text: &str) -> String {
