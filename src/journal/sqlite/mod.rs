@@ -415,4 +415,6 @@ async fn insert_head(connection: &mut SqliteConnection) -> Result<(), sqlx::Erro
 }
 
 #[cfg(test)]
+mod process_tests;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! The incident report in Markdown, made from the entries of a run alone.
 
 mod action;
+mod page;
 mod parts;
 #[cfg(test)]
 pub mod sample;
@@ -33,6 +34,12 @@ pub fn report_with(entries: &[Recorded], verified: Option<&Verified>) -> String 
         out.pop();
     }
     out
+}
+
+/// The report as one self-contained HTML page.
+pub fn html(entries: &[Recorded], verified: Option<&Verified>) -> String {
+    let title = Story::of(entries).title;
+    page::page(&format!("Incident report: {title}"), &report_with(entries, verified))
 }
 
 /// The report as data; the field names stay.

@@ -190,6 +190,22 @@ fn hostile_data_stays_text() {
         );
     }
     assert!(!report.contains("\n## Approved"), "{report}");
+    // As a Markdown reader sees it: no HTML, no link, no picture.
+    use pulldown_cmark::{Event as Markdown, Options, Parser, Tag};
+    for event in Parser::new_ext(&report, Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS) {
+        let foreign = matches!(
+            event,
+            Markdown::Html(_)
+                | Markdown::InlineHtml(_)
+                | Markdown::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock)
+        );
+        assert!(!foreign, "{event:?}");
+    }
+    let page = html(&entries, None);
+    for tag in ["<script", "<img", "<a "] {
+        assert!(!page.contains(tag), "{tag}\n{page}");
+    }
+    assert!(page.contains("&lt;/script&gt;"));
     for (at, _) in report.match_indices('<') {
         assert!(
             report[..at].ends_with('\\'),
@@ -222,6 +238,21 @@ fn a_megabyte_of_text_is_cut_with_a_note() {
 }
 
 #[test]
+fn the_page_holds_the_report_and_nothing_from_elsewhere() {
+    let page = html(&incident(), Some(&verified()));
+    for part in [
+        "<title>Incident report: Database connection pool exhausted</title>",
+        "default-src 'none'",
+        "<h2>Reflection</h2>",
+        "<td>Sessions were left open</td>",
+        "<input disabled=\"\" type=\"checkbox\"/>",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
+    assert!(!page.contains("src=") && !page.contains("href="), "{page}");
+}
+
+#[test]
 fn data_of_the_report_has_its_names() {
     let json = json(&incident(), Some(&verified()));
     assert_eq!(json["report"]["runbook"], "pool_exhausted");
@@ -246,5 +277,7 @@ proptest! {
             prop_assert_eq!(report.lines().filter(|line| *line == heading).count(), 1, "{}", heading);
         }
         prop_assert!(json(&entries, None)["report"].is_object());
+        let page = html(&entries, None);
+        prop_assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("<a "), "{}", page);
     }
 }
