@@ -23,11 +23,11 @@ mod frame;
 mod people;
 mod questions;
 mod recheck;
+mod send;
 mod severity;
 mod signs;
 mod state;
 mod steps;
-mod tell;
 mod timebox;
 mod undo;
 mod verify;
@@ -100,7 +100,7 @@ pub async fn run(
     arguments: Vec<(String, Value)>,
     world: World,
 ) -> Result<Ended, journal::Error> {
-    let shared = Run::new(program, world);
+    let shared = Run::new(program, runbook, world);
     let mut frame = Frame::outermost(&shared, runbook);
     let straight = async {
         let ended = frame.run_outermost(arguments).await;
@@ -126,6 +126,8 @@ enum Finish {
     UndoFailed(String),
     /// A dry run came to a change; what follows depends on it.
     Planned(String),
+    /// The timebox is over, or what is left of it is too short; with the reason.
+    Timebox(String),
 }
 
 /// Leaving the straight way: carried by `?` through every block to the end of the runbook, or out of the run.

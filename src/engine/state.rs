@@ -5,7 +5,7 @@ use super::undo::Timer;
 use super::world::World;
 use super::{Finish, Leave, Way, limits};
 use crate::journal::{self, Event, event::Person};
-use crate::program::{Program, RunField};
+use crate::program::{Program, RunField, Runbook, RunbookId};
 use crate::provider::gate::Mode;
 use crate::value::Value;
 use futures::FutureExt;
@@ -17,6 +17,8 @@ use tokio::sync::{Notify, watch};
 /// One run, called runbooks included. Borrowed by everything that takes part in it.
 pub(super) struct Run {
     pub program: Arc<Program>,
+    /// The runbook that was started.
+    pub runbook: RunbookId,
     pub world: World,
     /// When it began, on the monotonic clock.
     pub start: Duration,
@@ -28,6 +30,8 @@ pub(super) struct Run {
     /// Something became due or was taken off: the background looks again.
     pub wake: Notify,
     pub stopped: watch::Sender<bool>,
+    /// Held while the background sends something.
+    pub sending: futures::lock::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -47,9 +51,9 @@ pub(super) struct Shared {
     pub heavy: BTreeMap<String, bool>,
     /// The outermost runbook's values, for the escalation's texts.
     pub values: Vec<Option<Value>>,
-    /// A `not approved` line ended the run.
-    pub refused: bool,
     pub steps: u64,
+    /// Intents so far.
+    pub intents: u64,
 }
 
 /// How a wait ended.
@@ -61,11 +65,12 @@ pub(super) enum Waited {
 }
 
 impl Run {
-    pub fn new(program: Arc<Program>, world: World) -> Self {
+    pub fn new(program: Arc<Program>, runbook: RunbookId, world: World) -> Self {
         let start = world.clock.elapsed();
         let plan = super::digest::of(&program.digests);
         Self {
             program,
+            runbook,
             world,
             start,
             plan,
@@ -73,12 +78,18 @@ impl Run {
             fatal: watch::Sender::new(false),
             wake: Notify::new(),
             stopped: watch::Sender::new(false),
+            sending: futures::lock::Mutex::new(()),
         }
     }
 
     /// The shared state. Never held across an await.
     pub fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runbook that was started.
+    pub fn outermost_book(&self) -> Option<&Runbook> {
+        self.program.runbooks.get(self.runbook.0)
     }
 
     pub fn dry(&self) -> bool {

@@ -3,7 +3,9 @@
 use crate::journal::Journal;
 use crate::journal::event::{Event, Person, PlannedCall, Shown};
 use crate::provider::gate::Gate;
+use crate::value::{Reason, Value};
 use futures::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +38,24 @@ pub struct Environment {
     pub unattended: bool,
     pub dry_run: bool,
     pub host: String,
+    /// Fields of resources, by kind and name.
+    pub resources: BTreeMap<(String, String), BTreeMap<String, Value>>,
+}
+
+impl Environment {
+    /// A field of a resource; unknown when the environment does not say it.
+    pub fn resource(&self, kind: &str, name: &str, field: &str) -> Value {
+        self.resources
+            .get(&(kind.to_owned(), name.to_owned()))
+            .and_then(|fields| fields.get(field))
+            .cloned()
+            .unwrap_or_else(|| {
+                Value::unknown(
+                    Reason::Unavailable,
+                    format!("this environment does not say the {field} of {kind} {name}"),
+                )
+            })
+    }
 }
 
 /// Time. Order and validity never rest on wall time alone.

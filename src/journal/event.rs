@@ -69,6 +69,12 @@ pub enum Event {
     NotPresent,
 
     // Task
+    Task {
+        prose: Vec<String>,
+        /// The goal as it is written.
+        goal: Option<String>,
+    },
+    /// The goal was asked.
     Goal {
         text: String,
         answer: Answer,
@@ -282,6 +288,7 @@ impl Event {
             Event::Asked { .. } => (Situation, "asked"),
             Event::Severity { .. } => (Situation, "severity"),
             Event::NotPresent => (Situation, "not_present"),
+            Event::Task { .. } => (Task, "task"),
             Event::Goal { .. } => (Task, "goal"),
             Event::BranchEntered { .. } => (Action, "branch_entered"),
             Event::Cause { .. } => (Action, "cause"),

@@ -1,0 +1,248 @@
+//! Calls: arguments from expressions, shown for people, read through the gate once per round.
+
+use super::answers::View;
+use super::limits;
+use super::state::Run;
+use crate::eval;
+use crate::journal::event::{PlannedCall, Shown};
+use crate::program::CallExpr;
+use crate::provider::{Call, Effect};
+use crate::value::decode::decode;
+use crate::value::show;
+use crate::value::{List, Reason, Series, Type, Unknown, Value};
+use futures::StreamExt;
+use futures::future::Either;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// A call whose arguments are known.
+#[derive(Clone, Debug)]
+pub(super) enum Prepared {
+    One(Call),
+    /// `from: each pods`: once per element; with whether the list was cut.
+    Each(Vec<Call>, bool),
+}
+
+/// Evaluates the arguments. An unknown argument makes the whole call unknown.
+pub(super) fn prepare(call: &CallExpr, view: &View<'_>) -> Result<Prepared, Unknown> {
+    let mut args: Vec<(Arc<str>, Value)> = Vec::with_capacity(call.args.len());
+    let mut repeated = None;
+    for arg in &call.args {
+        let value = eval::evaluate(&arg.value, view);
+        if let Some(unknown) = unknown_in(&value) {
+            return Err(Unknown {
+                reason: unknown.reason,
+                detail: format!("`{}` of `{}`: {unknown}", arg.name, call.operation.full_name()),
+            });
+        }
+        if arg.each {
+            repeated = Some(args.len());
+        }
+        args.push((arg.name.clone(), value));
+    }
+    let make = |args| Call {
+        operation: call.operation.clone(),
+        args,
+        within: call.within,
+        key: None,
+    };
+    let Some(position) = repeated else {
+        return Ok(Prepared::One(make(args)));
+    };
+    let Some(list) = args[position].1.as_list().cloned() else {
+        return Err(Unknown {
+            reason: Reason::Internal,
+            detail: format!("`{}` is not a list", args[position].0),
+        });
+    };
+    if list.items.len() > limits::FAN_OUT {
+        return Err(Unknown {
+            reason: Reason::Truncated,
+            detail: format!(
+                "{} elements, at most {} are asked",
+                list.items.len(),
+                limits::FAN_OUT
+            ),
+        });
+    }
+    let calls = list
+        .items
+        .into_iter()
+        .map(|item| {
+            let mut args = args.clone();
+            args[position].1 = item;
+            make(args)
+        })
+        .collect();
+    Ok(Prepared::Each(calls, list.truncated))
+}
+
+/// Evaluates the arguments of a call that is made once.
+pub(super) fn prepare_one(call: &CallExpr, view: &View<'_>) -> Result<Call, Unknown> {
+    match prepare(call, view)? {
+        Prepared::One(call) => Ok(call),
+        Prepared::Each(..) => Err(Unknown {
+            reason: Reason::Internal,
+            detail: format!("`{}` cannot be sent once per element", call.operation.full_name()),
+        }),
+    }
+}
+
+/// The first unknown part of a value that is to be sent.
+pub(super) fn unknown_in(value: &Value) -> Option<&Unknown> {
+    match value {
+        Value::Unknown(unknown) => Some(unknown),
+        Value::List(list) => list.items.iter().find_map(unknown_in),
+        Value::Record(record) => record.fields.iter().find_map(|(_, value)| unknown_in(value)),
+        _ => None,
+    }
+}
+
+/// The reads of one round: an equal call (same operation, same arguments) is made once.
+#[derive(Default)]
+pub(super) struct Cache(Mutex<Vec<(Call, Arc<OnceCell<Value>>)>>);
+
+impl Cache {
+    fn cell(&self, call: &Call) -> Arc<OnceCell<Value>> {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cell)) = entries
+            .iter()
+            .find(|(known, _)| known.operation == call.operation && known.args == call.args)
+        {
+            return cell.clone();
+        }
+        let cell = Arc::new(OnceCell::new());
+        entries.push((call.clone(), cell.clone()));
+        cell
+    }
+}
+
+/// Makes a prepared read, and decodes the reply when a type was written.
+pub(super) async fn read(run: &Run, cache: &Cache, prepared: &Prepared, ty: Option<&Type>) -> Value {
+    let reply = match prepared {
+        Prepared::One(call) => read_one(run, cache, call).await,
+        Prepared::Each(calls, truncated) => {
+            let items = futures::stream::iter(calls.iter().map(|call| read_one(run, cache, call)))
+                .buffered(limits::CONCURRENT)
+                .collect()
+                .await;
+            Value::List(Arc::new(List {
+                items,
+                truncated: *truncated,
+            }))
+        }
+    };
+    match ty {
+        Some(ty) => typed(ty, reply),
+        None => reply,
+    }
+}
+
+async fn read_one(run: &Run, cache: &Cache, call: &Call) -> Value {
+    let cell = cache.cell(call);
+    cell.get_or_init(|| gated_read(run, call)).await.clone()
+}
+
+/// A read through the gate, with its deadline on the clock of the world.
+pub(super) async fn gated_read(run: &Run, call: &Call) -> Value {
+    let work = run.world.gate.read(call);
+    match futures::future::select(Box::pin(work), run.world.clock.sleep(call.within)).await {
+        Either::Left((value, _)) => value,
+        Either::Right(_) => Value::unknown(
+            Reason::Timeout,
+            format!(
+                "`{}` did not answer within {}",
+                call.operation.full_name(),
+                show::show_std(call.within)
+            ),
+        ),
+    }
+}
+
+/// A reply as the type that was written for it.
+fn typed(ty: &Type, value: Value) -> Value {
+    match (ty, value) {
+        (Type::Series(inner), Value::Series(series)) => {
+            let samples = series
+                .samples
+                .iter()
+                .map(|(at, sample)| (*at, number_as(inner, sample.clone())))
+                .collect();
+            Value::Series(Arc::new(Series {
+                samples,
+                ..(*series).clone()
+            }))
+        }
+        (ty, Value::Json(json)) if *ty != Type::Json => decode(ty, &json),
+        (Type::List(inner), Value::List(list)) => Value::List(Arc::new(List {
+            items: list.items.iter().map(|item| typed(inner, item.clone())).collect(),
+            truncated: list.truncated,
+        })),
+        (ty, value) => number_as(ty, value),
+    }
+}
+
+/// A plain number of a source that has no units, in the unit that the file says.
+fn number_as(ty: &Type, value: Value) -> Value {
+    let number = match &value {
+        Value::Float(number) => *number,
+        // Exact up to 2^53; counters beyond that are not given in seconds, bytes or ratios.
+        Value::Int(number) => *number as f64,
+        _ => return value,
+    };
+    match ty {
+        Type::Ratio => Value::ratio(number),
+        Type::Rate => Value::rate(number),
+        Type::Bytes if number.abs() < 9e18 => Value::Bytes(number.round() as i64),
+        // Sources without units give seconds.
+        Type::Duration if number.abs() < 9e9 => Value::Duration((number * 1e9).round() as i64),
+        Type::Bytes | Type::Duration => Value::unknown(Reason::Arithmetic, "the number is too large"),
+        Type::Float => Value::float(number),
+        _ => value,
+    }
+}
+
+/// A value for people and as data.
+pub(super) fn shown(value: &Value) -> Shown {
+    let (text, data) = show::shown(value);
+    Shown { text, data }
+}
+
+/// Arguments for people alone.
+pub(super) fn arguments_text(call: &Call) -> Vec<(String, String)> {
+    call.args
+        .iter()
+        .map(|(name, value)| (name.to_string(), shown(value).text))
+        .collect()
+}
+
+/// Arguments for people and as data.
+pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
+    call.args
+        .iter()
+        .map(|(name, value)| (name.to_string(), shown(value)))
+        .collect()
+}
+
+/// A call as it is shown before it is made.
+pub(super) fn planned(call: &Call) -> PlannedCall {
+    PlannedCall {
+        operation: call.operation.full_name(),
+        arguments: arguments(call),
+        class: class(call).to_string(),
+    }
+}
+
+/// The letter that says what may happen after a crash.
+pub(super) fn class(call: &Call) -> char {
+    match call.operation.effect {
+        Effect::Read | Effect::Probe => 'R',
+        Effect::Change | Effect::Tell => call.operation.idempotence.class(),
+    }
+}
+
+/// Milliseconds of a span of time.
+pub(super) fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

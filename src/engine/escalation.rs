@@ -1,0 +1,288 @@
+//! The escalation clock and the background of a run: what is due is sent, whatever the straight way is waiting for.
+
+use super::Way;
+use super::answers::{Fresh, Slots, View};
+use super::call;
+use super::state::Run;
+use crate::journal::Event;
+use crate::program::{Escalation, EscalationEntry};
+use futures::FutureExt;
+use std::time::Duration;
+
+/// Which rows run, and what of them was sent.
+#[derive(Default)]
+pub(super) struct Escalating {
+    /// When the severity was first known: all rows count from here.
+    since: Option<Duration>,
+    rows: Vec<Row>,
+    /// The run has ended: nothing more is sent.
+    over: bool,
+    /// Whether it was said that there is nobody to tell.
+    said_missing: bool,
+    /// A health summary whose file names no severity and no escalation calls nobody.
+    pub silent: bool,
+}
+
+struct Row {
+    severity: String,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    due: Duration,
+    sent: bool,
+}
+
+/// The next thing the background does.
+enum Due {
+    Entry { row: usize, entry: usize },
+    Timer(usize),
+}
+
+impl Run {
+    /// The matrix of the file, or else of the environment.
+    pub fn escalation(&self) -> Option<&Escalation> {
+        self.outermost_book()
+            .and_then(|book| book.result.escalation.as_ref())
+            .or(self.world.environment.escalation.as_ref())
+    }
+
+    /// Adds the row of this severity. Its entries count from the first known severity.
+    pub fn start_row(&self, severity: &str) {
+        let now = self.elapsed();
+        let afters: Option<Vec<Duration>> = self
+            .escalation()
+            .and_then(|escalation| escalation.rows.iter().find(|row| row.severity == severity))
+            .map(|row| row.entries.iter().map(|entry| entry.after).collect());
+        let mut shared = self.shared();
+        let escalating = &mut shared.escalating;
+        let since = *escalating.since.get_or_insert(now);
+        if escalating.silent || escalating.rows.iter().any(|row| row.severity == severity) {
+            return;
+        }
+        if let Some(afters) = afters {
+            escalating.rows.push(Row {
+                severity: severity.to_owned(),
+                entries: afters
+                    .into_iter()
+                    .map(|after| Entry {
+                        due: since.saturating_add(after),
+                        sent: false,
+                    })
+                    .collect(),
+            });
+        }
+        drop(shared);
+        self.wake.notify_one();
+    }
+
+    /// Says once that nobody will be told, when there is no matrix.
+    pub async fn say_without_matrix(&self) -> Way<()> {
+        if self.escalation().is_some() {
+            return Ok(());
+        }
+        {
+            let mut shared = self.shared();
+            if shared.escalating.said_missing || shared.escalating.silent {
+                return Ok(());
+            }
+            shared.escalating.said_missing = true;
+        }
+        let event = Event::Step {
+            what: "escalation".to_owned(),
+            detail: "there is no escalation matrix in the file and none in the environment: nobody is told".to_owned(),
+        };
+        self.record("", event).await
+    }
+
+    /// `escalate`: the rest of the row of the present severity, at once.
+    pub async fn escalate(&self, scope: &str, because: &str) -> Way<()> {
+        let severity = self.shared().severity.clone();
+        let event = Event::Escalated {
+            severity: severity.clone(),
+            because: because.to_owned(),
+        };
+        self.record(scope, event).await?;
+        {
+            let mut shared = self.shared();
+            shared.escalating.silent = false;
+        }
+        self.say_without_matrix().await?;
+        let Some(severity) = severity else { return Ok(()) };
+        self.start_row(&severity);
+        let Some(row) = self.row_of(&severity) else {
+            if self.escalation().is_some() {
+                let event = Event::Step {
+                    what: "escalation".to_owned(),
+                    detail: format!("the matrix has no row for {severity}: nobody is told"),
+                };
+                self.record("", event).await?;
+            }
+            return Ok(());
+        };
+        while let Some(entry) = self.take_next(row) {
+            self.send_entry(row, entry).await?;
+        }
+        Ok(())
+    }
+
+    fn row_of(&self, severity: &str) -> Option<usize> {
+        self.shared()
+            .escalating
+            .rows
+            .iter()
+            .position(|row| row.severity == severity)
+    }
+
+    /// Takes the next entry of a row that was not sent, so that nobody else sends it.
+    fn take_next(&self, row: usize) -> Option<usize> {
+        let mut shared = self.shared();
+        let entries = &mut shared.escalating.rows.get_mut(row)?.entries;
+        let index = entries.iter().position(|entry| !entry.sent)?;
+        entries[index].sent = true;
+        Some(index)
+    }
+
+    async fn send_entry(&self, row: usize, entry: usize) -> Way<()> {
+        let severity = match self.shared().escalating.rows.get(row) {
+            Some(row) => row.severity.clone(),
+            None => return Ok(()),
+        };
+        let Some(EscalationEntry { call, .. }) = self
+            .escalation()
+            .and_then(|escalation| escalation.rows.iter().find(|row| row.severity == severity))
+            .and_then(|row| row.entries.get(entry))
+        else {
+            return Ok(());
+        };
+        let prepared = self.prepare_escalation(call);
+        let place = format!("escalation {severity}");
+        let ok = self.tell("", &place, &call.operation.full_name(), prepared).await?;
+        if !ok {
+            // Nobody was reached: the next one is called now.
+            let now = self.elapsed();
+            let mut shared = self.shared();
+            if let Some(row) = shared.escalating.rows.get_mut(row)
+                && let Some(next) = row.entries.iter_mut().find(|entry| !entry.sent)
+            {
+                next.due = next.due.min(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// The matrix of the file sees the outermost runbook's names; the environment's has none.
+    fn prepare_escalation(
+        &self,
+        call: &crate::program::CallExpr,
+    ) -> Result<crate::provider::Call, crate::value::Unknown> {
+        let slots = Slots::from_values(self.shared().values.clone());
+        match self.outermost_book() {
+            Some(book) => call::prepare_one(call, &View::new(self, book, &slots, Fresh::default())),
+            None => Err(crate::value::Unknown {
+                reason: crate::value::Reason::Internal,
+                detail: "no runbook".to_owned(),
+            }),
+        }
+    }
+
+    /// Stops the clock: nothing more is sent by it.
+    pub fn stop_escalating(&self) {
+        self.shared().escalating.over = true;
+        self.wake.notify_one();
+    }
+
+    /// Entries that were not sent, for the record of an interruption.
+    pub fn pending_entries(&self) -> usize {
+        self.shared()
+            .escalating
+            .rows
+            .iter()
+            .flat_map(|row| &row.entries)
+            .filter(|entry| !entry.sent)
+            .count()
+    }
+
+    /// Sends what is due until the run has ended.
+    pub async fn background(&self) {
+        let mut stopped = self.stopped.subscribe();
+        loop {
+            if *stopped.borrow() {
+                return;
+            }
+            let now = self.elapsed();
+            let next = self.next_due();
+            if let Some((due, what)) = next
+                && due <= now
+            {
+                let sending = self.sending.lock().await;
+                let done = self.do_due(what).await;
+                drop(sending);
+                // A journal that cannot be written ends the run by itself; here it only ends the sending.
+                if done.is_err() {
+                    let _ = stopped.wait_for(|set| *set).await;
+                    return;
+                }
+                continue;
+            }
+            let stop = async {
+                let _ = stopped.wait_for(|set| *set).await;
+            };
+            let woken = self.wake.notified();
+            let time = async {
+                match next {
+                    Some((due, _)) => self.world.clock.sleep(due.saturating_sub(now)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let either = futures::future::select(woken.boxed(), time.boxed());
+            futures::future::select(stop.boxed(), either).await;
+        }
+    }
+
+    fn next_due(&self) -> Option<(Duration, Due)> {
+        let mut shared = self.shared();
+        let over = shared.escalating.over;
+        let entry = shared
+            .escalating
+            .rows
+            .iter()
+            .enumerate()
+            .filter(|_| !over)
+            .flat_map(|(row, known)| {
+                known
+                    .entries
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, entry)| !entry.sent)
+                    .map(move |(index, entry)| (entry.due, Due::Entry { row, entry: index }))
+            })
+            .min_by_key(|(due, _)| *due);
+        let timer = shared
+            .timers
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, timer)| !timer.taken)
+            .map(|(index, timer)| (timer.due, Due::Timer(index)))
+            .min_by_key(|(due, _)| *due);
+        match (entry, timer) {
+            (Some(entry), Some(timer)) if timer.0 < entry.0 => Some(timer),
+            (Some(entry), _) => Some(entry),
+            (None, timer) => timer,
+        }
+    }
+
+    async fn do_due(&self, what: Due) -> Way<()> {
+        match what {
+            Due::Entry { row, entry } => {
+                if let Some(row) = self.shared().escalating.rows.get_mut(row)
+                    && let Some(entry) = row.entries.get_mut(entry)
+                {
+                    entry.sent = true;
+                }
+                self.send_entry(row, entry).await
+            }
+            Due::Timer(index) => self.timer_due(index).await,
+        }
+    }
+}

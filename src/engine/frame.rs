@@ -1,0 +1,259 @@
+//! A runbook that is being run: its values, its rounds, and what it stands in.
+
+use super::answers::{Fresh, Slots, View};
+use super::call::Cache;
+use super::questions::{Asking, Root};
+use super::signs;
+use super::state::Run;
+use super::undo::Applied;
+use super::{Finish, Leave, Way};
+use crate::eval;
+use crate::journal::Event;
+use crate::program::{
+    BindingId, BindingKind, Expr, Outcome, Question, QuestionForm, Runbook, RunbookId, Template, needs,
+};
+use crate::value::{Answer, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What stays the same while a runbook runs.
+pub(super) struct Context<'r> {
+    pub run: &'r Run,
+    pub book: &'r Runbook,
+    /// Path of called runbooks; empty for the outermost.
+    pub scope: String,
+    /// 1 for the outermost.
+    pub depth: usize,
+    /// On the monotonic clock: nothing new begins after it.
+    pub timebox_end: Duration,
+    /// For each binding, what must be known before it.
+    pub needs: Vec<Vec<BindingId>>,
+    /// Whether a yes to the question is good, by its sign in the goal.
+    pub signs: BTreeMap<BindingId, bool>,
+}
+
+/// A condition that was passed on the way and is asked again before a change.
+#[derive(Clone, Copy)]
+pub(super) enum Guard<'r> {
+    Require(&'r Expr, &'r Outcome),
+    Cause(&'r Expr, &'r str),
+    /// The element of a loop must still be in the list.
+    Element(BindingId, &'r Expr),
+}
+
+/// A runbook that is being run.
+pub(super) struct Frame<'r> {
+    pub context: Context<'r>,
+    pub slots: Slots,
+    /// The number of the present round of answers; 1 is the first.
+    pub round: u32,
+    /// From which round on answers count for steps: bumped by every change.
+    pub fresh: Fresh,
+    pub cache: Arc<Cache>,
+    /// Outermost first.
+    pub guards: Vec<Guard<'r>>,
+    /// Why the present cause was chosen, in words, outermost first.
+    pub because: Vec<String>,
+    /// Actions whose changes were sent, in order.
+    pub applied: Vec<Applied>,
+    /// The answer of the last `verify`, and what it asked.
+    pub last_verify: Option<(Answer, String)>,
+    pub failed_actions: u32,
+    pub unclear_actions: u32,
+    /// A `not approved` line ended it.
+    pub refused: bool,
+}
+
+impl<'r> Frame<'r> {
+    /// The frame of the runbook that is started.
+    pub fn outermost(run: &'r Run, id: RunbookId) -> Self {
+        let book = &run.program.runbooks[id.0];
+        let end = run.start.saturating_add(book.header.timebox);
+        Self::new(run, book, String::new(), 1, end)
+    }
+
+    pub fn new(run: &'r Run, book: &'r Runbook, scope: String, depth: usize, timebox_end: Duration) -> Self {
+        Self {
+            context: Context {
+                run,
+                book,
+                scope,
+                depth,
+                timebox_end,
+                needs: book
+                    .bindings
+                    .iter()
+                    .map(|binding| needs::direct(binding, &book.bindings))
+                    .collect(),
+                signs: signs::of_goal(book),
+            },
+            slots: Slots::new(book.bindings.len()),
+            round: 1,
+            fresh: Fresh { reads: 1, people: 1 },
+            cache: Arc::default(),
+            guards: Vec::new(),
+            because: Vec::new(),
+            applied: Vec::new(),
+            last_verify: None,
+            failed_actions: 0,
+            unclear_actions: 0,
+            refused: false,
+        }
+    }
+
+    pub fn run(&self) -> &'r Run {
+        self.context.run
+    }
+
+    pub fn book(&self) -> &'r Runbook {
+        self.context.book
+    }
+
+    /// Records one event in the scope of this runbook.
+    pub async fn record(&self, event: Event) -> Way<()> {
+        self.run().record(&self.context.scope, event).await
+    }
+
+    /// Records several events in one durable step.
+    pub async fn record_all(&self, events: Vec<Event>) -> Way<()> {
+        self.run().record_all(&self.context.scope, events).await
+    }
+
+    /// The names as they are now, however old.
+    pub fn view(&self) -> View<'_> {
+        View::new(self.run(), self.book(), &self.slots, Fresh::default())
+    }
+
+    /// A template with the present values.
+    pub fn fill(&self, template: &Template) -> String {
+        eval::fill(template, &self.view())
+    }
+
+    pub fn fill_all(&self, templates: &[Template]) -> Vec<String> {
+        templates.iter().map(|template| self.fill(template)).collect()
+    }
+
+    pub fn value(&self, expr: &Expr) -> Value {
+        eval::evaluate(expr, &self.view())
+    }
+
+    /// Begins a new round: what is asked from now on with [`Frame::newest`] is asked anew.
+    pub fn next_round(&mut self) {
+        self.round += 1;
+        self.cache = Arc::default();
+    }
+
+    /// Answers of this round only; people are not asked again.
+    pub fn newest(&self) -> Fresh {
+        Fresh {
+            reads: self.round,
+            people: self.fresh.people,
+        }
+    }
+
+    /// Something was changed: no answer from before counts any more.
+    pub fn changed(&mut self) {
+        self.next_round();
+        self.fresh = Fresh {
+            reads: self.round,
+            people: self.round,
+        };
+    }
+
+    /// Time has passed: reads from before do not count any more.
+    pub fn aged(&mut self) {
+        self.next_round();
+        self.fresh.reads = self.round;
+    }
+
+    /// Asks everything that needs neither a person nor the result of an action, together.
+    pub async fn enter(&mut self, targets: &[BindingId], fresh: Fresh) -> Way<()> {
+        let asking = Asking {
+            fresh,
+            round: self.round,
+            cache: self.cache.clone(),
+            last: false,
+        };
+        let mut events = Vec::new();
+        self.context
+            .wave(&mut self.slots, targets, &asking, &mut events)
+            .await?;
+        self.record_all(events).await
+    }
+
+    /// Asks everything that these rest on, people last and only where they can still decide something.
+    pub async fn settle(&mut self, roots: &[Root<'_>], fresh: Fresh) -> Way<()> {
+        let mut events = Vec::new();
+        self.settle_quietly(roots, fresh, &mut events).await?;
+        self.record_all(events).await
+    }
+
+    /// Like [`Frame::settle`]; what is recorded is left to the caller, except before a person is asked.
+    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, events: &mut Vec<Event>) -> Way<()> {
+        let asking = Asking {
+            fresh,
+            round: self.round,
+            cache: self.cache.clone(),
+            last: true,
+        };
+        self.context.settle(&mut self.slots, roots, &asking, events).await
+    }
+
+    /// The answer of a condition once everything it rests on was asked.
+    pub async fn answer(&mut self, condition: &Expr) -> Way<Value> {
+        self.settle(&[Root::Condition(condition)], self.fresh).await?;
+        Ok(super::answers::truth(self.value(condition)))
+    }
+
+    /// Nothing new begins when the run is to end or its time is over.
+    pub fn check(&self) -> Way<()> {
+        if let Some(leave) = self.run().ending() {
+            return Err(leave);
+        }
+        if self.run().elapsed() >= self.context.timebox_end {
+            return Err(Leave::End(self.timebox_over("the timebox is over")));
+        }
+        Ok(())
+    }
+
+    /// The end that the timebox makes.
+    pub fn timebox_over(&self, because: &str) -> Finish {
+        Finish::Timebox(because.to_owned())
+    }
+}
+
+impl Context<'_> {
+    /// How much of the timebox is left.
+    pub fn remaining(&self) -> Duration {
+        self.timebox_end.saturating_sub(self.run.elapsed())
+    }
+
+    /// A person or an order is behind this name: asked last, and only when something needs it.
+    pub fn personal(&self, id: BindingId) -> bool {
+        match &self.book.binding(id).kind {
+            BindingKind::Ask { .. } => true,
+            BindingKind::Read(call) => {
+                call.operation.heavy && !self.run.shared().heavy.contains_key(&call.operation.full_name())
+            }
+            BindingKind::Question(question) => match &question.form {
+                QuestionForm::Observed { .. } | QuestionForm::Run { .. } => true,
+                QuestionForm::FanOut { inner, .. } => inner.clone().any(|index| self.personal(BindingId(index))),
+                QuestionForm::YesWhen(_) => false,
+            },
+            BindingKind::Param { .. }
+            | BindingKind::Let(_)
+            | BindingKind::DoResult { .. }
+            | BindingKind::Before { .. }
+            | BindingKind::Element => false,
+        }
+    }
+
+    /// The question behind a name, if it is one.
+    pub fn question(&self, id: BindingId) -> Option<&Question> {
+        match &self.book.binding(id).kind {
+            BindingKind::Question(question) => Some(question),
+            _ => None,
+        }
+    }
+}

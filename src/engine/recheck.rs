@@ -1,0 +1,271 @@
+//! Directly before a change: everything it rests on is asked again.
+
+use super::action::Ordered;
+use super::frame::Guard;
+use super::questions::Root;
+use super::{Frame, Way, call};
+use crate::eval;
+use crate::journal::Event;
+use crate::program::{Action, Outcome};
+use crate::provider::Call;
+use crate::value::{Answer, List, Value};
+use std::sync::Arc;
+
+/// What came of asking again.
+pub(super) enum Rechecked<'r> {
+    /// The orders with the targets that are left.
+    Proceed(Vec<Ordered>),
+    NotNeeded(String),
+    Unclear(String),
+    /// A `require` no longer holds: its own `else` is followed.
+    Guarded(&'r Outcome, String),
+    /// Something else than dropped targets changed.
+    Void(String),
+}
+
+impl<'r> Frame<'r> {
+    /// Asks `require`s, causes and the checks behind the arguments again; people are not asked again.
+    pub async fn recheck(&mut self, action: &'r Action, orders: Vec<Ordered>) -> Way<Rechecked<'r>> {
+        self.next_round();
+        let fresh = self.newest();
+        let guards = self.guards.clone();
+        let mut roots: Vec<Root<'_>> = Vec::new();
+        for guard in &guards {
+            roots.push(match guard {
+                Guard::Require(condition, _) | Guard::Cause(condition, _) => Root::Condition(condition),
+                Guard::Element(_, list) => Root::Value(list),
+            });
+        }
+        if let Some(when) = &action.when {
+            roots.push(Root::Condition(when));
+        }
+        roots.extend(Ordered::roots(action));
+        self.settle(&roots, fresh).await?;
+        for guard in &guards {
+            if let Some(stop) = self.guard_again(guard) {
+                return Ok(stop);
+            }
+        }
+        if let Some(when) = &action.when {
+            match eval::answer(&self.value(when)) {
+                Answer::Yes => {}
+                Answer::No => return Ok(Rechecked::NotNeeded(self.no_longer(when))),
+                Answer::Unknown => return Ok(Rechecked::Unclear(self.unknown_now(when))),
+            }
+        }
+        let now = self.ordered(action);
+        let mut left = Vec::with_capacity(orders.len());
+        for (approved, now) in orders.into_iter().zip(now) {
+            match self.compare(action, approved, now).await? {
+                Compared::Same(order) => left.push(order),
+                Compared::Stop(stop) => return Ok(stop),
+            }
+        }
+        Ok(Rechecked::Proceed(left))
+    }
+
+    fn text(&self, expr: &crate::program::Expr) -> String {
+        self.run().program.sources.text(expr.span).to_owned()
+    }
+
+    fn no_longer(&self, expr: &crate::program::Expr) -> String {
+        format!("`{}` no longer holds", self.text(expr))
+    }
+
+    fn unknown_now(&self, expr: &crate::program::Expr) -> String {
+        let reason = self.value(expr).as_unknown().map(ToString::to_string);
+        format!(
+            "asked again, `{}` is unknown ({})",
+            self.text(expr),
+            reason.unwrap_or_default()
+        )
+    }
+
+    fn guard_again(&self, guard: &Guard<'r>) -> Option<Rechecked<'r>> {
+        match guard {
+            Guard::Require(condition, otherwise) => match eval::answer(&self.value(condition)) {
+                Answer::Yes => None,
+                Answer::No => Some(Rechecked::Guarded(otherwise, self.no_longer(condition))),
+                Answer::Unknown => Some(Rechecked::Unclear(self.unknown_now(condition))),
+            },
+            Guard::Cause(condition, name) => match eval::answer(&self.value(condition)) {
+                Answer::Yes => None,
+                Answer::No => Some(Rechecked::NotNeeded(format!(
+                    "the cause `{name}` no longer holds: {}",
+                    self.no_longer(condition)
+                ))),
+                Answer::Unknown => Some(Rechecked::Unclear(self.unknown_now(condition))),
+            },
+            Guard::Element(element, list) => {
+                let item = self.slots.get(*element).map(|slot| slot.value.clone())?;
+                match self.value(list) {
+                    Value::List(list) if list.items.iter().any(|now| same_target(&item, now)) => None,
+                    Value::List(_) => Some(Rechecked::NotNeeded("it is no longer in the list".to_owned())),
+                    Value::Unknown(unknown) => Some(Rechecked::Unclear(format!(
+                        "asked again, the list it comes from is unknown ({unknown})"
+                    ))),
+                    _ => Some(Rechecked::Unclear("the list it comes from is not a list".to_owned())),
+                }
+            }
+        }
+    }
+
+    async fn compare(&mut self, action: &Action, approved: Ordered, now: Ordered) -> Way<Compared<'r>> {
+        let (approved, now) = match (approved, now) {
+            (Ordered::Call(Ok(approved)), Ordered::Call(Ok(now))) => (approved, now),
+            (Ordered::Call(Ok(_)), Ordered::Call(Err(unknown))) => {
+                return Ok(Compared::Stop(Rechecked::Unclear(format!("asked again: {unknown}"))));
+            }
+            // Depends on the result of an order before it: evaluated when that is there.
+            (other, _) => return Ok(Compared::Same(other)),
+        };
+        let mut dropped = Vec::new();
+        let mut args = Vec::with_capacity(approved.args.len());
+        for ((name, old), (_, new)) in approved.args.iter().zip(&now.args) {
+            match (old, new) {
+                (Value::List(old_list), Value::List(new_list)) if *old != *new => {
+                    if new_list.truncated {
+                        let why = format!("asked again, `{name}` was cut");
+                        return Ok(Compared::Stop(Rechecked::Unclear(why)));
+                    }
+                    let (kept, gone): (Vec<Value>, Vec<Value>) = old_list
+                        .items
+                        .iter()
+                        .cloned()
+                        .partition(|item| new_list.items.iter().any(|now| same_target(item, now)));
+                    if kept.is_empty() && !old_list.items.is_empty() {
+                        let why = "no target is left".to_owned();
+                        return Ok(Compared::Stop(Rechecked::NotNeeded(why)));
+                    }
+                    dropped.extend(gone.iter().map(|item| call::shown(item).text));
+                    args.push((
+                        name.clone(),
+                        Value::List(Arc::new(List {
+                            items: kept,
+                            truncated: false,
+                        })),
+                    ));
+                }
+                (old, new) if same_target(old, new) => args.push((name.clone(), old.clone())),
+                (old, new) => {
+                    let why = format!(
+                        "`{name}` changed from {} to {} since it was approved",
+                        call::shown(old).text,
+                        call::shown(new).text
+                    );
+                    return Ok(Compared::Stop(Rechecked::Void(why)));
+                }
+            }
+        }
+        if !dropped.is_empty() {
+            self.record(Event::Dropped {
+                action: action.name.clone(),
+                targets: dropped,
+                because: "asked again, they no longer match".to_owned(),
+            })
+            .await?;
+        }
+        Ok(Compared::Same(Ordered::Call(Ok(Call { args, ..approved }))))
+    }
+}
+
+enum Compared<'r> {
+    Same(Ordered),
+    Stop(Rechecked<'r>),
+}
+
+/// Whether two values are the same target, although what is measured about it has gone on.
+///
+/// A target is what its Bool, Int, Text, Time, Enum and Resource fields say it is. Measured quantities (Duration, Ratio, Float,
+/// Bytes, Rate, Series) and what may not be looked at (Secret, Json) are not part of what it is. Where that leaves nothing to
+/// compare, the values must be equal.
+pub(super) fn same_target(old: &Value, new: &Value) -> bool {
+    match identity(old, new) {
+        Some(same) => same,
+        None => old == new,
+    }
+}
+
+/// `None`: nothing of it says what it is.
+fn identity(old: &Value, new: &Value) -> Option<bool> {
+    match (old, new) {
+        (Value::Record(old), Value::Record(new)) => {
+            if old.type_name != new.type_name || old.fields.len() != new.fields.len() {
+                return Some(false);
+            }
+            let mut known = None;
+            for (name, value) in &old.fields {
+                let Some(other) = new.get(name) else { return Some(false) };
+                match identity(value, other) {
+                    Some(false) => return Some(false),
+                    Some(true) => known = Some(true),
+                    None => {}
+                }
+            }
+            known
+        }
+        (Value::List(old), Value::List(new)) => {
+            let same = old.items.len() == new.items.len()
+                && old.items.iter().zip(&new.items).all(|(old, new)| same_target(old, new));
+            Some(same)
+        }
+        (Value::Unknown(_), _) | (_, Value::Unknown(_)) => Some(false),
+        (
+            Value::Duration(_)
+            | Value::Ratio(_)
+            | Value::Float(_)
+            | Value::Bytes(_)
+            | Value::Rate(_)
+            | Value::Series(_)
+            | Value::Secret(_)
+            | Value::Json(_),
+            _,
+        ) => None,
+        (old, new) => Some(old == new),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(pid: i64, age: i64) -> Value {
+        Value::record(
+            "Session",
+            vec![
+                ("pid", Value::Int(pid)),
+                ("state", Value::variant("idle_in_transaction")),
+                ("age", Value::Duration(age)),
+            ],
+        )
+    }
+
+    #[test]
+    fn a_session_that_grew_older_is_the_same_and_another_pid_is_not() {
+        assert!(same_target(&session(1, 10), &session(1, 20)));
+        assert!(!same_target(&session(1, 10), &session(2, 10)));
+    }
+
+    #[test]
+    fn a_record_of_measures_alone_must_be_equal() {
+        let load = |ratio: f64| Value::record("Load", vec![("now", Value::Ratio(ratio))]);
+        assert!(same_target(&load(0.5), &load(0.5)));
+        assert!(!same_target(&load(0.5), &load(0.6)));
+    }
+
+    #[test]
+    fn an_unknown_identity_is_nobodys() {
+        let unknown = Value::record(
+            "Session",
+            vec![("pid", Value::unknown(crate::value::Reason::Missing, ""))],
+        );
+        assert!(!same_target(&unknown, &unknown));
+    }
+
+    #[test]
+    fn scalars_are_compared_exactly() {
+        assert!(same_target(&Value::Bytes(4), &Value::Bytes(4)));
+        assert!(!same_target(&Value::Bytes(4), &Value::Bytes(8)));
+        assert!(!same_target(&Value::text("v41"), &Value::text("v42")));
+    }
+}

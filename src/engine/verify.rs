@@ -1,0 +1,114 @@
+//! Looking again and again: `verify`, `wait until`, a goal that settles, `resolved`.
+
+use super::answers::{Fresh, truth};
+use super::questions::Root;
+use super::{Frame, Way};
+use crate::eval::{self, held};
+use crate::journal::Event;
+use crate::program::{BindingId, BindingKind, Expr, QuestionForm};
+use crate::value::{Answer, Value};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A condition that is looked at until it holds or its time is over.
+pub(super) struct Watch<'a> {
+    /// What is looked at, for the record: `verify roll_back`.
+    pub what: String,
+    pub condition: &'a Expr,
+    pub within: Duration,
+    pub every: Duration,
+    /// A definite no is the end too: nothing is waited for but an answer.
+    pub until_settled: bool,
+}
+
+impl Frame<'_> {
+    /// Asks until the answer is a definite yes, or the time (also the timebox) is over, and gives the last answer.
+    pub async fn watch(&mut self, watch: Watch<'_>) -> Way<Value> {
+        let run = self.run();
+        let began = run.elapsed();
+        let deadline = began.saturating_add(watch.within).min(self.context.timebox_end);
+        // Two looks are as far apart as `every` and the reads themselves take; more than twice that is a gap.
+        let gap = watch.every.saturating_mul(2).saturating_add(Duration::from_secs(60));
+        let mut history = held::History::default();
+        let mut before = None;
+        let people = self.fresh.people;
+        run.world.screen.waiting(&watch.what, Some(watch.within));
+        loop {
+            let first = before.is_none();
+            self.next_round();
+            let mut events = Vec::new();
+            let roots = [Root::Condition(watch.condition)];
+            let fresh = Fresh {
+                reads: self.round,
+                people,
+            };
+            self.settle_quietly(&roots, fresh, &mut events).await?;
+            if !first && eval::answer(&self.value(watch.condition)) != Answer::Yes {
+                // People are asked again only while what they said stands in the way.
+                let fresh = Fresh {
+                    reads: self.round,
+                    people: self.round,
+                };
+                self.settle_quietly(&roots, fresh, &mut events).await?;
+            }
+            let (value, evidence) = {
+                let view = self.view();
+                let value = truth(history.look(watch.condition, &view, gap));
+                let evidence = eval::evidence(watch.condition, &view, &run.program.sources);
+                (value, evidence)
+            };
+            let answer = eval::answer(&value);
+            let over = run.elapsed() >= deadline;
+            let last = over || answer == Answer::Yes || (watch.until_settled && answer == Answer::No);
+            if first || last || before != Some(answer) {
+                events.push(Event::Look {
+                    what: watch.what.clone(),
+                    condition: run.program.sources.text(watch.condition.span).to_owned(),
+                    answer,
+                    evidence,
+                    last,
+                });
+                self.record_all(events).await?;
+            }
+            before = Some(answer);
+            self.assess().await?;
+            if last {
+                run.world.screen.done_waiting();
+                return Ok(value);
+            }
+            let rest = deadline.saturating_sub(run.elapsed());
+            run.pause(watch.every.min(rest)).await;
+            if let Some(leave) = run.ending() {
+                run.world.screen.done_waiting();
+                return Err(leave);
+            }
+        }
+    }
+
+    /// The longest `for` in a condition and in everything it rests on.
+    pub fn longest_for(&self, condition: &Expr) -> Duration {
+        let view = self.view();
+        let mut longest = held::longest(condition, &view);
+        let mut open: Vec<BindingId> = Root::Condition(condition).ids();
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if !seen.insert(id) {
+                continue;
+            }
+            match &self.book().binding(id).kind {
+                BindingKind::Let(expr) => longest = longest.max(held::longest(expr, &view)),
+                BindingKind::Question(question) => {
+                    if let QuestionForm::YesWhen(expr) = &question.form {
+                        longest = longest.max(held::longest(expr, &view));
+                    }
+                    if let QuestionForm::FanOut { question, .. } = &question.form {
+                        open.push(*question);
+                    }
+                }
+                _ => {}
+            }
+            open.extend(&self.context.needs[id.0]);
+        }
+        Duration::from_nanos(u64::try_from(longest).unwrap_or(0))
+    }
+}
