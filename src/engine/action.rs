@@ -159,6 +159,7 @@ impl<'r> Frame<'r> {
                 shared: applied.clone(),
             });
             self.changed();
+            self.run().note_permanent(&applied);
             // After an error of the journal nothing is scheduled; the error comes first.
             if !matches!(came, Err(Leave::Journal(_))) {
                 self.run().schedule(&applied).await?;

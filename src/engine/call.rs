@@ -10,8 +10,8 @@ use crate::provider::{Call, Effect};
 use crate::value::decode::decode;
 use crate::value::show;
 use crate::value::{List, Reason, Series, Type, Unknown, Value};
-use futures::StreamExt;
-use futures::future::Either;
+use super::questions::together;
+use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -123,10 +123,11 @@ pub(super) async fn read(run: &Run, cache: &Cache, prepared: &Prepared, ty: Opti
     let reply = match prepared {
         Prepared::One(call) => read_one(run, cache, call).await,
         Prepared::Each(calls, truncated) => {
-            let items = futures::stream::iter(calls.iter().map(|call| read_one(run, cache, call)))
-                .buffered(limits::CONCURRENT)
-                .collect()
-                .await;
+            let mut work: Vec<BoxFuture<'_, Value>> = Vec::with_capacity(calls.len());
+            for call in calls {
+                work.push(Box::pin(read_one(run, cache, call)));
+            }
+            let items = together(work, limits::CONCURRENT).await;
             Value::List(Arc::new(List {
                 items,
                 truncated: *truncated,

@@ -34,6 +34,7 @@ struct Entry {
 }
 
 /// The next thing the background does.
+#[derive(Clone, Copy)]
 enum Due {
     Entry { row: usize, entry: usize },
     Timer(usize),

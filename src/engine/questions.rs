@@ -61,6 +61,14 @@ struct Asked {
     events: Vec<Event>,
 }
 
+/// The answer for one element, and what is recorded about it.
+type Element = (Value, Vec<Event>);
+
+/// Runs these side by side, so many at once; the results keep their order.
+pub(super) async fn together<T: Send>(work: Vec<BoxFuture<'_, T>>, at_once: usize) -> Vec<T> {
+    futures::stream::iter(work).buffered(at_once).collect().await
+}
+
 /// A fan-out as it is asked.
 #[derive(Clone, Copy)]
 struct FanOut<'a> {
@@ -154,11 +162,11 @@ impl Context<'_> {
                 if let Some(leave) = self.run.ending() {
                     return Err(leave);
                 }
-                let asked: Vec<Way<Option<Asked>>> =
-                    futures::stream::iter(due.iter().map(|id| self.ask_one(slots, *id, asking)))
-                        .buffered(limits::CONCURRENT)
-                        .collect()
-                        .await;
+                let mut work: Vec<BoxFuture<'_, Way<Option<Asked>>>> = Vec::with_capacity(due.len());
+                for id in due {
+                    work.push(self.ask_one(slots, id, asking));
+                }
+                let asked: Vec<Way<Option<Asked>>> = together(work, limits::CONCURRENT).await;
                 let mut progress = false;
                 for asked in asked {
                     if let Some(asked) = asked? {
@@ -355,12 +363,13 @@ impl Context<'_> {
         list: &List,
         asking: &Asking,
         people: bool,
-    ) -> Way<Vec<(Value, Vec<Event>)>> {
-        let ask = |item: &Value| {
+    ) -> Way<Vec<Element>> {
+        let mut work: Vec<BoxFuture<'_, Way<Element>>> = Vec::with_capacity(list.items.len());
+        for item in &list.items {
             let mut slots = slots.clone();
             slots.forget(fan_out.inner);
             slots.set(fan_out.element, item.clone(), asking.round);
-            async move {
+            work.push(Box::pin(async move {
                 let mut events = Vec::new();
                 if people {
                     let roots = [Root::Name(fan_out.question)];
@@ -371,12 +380,10 @@ impl Context<'_> {
                 let view = View::new(self.run, self.book, &slots, asking.fresh);
                 let value = crate::eval::Scope::binding(&view, fan_out.question);
                 Ok((value, events))
-            }
-        };
+            }));
+        }
         let at_once = if people { 1 } else { limits::CONCURRENT };
-        let work: Vec<_> = list.items.iter().map(ask).collect();
-        let answers: Vec<Way<(Value, Vec<Event>)>> = futures::stream::iter(work).buffered(at_once).collect().await;
-        answers.into_iter().collect()
+        together(work, at_once).await.into_iter().collect()
     }
 
     /// Asks what a person, or an order to run something, is behind.

@@ -26,11 +26,7 @@ fn collect(
 ) {
     match &expr.kind {
         ExprKind::Binding(id) => match &book.binding(*id).kind {
-            BindingKind::Let(expr) => {
-                if seen.insert((*id, sign)) {
-                    collect(book, expr, sign, found, seen);
-                }
-            }
+            BindingKind::Let(expr) if seen.insert((*id, sign)) => collect(book, expr, sign, found, seen),
             BindingKind::Question(_) => {
                 found
                     .entry(*id)

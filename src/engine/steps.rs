@@ -96,7 +96,7 @@ impl<'r> Frame<'r> {
                     roots.push(Root::Text(&action.title));
                     roots.extend(action.when.iter().map(Root::Condition));
                     roots.extend(action.refuse.iter().map(|refuse| Root::Value(&refuse.above)));
-                    for approval in &action.approve {
+                    if let Some(approval) = &action.approve {
                         roots.extend(approval.seeing.iter().map(|(_, expr)| Root::Value(expr)));
                     }
                     for order in &action.orders {

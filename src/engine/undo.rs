@@ -276,6 +276,22 @@ impl Run {
         Ok(Ok(()))
     }
 
+    /// Says beside a change in place why it is not taken back.
+    pub fn note_permanent(&self, applied: &AppliedShared) {
+        let mut shared = self.shared();
+        for undo in &applied.undos {
+            let UndoForm::None(because) = &undo.form else { continue };
+            for sent in applied.covered(undo) {
+                for (id, line) in &mut shared.in_place {
+                    if *id == sent.intent {
+                        line.push_str(": it is not taken back because ");
+                        line.push_str(because);
+                    }
+                }
+            }
+        }
+    }
+
     /// Starts the timers of an action's undos.
     pub async fn schedule(&self, applied: &Arc<AppliedShared>) -> Way<()> {
         for (index, undo) in applied.undos.iter().enumerate() {

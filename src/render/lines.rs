@@ -118,6 +118,8 @@ pub fn lines(event: &Event) -> Vec<Line> {
             Tone::Good,
             "every symptom is a definite no: the problem is not present",
         )],
+        Event::Task { goal: Some(goal), .. } => vec![line(Tone::Plain, format!("task  {}", safe(goal)))],
+        Event::Task { goal: None, .. } => Vec::new(),
         Event::Goal { text, answer } => {
             let word = match answer {
                 Answer::Yes => "reached",

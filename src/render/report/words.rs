@@ -241,6 +241,8 @@ fn event_sentence(event: &Event) -> String {
             format!("severity {now}{was}{}", tail(", because ", because))
         }
         Event::NotPresent => "the problem is not present".to_owned(),
+        Event::Task { goal: Some(goal), .. } => format!("the task: {goal}"),
+        Event::Task { goal: None, .. } => "the task has no goal".to_owned(),
         Event::Goal { text, answer } => format!("goal {text}: {}", answer.word()),
         Event::BranchEntered { question, round } => {
             let again = if *round > 1 {
