@@ -404,10 +404,7 @@ impl<'r> Frame<'r> {
         let prepared = call::prepare_one(read, &self.view());
         let begun = self.run().elapsed();
         let (arguments, value) = match prepared {
-            Ok(call) => (
-                call::arguments_text(&call),
-                call::gated_read(self.run(), &call).await,
-            ),
+            Ok(call) => (call::arguments_text(&call), call::gated_read(self.run(), &call).await),
             Err(unknown) => (Vec::new(), Value::Unknown(Arc::new(unknown))),
         };
         let shown = call::shown(&value);
@@ -534,12 +531,7 @@ impl<'r> Frame<'r> {
     }
 
     /// Follows what the outcome says.
-    async fn conclude(
-        &mut self,
-        action: &'r Action,
-        came: Came<'r>,
-        applied: Option<Arc<AppliedShared>>,
-    ) -> Way<Flow> {
+    async fn conclude(&mut self, action: &'r Action, came: Came<'r>, applied: Option<Arc<AppliedShared>>) -> Way<Flow> {
         let name = action.name.clone();
         let changed = applied.is_some();
         match came {
@@ -571,11 +563,13 @@ impl<'r> Frame<'r> {
                 self.unclear_actions += 1;
                 let undo = self.choose_on_unclear(action, &why, applied.as_deref()).await?;
                 let outcome = &action.unclear;
-                self.ended(action, &format!("unclear: {why}"), outcome, changed, undo).await?;
+                self.ended(action, &format!("unclear: {why}"), outcome, changed, undo)
+                    .await?;
                 if undo {
                     self.take_back_or_end(applied).await?;
                 }
-                self.follow(&name, outcome, &format!("`{name}` is unclear: {why}")).await
+                self.follow(&name, outcome, &format!("`{name}` is unclear: {why}"))
+                    .await
             }
             Came::NotApproved { digest, because, by } => {
                 self.record(Event::NotApproved {
@@ -601,14 +595,7 @@ impl<'r> Frame<'r> {
         }
     }
 
-    async fn ended(
-        &self,
-        action: &Action,
-        came: &str,
-        outcome: &Outcome,
-        changed: bool,
-        undo: bool,
-    ) -> Way<()> {
+    async fn ended(&self, action: &Action, came: &str, outcome: &Outcome, changed: bool, undo: bool) -> Way<()> {
         let shown = Outcome {
             undo,
             ..outcome.clone()
@@ -635,12 +622,7 @@ impl<'r> Frame<'r> {
     }
 
     /// Only the operator may choose to take back what is unclear; the default is to keep it.
-    async fn choose_on_unclear(
-        &mut self,
-        action: &Action,
-        why: &str,
-        applied: Option<&AppliedShared>,
-    ) -> Way<bool> {
+    async fn choose_on_unclear(&mut self, action: &Action, why: &str, applied: Option<&AppliedShared>) -> Way<bool> {
         let Some(applied) = applied else { return Ok(false) };
         if self.run().world.environment.unattended || !applied.undo_possible() {
             return Ok(false);
@@ -653,7 +635,10 @@ impl<'r> Frame<'r> {
         };
         let what = format!("the effect of `{}` is unclear: keep it, or take it back?", action.name);
         let people = &self.run().world.people;
-        let heard = self.context.hear(&what, limits::PERSON, people.unclear(&choice)).await?;
+        let heard = self
+            .context
+            .hear(&what, limits::PERSON, people.unclear(&choice))
+            .await?;
         let Heard::Reply(chosen, by) = heard else {
             return Ok(false);
         };

@@ -138,7 +138,10 @@ impl<'a> View<'a> {
             }) => truth(eval::evaluate(expr, self)),
             BindingKind::DoResult { action, .. } | BindingKind::Before { action, .. } => {
                 let action = &self.book.action(*action).name;
-                Value::unknown(Reason::NotApplied, format!("`{name}` is known once `{action}` was done"))
+                Value::unknown(
+                    Reason::NotApplied,
+                    format!("`{name}` is known once `{action}` was done"),
+                )
             }
             BindingKind::Param { .. } => Value::unknown(Reason::Missing, format!("`{name}` was not given")),
             BindingKind::Element => Value::unknown(Reason::Internal, format!("`{name}` stands outside its loop")),

@@ -143,7 +143,10 @@ impl Frame<'_> {
             }
         }
         // What cannot be taken back and is of high risk must be typed, so that a reflex is not enough.
-        let irreversible = action.undos.iter().all(|undo| matches!(undo.kind, UndoKind::None { .. }));
+        let irreversible = action
+            .undos
+            .iter()
+            .all(|undo| matches!(undo.kind, UndoKind::None { .. }));
         ApprovalRequest {
             action: action.name.clone(),
             order: order.to_owned(),

@@ -135,9 +135,7 @@ impl<'r> Frame<'r> {
             self.check()?;
             self.aged();
         }
-        let left = open(branch, treated).find(|(_, cause)| {
-            eval::answer(&self.value(&cause.when)) == Answer::Unknown
-        });
+        let left = open(branch, treated).find(|(_, cause)| eval::answer(&self.value(&cause.when)) == Answer::Unknown);
         Ok(Chosen::CannotTell(left.map_or(0, |(index, _)| index)))
     }
 
@@ -220,7 +218,10 @@ impl<'r> Frame<'r> {
         };
         let what = format!("{question} Whether {} is not known.", cause.name);
         let people = &self.run().world.people;
-        let heard = self.context.hear(&what, limits::PERSON, people.unknown(&choice)).await?;
+        let heard = self
+            .context
+            .hear(&what, limits::PERSON, people.unknown(&choice))
+            .await?;
         let (chosen, by) = match heard {
             Heard::Reply(chosen, by) => (chosen, by),
             Heard::Silence(_) => return Ok(false),
@@ -241,9 +242,7 @@ impl<'r> Frame<'r> {
         })
         .await?;
         if let OnUnknown::AnswerByHand { name, yes, .. } = chosen {
-            let id = unknown
-                .into_iter()
-                .find(|id| self.book().binding(*id).name == name);
+            let id = unknown.into_iter().find(|id| self.book().binding(*id).name == name);
             if let Some(id) = id {
                 let round = self.round + 1;
                 self.context
@@ -288,10 +287,7 @@ impl<'r> Frame<'r> {
                 StepKind::Run { .. } => Some("running another runbook".to_owned()),
                 StepKind::Each(_) => Some("going through a list".to_owned()),
                 StepKind::Wait { .. } => Some("waiting".to_owned()),
-                StepKind::Prose(_)
-                | StepKind::Evaluate(_)
-                | StepKind::Require { .. }
-                | StepKind::Advise(_) => None,
+                StepKind::Prose(_) | StepKind::Evaluate(_) | StepKind::Require { .. } | StepKind::Advise(_) => None,
             })
             .collect();
         if parts.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::answers::View;
 use super::limits;
+use super::questions::together;
 use super::state::Run;
 use crate::eval;
 use crate::journal::event::{PlannedCall, Shown};
@@ -10,7 +11,6 @@ use crate::provider::{Call, Effect};
 use crate::value::decode::decode;
 use crate::value::show;
 use crate::value::{List, Reason, Series, Type, Unknown, Value};
-use super::questions::together;
 use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -59,11 +59,7 @@ pub(super) fn prepare(call: &CallExpr, view: &View<'_>) -> Result<Prepared, Unkn
     if list.items.len() > limits::FAN_OUT {
         return Err(Unknown {
             reason: Reason::Truncated,
-            detail: format!(
-                "{} elements, at most {} are asked",
-                list.items.len(),
-                limits::FAN_OUT
-            ),
+            detail: format!("{} elements, at most {} are asked", list.items.len(), limits::FAN_OUT),
         });
     }
     let calls = list

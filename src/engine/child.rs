@@ -49,10 +49,7 @@ impl Context<'_> {
             };
             let decided = loop {
                 // These end the whole run.
-                if matches!(
-                    finish,
-                    Finish::Interrupted | Finish::UndoFailed(_) | Finish::Planned(_)
-                ) {
+                if matches!(finish, Finish::Interrupted | Finish::UndoFailed(_) | Finish::Planned(_)) {
                     return Err(Leave::End(finish));
                 }
                 match frame.decide_end(finish).await {
@@ -61,7 +58,12 @@ impl Context<'_> {
                     Err(error @ Leave::Journal(_)) => return Err(error),
                 }
             };
-            let in_doubt = run.shared().in_doubt.get(doubts..).map(<[_]>::to_vec).unwrap_or_default();
+            let in_doubt = run
+                .shared()
+                .in_doubt
+                .get(doubts..)
+                .map(<[_]>::to_vec)
+                .unwrap_or_default();
             let decided = frame.first_that_applies(decided, &in_doubt);
             frame.reflection(false).await?;
             run.record(
@@ -76,9 +78,7 @@ impl Context<'_> {
             Ok(match decided.outcome {
                 Outcome::Resolved => Value::Bool(true),
                 Outcome::InDoubt => Value::unknown(Reason::Unavailable, decided.reason),
-                Outcome::Refused | Outcome::Escalated | Outcome::Stopped(_) | Outcome::NotPresent => {
-                    Value::Bool(false)
-                }
+                Outcome::Refused | Outcome::Escalated | Outcome::Stopped(_) | Outcome::NotPresent => Value::Bool(false),
             })
         })
     }

@@ -44,7 +44,9 @@ impl<'r> Frame<'r> {
                     failed += 1;
                 }
                 if self.unclear_actions > before.1 {
-                    return Err(escalated(format!("element {index} is unclear: no further batch begins")));
+                    return Err(escalated(format!(
+                        "element {index} is unclear: no further batch begins"
+                    )));
                 }
                 if flow == Flow::NextCause {
                     return Ok(Flow::NextCause);
@@ -72,9 +74,7 @@ impl<'r> Frame<'r> {
                 "the list has {} elements, at most {most} are treated: none was",
                 list.items.len()
             ))),
-            Value::List(list) if list.truncated => {
-                Err(escalated("the list was cut: none of it is treated".to_owned()))
-            }
+            Value::List(list) if list.truncated => Err(escalated("the list was cut: none of it is treated".to_owned())),
             Value::List(list) => Ok(list.items.clone()),
             value => {
                 let reason = value.as_unknown().map(ToString::to_string).unwrap_or_default();

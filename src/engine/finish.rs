@@ -44,8 +44,7 @@ impl<'r> Frame<'r> {
         if outermost {
             self.record(self.started()).await?;
             let book = self.book();
-            let silent =
-                self.summary() && book.situation.severity.is_empty() && book.result.escalation.is_none();
+            let silent = self.summary() && book.situation.severity.is_empty() && book.result.escalation.is_none();
             self.run().shared().escalating.silent = silent;
         }
         self.situation().await?;
@@ -361,7 +360,11 @@ impl<'r> Frame<'r> {
         }
         let (in_doubt, in_place, severity) = {
             let shared = run.shared();
-            (shared.in_doubt.clone(), shared.in_place.clone(), shared.severity.clone())
+            (
+                shared.in_doubt.clone(),
+                shared.in_place.clone(),
+                shared.severity.clone(),
+            )
         };
         let (known, duration) = decided.clone().unwrap_or_else(|| {
             let reason = "the run ended without a decision".to_owned();

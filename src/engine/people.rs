@@ -68,7 +68,8 @@ impl Context<'_> {
         let heard = if self.unattended() {
             Heard::Silence("this run is unattended".to_owned())
         } else {
-            self.hear(&title, within, self.run.world.people.observe(&request)).await?
+            self.hear(&title, within, self.run.world.people.observe(&request))
+                .await?
         };
         let (value, note, person) = match heard {
             Heard::Reply(Observed { yes: Some(yes), note }, person) => (Value::Bool(yes), note, Some(person)),
@@ -130,7 +131,9 @@ impl Context<'_> {
             choices: offered.iter().flatten().map(show).collect(),
             deadline: self.patience(within),
         };
-        let heard = self.hear(&question, within, self.run.world.people.ask(&request)).await?;
+        let heard = self
+            .hear(&question, within, self.run.world.people.ask(&request))
+            .await?;
         let (value, person) = match heard {
             Heard::Silence(reason) => return Ok(Value::unknown(Reason::NotAnswered, reason)),
             Heard::Reply(Answered { text, choice }, person) => {
@@ -161,7 +164,8 @@ impl Context<'_> {
             Heard::Silence("this run is unattended".to_owned())
         } else {
             let what = format!("May `{operation}` be read?");
-            self.hear(&what, limits::PERSON, self.run.world.people.heavy(operation)).await?
+            self.hear(&what, limits::PERSON, self.run.world.people.heavy(operation))
+                .await?
         };
         let (allowed, by, note) = match heard {
             Heard::Reply(allowed, person) => (allowed, person, String::new()),
@@ -187,7 +191,9 @@ impl Context<'_> {
         by: crate::journal::event::Person,
         round: u32,
     ) -> Way<()> {
-        let Some(question) = self.question(id) else { return Ok(()) };
+        let Some(question) = self.question(id) else {
+            return Ok(());
+        };
         let value = Value::Bool(yes);
         let event = {
             let view = View::new(self.run, self.book, slots, super::answers::Fresh::default());

@@ -119,8 +119,7 @@ impl Context<'_> {
 
     fn ready(&self, slots: &Slots, id: BindingId, asking: &Asking) -> bool {
         self.needs[id.0].iter().all(|need| {
-            slots.valid(self.book, *need, asking.fresh).is_some()
-                || (asking.last && self.result_of_action(*need))
+            slots.valid(self.book, *need, asking.fresh).is_some() || (asking.last && self.result_of_action(*need))
         })
     }
 
@@ -198,10 +197,9 @@ impl Context<'_> {
             }
             loop {
                 self.wave(slots, &targets, asking, events).await?;
-                let next = self
-                    .missing(slots, &targets, asking.fresh)
-                    .into_iter()
-                    .find(|id| self.personal(*id) && self.ready(slots, *id, asking) && self.wanted(slots, *id, roots, asking));
+                let next = self.missing(slots, &targets, asking.fresh).into_iter().find(|id| {
+                    self.personal(*id) && self.ready(slots, *id, asking) && self.wanted(slots, *id, roots, asking)
+                });
                 let Some(id) = next else { return Ok(()) };
                 self.run.record_all(&self.scope, std::mem::take(events)).await?;
                 self.ask_person(slots, id, asking).await?;
@@ -251,12 +249,7 @@ impl Context<'_> {
     }
 
     /// Asks one read or fan-out.
-    fn ask_one<'a>(
-        &'a self,
-        slots: &'a Slots,
-        id: BindingId,
-        asking: &'a Asking,
-    ) -> BoxFuture<'a, Way<Option<Asked>>> {
+    fn ask_one<'a>(&'a self, slots: &'a Slots, id: BindingId, asking: &'a Asking) -> BoxFuture<'a, Way<Option<Asked>>> {
         Box::pin(async move {
             match &self.book.binding(id).kind {
                 BindingKind::Read(call) => Ok(Some(self.ask_read(slots, id, call, asking).await)),
@@ -400,11 +393,13 @@ impl Context<'_> {
                 asked.value
             }
             BindingKind::Ask { title, choices, within } => {
-                self.ask_value(slots, id, title, choices.as_ref(), *within, asking).await?
+                self.ask_value(slots, id, title, choices.as_ref(), *within, asking)
+                    .await?
             }
             BindingKind::Question(question) => match &question.form {
                 QuestionForm::Observed { by, within } => {
-                    self.observe(slots, id, question, by.as_deref(), *within, asking).await?
+                    self.observe(slots, id, question, by.as_deref(), *within, asking)
+                        .await?
                 }
                 QuestionForm::Run { runbook, args } => {
                     let view = View::new(self.run, self.book, slots, asking.fresh);

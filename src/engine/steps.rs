@@ -5,7 +5,9 @@ use super::verify::Watch;
 use super::{Finish, Flow, Frame, Leave, Way};
 use crate::eval;
 use crate::journal::Event;
-use crate::program::{Advice, BindingId, BindingKind, Expr, OrderKind, Outcome, Question, QuestionForm, Step, StepKind};
+use crate::program::{
+    Advice, BindingId, BindingKind, Expr, OrderKind, Outcome, Question, QuestionForm, Step, StepKind,
+};
 use crate::value::show::show_std;
 use crate::value::{Answer, Value};
 use futures::future::BoxFuture;

@@ -31,7 +31,10 @@ impl Frame<'_> {
                 .causes
                 .iter()
                 .map(|cause| self.longest_path(&cause.steps))
-                .chain([self.longest_path(&branch.otherwise), self.longest_path(&branch.cannot_tell)])
+                .chain([
+                    self.longest_path(&branch.otherwise),
+                    self.longest_path(&branch.cannot_tell),
+                ])
                 .max()
                 .unwrap_or_default(),
             StepKind::Prose(_)
@@ -44,7 +47,10 @@ impl Frame<'_> {
     }
 
     fn longest_action(&self, action: &Action) -> Duration {
-        let approval = action.approve.as_ref().map_or(Duration::ZERO, |approval| approval.within);
+        let approval = action
+            .approve
+            .as_ref()
+            .map_or(Duration::ZERO, |approval| approval.within);
         let orders: Duration = if action.manual {
             action.manual_within
         } else {
@@ -69,9 +75,7 @@ impl Frame<'_> {
             })
             .fold(Duration::ZERO, Duration::saturating_add);
         let settling = match self.book().goal {
-            Some(goal) => self
-                .longest_for(&self.goal_expr(goal))
-                .saturating_add(limits::SETTLING),
+            Some(goal) => self.longest_for(&self.goal_expr(goal)).saturating_add(limits::SETTLING),
             None => Duration::ZERO,
         };
         approval

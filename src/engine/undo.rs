@@ -231,7 +231,8 @@ impl Run {
         let reply = if self.world.environment.unattended {
             Some(Reply::Nobody("this run is unattended".to_owned()))
         } else {
-            self.patiently(words, limits::PERSON, self.world.people.manual(&order)).await
+            self.patiently(words, limits::PERSON, self.world.people.manual(&order))
+                .await
         };
         let (done, by, note) = match reply {
             Some(Reply::Given(ticked, person)) => (ticked.done, Some(person), ticked.note),
@@ -261,11 +262,7 @@ impl Run {
         self.take_back_where(applied, |_| true).await
     }
 
-    async fn take_back_where(
-        &self,
-        applied: &AppliedShared,
-        due: impl Fn(Moment) -> bool,
-    ) -> Way<Result<(), String>> {
+    async fn take_back_where(&self, applied: &AppliedShared, due: impl Fn(Moment) -> bool) -> Way<Result<(), String>> {
         for index in (0..applied.undos.len()).rev() {
             if due(applied.undos[index].moment)
                 && let Err(why) = self.take_back_one(applied, index).await?
@@ -320,7 +317,9 @@ impl Run {
     pub async fn timer_due(&self, index: usize) -> Way<()> {
         let (applied, undo) = {
             let mut shared = self.shared();
-            let Some(timer) = shared.timers.get_mut(index) else { return Ok(()) };
+            let Some(timer) = shared.timers.get_mut(index) else {
+                return Ok(());
+            };
             timer.taken = true;
             (timer.applied.clone(), timer.undo)
         };

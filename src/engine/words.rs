@@ -89,7 +89,12 @@ fn verify(verify: &Verify, condition: &str) -> String {
 }
 
 /// What happens on approval, when it works, fails, is unclear or is refused; what is undone; that the list is frozen.
-pub(super) fn consequences(action: &Action, condition: Option<&str>, timebox_left: &str, timebox_then: &End) -> Vec<String> {
+pub(super) fn consequences(
+    action: &Action,
+    condition: Option<&str>,
+    timebox_left: &str,
+    timebox_then: &End,
+) -> Vec<String> {
     let mut lines = Vec::new();
     lines.push(
         "on approval: the checks behind it are asked again; targets that no longer match are dropped and none are added; \
