@@ -3,7 +3,9 @@
 pub mod detached;
 #[cfg(feature = "host")]
 pub mod host;
-#[cfg(any(feature = "host", feature = "http"))]
+#[cfg(feature = "http")]
+pub mod http;
+#[cfg(any(feature = "host", feature = "http", feature = "postgres"))]
 pub mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;

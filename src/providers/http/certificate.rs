@@ -1,0 +1,112 @@
+//! The certificate a server shows, trusted or not.
+
+use super::client::{self, Halt};
+use super::fault::{Failed, Fault, of_io};
+use super::target::{Endpoint, refusal};
+use super::tls;
+use crate::value::probe::Reply;
+use crate::value::{Reason, Unknown, Value};
+use rustls::pki_types::ServerName;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Most names that are listed.
+const NAMES: usize = 1000;
+
+/// `http.certificate`: connects behind the guard, makes the handshake, sends nothing, hangs up.
+pub async fn look(endpoint: &Endpoint, within: Duration) -> Result<Value, Unknown> {
+    if endpoint.base.scheme() != "https" {
+        return Err(refusal(Reason::Unavailable, "only an https endpoint has a certificate"));
+    }
+    let host = endpoint.base.host_str().unwrap_or_default();
+    let port = endpoint.base.port_or_known_default().unwrap_or(443);
+    let (config, shown) = tls::looking(endpoint.config.as_deref())?;
+    let found = client::addresses(host, &endpoint.guard, within).await.map_err(|halt| match halt {
+        Halt::Guarded(problem) | Halt::NameServer(problem) => problem,
+        Halt::NoSuchName => refusal(Reason::Unreachable, "there is no such name"),
+    })?;
+    let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+        .map_err(|_| refusal(Reason::Unparsable, "the host cannot be in a certificate"))?;
+    let io = |problem: &std::io::Error| {
+        let fault = of_io(problem).unwrap_or_else(|| Fault::Answer(Reply::Refused, "the handshake failed".to_owned()));
+        Failed { fault, sent: false }.unknown()
+    };
+    let mut last = refusal(Reason::Unreachable, "the name has no address");
+    for address in found {
+        match TcpStream::connect((address, port)).await {
+            Ok(stream) => {
+                tokio_rustls::TlsConnector::from(Arc::new(config))
+                    .connect(name, stream)
+                    .await
+                    .map_err(|problem| io(&problem))?;
+                let shown = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                return read(&shown);
+            }
+            Err(problem) => last = io(&problem),
+        }
+    }
+    Err(last)
+}
+
+/// The record `Certificate`.
+fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
+    let unreadable = || refusal(Reason::Unparsable, "the certificate cannot be read");
+    let first = shown.chain.first().ok_or_else(unreadable)?;
+    let (_, certificate) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
+    let mut names: Vec<Value> = Vec::new();
+    if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
+        for name in alternatives.value.general_names.iter().take(NAMES) {
+            match name {
+                GeneralName::DNSName(name) => names.push(Value::text(*name)),
+                GeneralName::IPAddress(bytes) => names.extend(address(bytes)),
+                _ => {}
+            }
+        }
+    }
+    let time = |seconds: i64| {
+        jiff::Timestamp::from_second(seconds).map_or_else(
+            |_| Value::unknown(Reason::Arithmetic, "the time is out of range"),
+            Value::Time,
+        )
+    };
+    let validity = certificate.validity();
+    let ends = validity.not_after.timestamp();
+    let remaining = i128::from(ends) * 1_000_000_000 - jiff::Timestamp::now().as_nanosecond();
+    let serial: Vec<String> = certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Value::record(
+        "Certificate",
+        vec![
+            ("subject", Value::text(certificate.subject().to_string())),
+            ("issuer", Value::text(certificate.issuer().to_string())),
+            ("names", Value::list(names)),
+            ("serial", Value::text(serial.join(":"))),
+            ("not_before", time(validity.not_before.timestamp())),
+            ("not_after", time(ends)),
+            // A certificate without an end (year 9999) is as long as a duration can be: 292 years.
+            (
+                "remaining",
+                Value::Duration(remaining.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+            ),
+            ("trusted", Value::Bool(shown.trouble.is_none())),
+            (
+                "trouble",
+                shown
+                    .trouble
+                    .as_ref()
+                    .map_or(Value::None, |trouble| Value::text(trouble.as_str())),
+            ),
+        ],
+    ))
+}
+
+fn address(bytes: &[u8]) -> Option<Value> {
+    let address = if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        std::net::IpAddr::from(four)
+    } else {
+        std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)
+    };
+    Some(Value::text(address.to_string()))
+}
