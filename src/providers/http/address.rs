@@ -85,7 +85,8 @@ impl Range {
             "public" => return Ok(Range::Class(Class::Public)),
             _ => {}
         }
-        let wrong = || format!("`{text}` is none of: loopback, private, public, an address, a network such as 10.2.0.0/16");
+        let wrong =
+            || format!("`{text}` is none of: loopback, private, public, an address, a network such as 10.2.0.0/16");
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(length)),
             None => (text, None),
@@ -148,10 +149,32 @@ mod tests {
     #[test]
     fn every_form_that_hides_a_place_is_special() {
         for text in [
-            "169.254.169.254", "0.0.0.0", "0.1.2.3", "100.100.100.200", "168.63.129.16", "192.0.0.192", "198.18.0.1", "224.0.0.1",
-            "240.0.0.1", "255.255.255.255", "::", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::a9fe:a9fe",
-            "64:ff9b:1::1", "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001:0:1::1", "fe80::1", "fec0::1", "ff02::1",
-            "fd00:ec2::254", "2001:db8::1", "100::1", "4000::1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "198.18.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::1",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::1",
+            "2001:0:1::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "2001:db8::1",
+            "100::1",
+            "4000::1",
         ] {
             assert_eq!(class(address(text)), Class::Special, "{text}");
         }
@@ -182,7 +205,14 @@ mod tests {
         for good in ["127.0.0.1", "::1", "10.2.255.1", "64:ff9b::1"] {
             assert!(guard.allows(address(good)), "{good}");
         }
-        for bad in ["10.3.0.1", "9.9.9.9", "169.254.169.254", "::ffff:10.2.0.1", "64:ff9b:1::1", "192.168.0.1"] {
+        for bad in [
+            "10.3.0.1",
+            "9.9.9.9",
+            "169.254.169.254",
+            "::ffff:10.2.0.1",
+            "64:ff9b:1::1",
+            "192.168.0.1",
+        ] {
             assert!(!guard.allows(address(bad)), "{bad}");
         }
         assert!(!Guard(Vec::new()).allows(address("127.0.0.1")));
@@ -192,7 +222,17 @@ mod tests {
 
     #[test]
     fn ranges_that_are_none_are_refused() {
-        for bad in ["", "everything", "10.0.0.0/33", "10.0.0.1/8", "10.0.0/8", "::/129", "010.0.0.1", "localhost", "link_local"] {
+        for bad in [
+            "",
+            "everything",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "10.0.0/8",
+            "::/129",
+            "010.0.0.1",
+            "localhost",
+            "link_local",
+        ] {
             assert!(Range::parse(bad).is_err(), "{bad}");
         }
     }

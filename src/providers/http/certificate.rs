@@ -24,10 +24,12 @@ pub async fn look(endpoint: &Endpoint, within: Duration) -> Result<Value, Unknow
     let host = endpoint.base.host_str().unwrap_or_default();
     let port = endpoint.base.port_or_known_default().unwrap_or(443);
     let (config, shown) = tls::looking(endpoint.config.as_deref())?;
-    let found = client::addresses(host, &endpoint.guard, within).await.map_err(|halt| match halt {
-        Halt::Guarded(problem) | Halt::NameServer(problem) => problem,
-        Halt::NoSuchName => refusal(Reason::Unreachable, "there is no such name"),
-    })?;
+    let found = client::addresses(host, &endpoint.guard, within)
+        .await
+        .map_err(|halt| match halt {
+            Halt::Guarded(problem) | Halt::NameServer(problem) => problem,
+            Halt::NoSuchName => refusal(Reason::Unreachable, "there is no such name"),
+        })?;
     let name = ServerName::try_from(host.trim_start_matches('[').trim_end_matches(']').to_owned())
         .map_err(|_| refusal(Reason::Unparsable, "the host cannot be in a certificate"))?;
     let io = |problem: &std::io::Error| {
@@ -75,7 +77,11 @@ fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
     let validity = certificate.validity();
     let ends = validity.not_after.timestamp();
     let remaining = i128::from(ends) * 1_000_000_000 - jiff::Timestamp::now().as_nanosecond();
-    let serial: Vec<String> = certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect();
+    let serial: Vec<String> = certificate
+        .raw_serial()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Ok(Value::record(
         "Certificate",
         vec![

@@ -41,7 +41,9 @@ impl std::error::Error for Halt {}
 fn guarded(host: &str, address: IpAddr) -> Halt {
     Halt::Guarded(refusal(
         Reason::Unavailable,
-        format!("`{host}` is at {address}, which this environment does not let anybody reach; see `addresses` in its configuration"),
+        format!(
+            "`{host}` is at {address}, which this environment does not let anybody reach; see `addresses` in its configuration"
+        ),
     ))
 }
 
@@ -130,7 +132,11 @@ fn build(endpoint: &Endpoint, secure: bool, change: bool) -> Result<reqwest::Cli
         .connect_timeout(CONNECT)
         .dns_resolver(Arc::new(Resolver(endpoint.guard.clone())))
         .tls_backend_preconfigured(tls::of_endpoint(endpoint.config.as_deref(), secure)?);
-    let builder = if change { builder.pool_max_idle_per_host(0) } else { builder };
+    let builder = if change {
+        builder.pool_max_idle_per_host(0)
+    } else {
+        builder
+    };
     builder
         .build()
         .map_err(|problem| refusal(Reason::Internal, format!("no HTTP client: {}", problem.without_url())))

@@ -36,7 +36,9 @@ pub struct Request {
 pub async fn send(client: &Client, request: Request, follow: bool, until: Instant) -> Result<(Response, Url), Failed> {
     let mut url = request.url;
     for _ in 0..=REDIRECTS {
-        let mut sending = client.request(request.method.clone(), url.clone()).headers(request.headers.clone());
+        let mut sending = client
+            .request(request.method.clone(), url.clone())
+            .headers(request.headers.clone());
         if let Some(body) = &request.body {
             sending = sending.body(body.clone());
         }
@@ -161,7 +163,9 @@ fn shown(status: u16, headers: serde_json::Value, body: Body, url: &Url, time: D
     };
     let size = match body.ended {
         Ended::Whole => Value::bytes(body.size),
-        _ => Value::Unknown(Arc::new(problem.clone().expect("a body that is not whole has a reason"))),
+        _ => Value::Unknown(Arc::new(
+            problem.clone().expect("a body that is not whole has a reason"),
+        )),
     };
     let (text, json) = match problem {
         Some(problem) => {

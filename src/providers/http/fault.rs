@@ -112,11 +112,14 @@ fn of_one(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
 /// What an error of TLS tells.
 pub fn of_tls(problem: &rustls::Error) -> Option<Fault> {
     match problem {
-        rustls::Error::InvalidCertificate(_) => {
-            answer(Reply::BadCertificate, format!("the certificate is refused: {}", tls::words(problem)))
-        }
+        rustls::Error::InvalidCertificate(_) => answer(
+            Reply::BadCertificate,
+            format!("the certificate is refused: {}", tls::words(problem)),
+        ),
         rustls::Error::NoCertificatesPresented => answer(Reply::BadCertificate, "the server shows no certificate"),
-        rustls::Error::AlertReceived(alert) => answer(Reply::Refused, format!("the server ended the handshake: {alert:?}")),
+        rustls::Error::AlertReceived(alert) => {
+            answer(Reply::Refused, format!("the server ended the handshake: {alert:?}"))
+        }
         _ => unknown(Reason::Unparsable, "the reply is not TLS"),
     }
 }
@@ -129,9 +132,10 @@ pub fn of_io(problem: &std::io::Error) -> Option<Fault> {
     }
     match problem.kind() {
         ErrorKind::ConnectionRefused => answer(Reply::Refused, "the connection was refused"),
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
-            answer(Reply::Refused, "the server closed the connection without a reply")
-        }
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => answer(Reply::Refused, "the server closed the connection without a reply"),
         // A host that does not answer on its own network is told by the kernel or a router.
         ErrorKind::TimedOut | ErrorKind::HostUnreachable => answer(Reply::TimedOut, "nobody answers at this address"),
         ErrorKind::NetworkUnreachable => unknown(Reason::Unreachable, "this machine has no way to the network"),

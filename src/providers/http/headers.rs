@@ -11,15 +11,45 @@ const VALUE_BYTES: usize = 8 * 1024;
 
 /// Headers that decide where and how a message ends, or who is asked. They are never given by a call.
 const OURS: &[&str] = &[
-    "accept-encoding", "connection", "content-length", "cookie", "expect", "host", "keep-alive", "proxy-authorization",
-    "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 /// Response headers that are kept without being named: none of them holds a secret.
 const KEPT: &[&str] = &[
-    "age", "allow", "cache-control", "content-language", "content-length", "content-type", "date", "etag", "expires",
-    "last-modified", "location", "retry-after", "server", "strict-transport-security", "traceparent", "vary", "via",
-    "x-correlation-id", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "x-request-id",
+    "age",
+    "allow",
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "retry-after",
+    "server",
+    "strict-transport-security",
+    "traceparent",
+    "vary",
+    "via",
+    "x-correlation-id",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "x-request-id",
 ];
 
 /// Response headers that are never kept.
@@ -38,7 +68,10 @@ pub fn name(text: &str) -> Result<HeaderName, String> {
 /// A header's value. The message never repeats it.
 fn value(text: &str, name: &HeaderName) -> Result<HeaderValue, Unknown> {
     if text.len() > VALUE_BYTES {
-        return Err(refusal(Reason::Unparsable, format!("the header `{name}` is longer than 8 KiB")));
+        return Err(refusal(
+            Reason::Unparsable,
+            format!("the header `{name}` is longer than 8 KiB"),
+        ));
     }
     HeaderValue::from_str(text).map_err(|_| {
         refusal(
@@ -66,7 +99,10 @@ pub fn of_call(config: Option<&EndpointConfig>, given: &Value, authorization: &V
         }
         if let Some(bearer) = &config.bearer {
             let token = bearer.read().map_err(source)?;
-            headers.insert(AUTHORIZATION, sensitive(value(&format!("Bearer {token}"), &AUTHORIZATION)?));
+            headers.insert(
+                AUTHORIZATION,
+                sensitive(value(&format!("Bearer {token}"), &AUTHORIZATION)?),
+            );
         }
     }
     add_given(&mut headers, given)?;
@@ -155,7 +191,18 @@ mod tests {
     #[test]
     fn names_that_steer_the_connection_are_refused() {
         assert_eq!(name("x_request_id").unwrap().as_str(), "x-request-id");
-        for bad in ["Host", "content_length", "Transfer-Encoding", "connection", "proxy_authorization", "cookie", "", "a b", "a:b", "a\r\nb"] {
+        for bad in [
+            "Host",
+            "content_length",
+            "Transfer-Encoding",
+            "connection",
+            "proxy_authorization",
+            "cookie",
+            "",
+            "a b",
+            "a:b",
+            "a\r\nb",
+        ] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
     }
@@ -164,12 +211,20 @@ mod tests {
     fn a_value_with_a_line_break_is_refused_and_not_repeated() {
         for bad in ["canary\r\nx-evil: 1", "canary\nx", "canary\u{0}", "canary\r"] {
             let problem = of_call(None, &json(serde_json::json!({"x_tenant": bad})), &Value::None).unwrap_err();
-            assert!(problem.detail.contains("x-tenant") && !problem.detail.contains("canary"), "{problem}");
+            assert!(
+                problem.detail.contains("x-tenant") && !problem.detail.contains("canary"),
+                "{problem}"
+            );
             let secret = Value::Secret(Secret::new(Value::text(bad)));
             let problem = of_call(None, &Value::None, &secret).unwrap_err();
             assert!(!problem.detail.contains("canary"), "{problem}");
         }
-        let plain = of_call(None, &json(serde_json::json!({"authorization": "Bearer canary"})), &Value::None).unwrap_err();
+        let plain = of_call(
+            None,
+            &json(serde_json::json!({"authorization": "Bearer canary"})),
+            &Value::None,
+        )
+        .unwrap_err();
         assert!(!plain.detail.contains("canary"), "{plain}");
     }
 
@@ -185,11 +240,19 @@ mod tests {
     #[test]
     fn cookies_are_never_kept() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("set-cookie", "canary"), ("x-own", "1"), ("retry-after", "5"), ("x-other", "2")] {
+        for (name, value) in [
+            ("set-cookie", "canary"),
+            ("x-own", "1"),
+            ("retry-after", "5"),
+            ("x-other", "2"),
+        ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         headers.append("x-own", HeaderValue::from_static("2"));
         let keep = Value::list(vec![Value::text("X-Own"), Value::text("set-cookie")]);
-        assert_eq!(kept(&headers, &keep), serde_json::json!({"x_own": "1, 2", "retry_after": "5"}));
+        assert_eq!(
+            kept(&headers, &keep),
+            serde_json::json!({"x_own": "1, 2", "retry_after": "5"})
+        );
     }
 }

@@ -33,7 +33,15 @@ use tokio::time::Instant;
 
 /// The operations, as in `stdlib/http.starr`.
 const OPERATIONS: &[&str] = &[
-    "probe", "get", "head", "certificate", "post", "post_keyed", "put", "patch", "delete",
+    "probe",
+    "get",
+    "head",
+    "certificate",
+    "post",
+    "post_keyed",
+    "put",
+    "patch",
+    "delete",
 ];
 
 /// Largest body that is sent, in bytes.
@@ -84,7 +92,10 @@ impl Http {
         let url = endpoint.url(path, call.arg("query"))?;
         let authorization = call.arg("authorization");
         if *authorization != Value::None && !target::is_private(&url) {
-            return Err(refusal(Reason::Denied, "a credential would travel in the clear: use https"));
+            return Err(refusal(
+                Reason::Denied,
+                "a credential would travel in the clear: use https",
+            ));
         }
         let mut headers = headers::of_call(endpoint.config.as_deref(), call.arg("headers"), authorization)?;
         let body = match call.arg("body") {

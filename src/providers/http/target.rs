@@ -72,7 +72,10 @@ pub fn parse(text: &str) -> Result<Url, String> {
         return Err("the URL is longer than 8 KiB".to_owned());
     }
     // The URL standard drops these silently, so that what is read is not what is sent.
-    if text.bytes().any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'\\') {
+    if text
+        .bytes()
+        .any(|byte| byte.is_ascii_control() || byte == b' ' || byte == b'\\')
+    {
         return Err("the URL holds a blank, a backslash or a control character".to_owned());
     }
     // It also reads `http:x`, `http:///x` and `http://@x` as `http://x`.
@@ -82,7 +85,9 @@ pub fn parse(text: &str) -> Result<Url, String> {
         return Err("not an absolute URL with a host".to_owned());
     }
     if authority.contains('@') {
-        return Err("a user or password in a URL is refused: it would be shown; give a secret header instead".to_owned());
+        return Err(
+            "a user or password in a URL is refused: it would be shown; give a secret header instead".to_owned(),
+        );
     }
     let url = Url::parse(text).map_err(|problem| format!("not an absolute URL: {problem}"))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -93,7 +98,9 @@ pub fn parse(text: &str) -> Result<Url, String> {
     }
     // The same once more, on what the parser made of it.
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("a user or password in a URL is refused: it would be shown; give a secret header instead".to_owned());
+        return Err(
+            "a user or password in a URL is refused: it would be shown; give a secret header instead".to_owned(),
+        );
     }
     if url.fragment().is_some() {
         return Err("a fragment (`#…`) is never sent; leave it out".to_owned());
@@ -110,12 +117,18 @@ pub fn endpoints(config: &HttpConfig) -> Result<Vec<Endpoint>, String> {
     config
         .endpoints
         .iter()
-        .map(|(name, endpoint)| configured(name, endpoint).map_err(|problem| format!("http.endpoints.{name}: {problem}")))
+        .map(|(name, endpoint)| {
+            configured(name, endpoint).map_err(|problem| format!("http.endpoints.{name}: {problem}"))
+        })
         .collect()
 }
 
 fn guard(ranges: &[String]) -> Result<Guard, String> {
-    ranges.iter().map(|text| Range::parse(text)).collect::<Result<_, _>>().map(Guard)
+    ranges
+        .iter()
+        .map(|text| Range::parse(text))
+        .collect::<Result<_, _>>()
+        .map(Guard)
 }
 
 fn configured(name: &str, config: &EndpointConfig) -> Result<Endpoint, String> {
@@ -204,7 +217,12 @@ fn is_dots(segment: &str) -> bool {
 }
 
 fn add_query(url: &mut Url, query: &Value) -> Result<(), Unknown> {
-    let wrong = || refusal(Reason::Unparsable, "`query` is a record of texts, numbers, yes or no, and lists of them");
+    let wrong = || {
+        refusal(
+            Reason::Unparsable,
+            "`query` is a record of texts, numbers, yes or no, and lists of them",
+        )
+    };
     let document = match query {
         Value::None => return Ok(()),
         Value::Json(document) => document,
@@ -261,8 +279,24 @@ mod tests {
     #[test]
     fn urls_that_hide_something_are_refused() {
         for bad in [
-            "", "/health", "shop.example", "ftp://x/", "file:///etc/passwd", "javascript:1", "http://", "http:///x", "http:x", "http:/x", "http://@x/",
-            "http://user@x/", "http://u:canary@x/", "http://x/#y", "http://x/ y", "http://x/\ny", "http://x\\@y/", "http://\u{0}/",
+            "",
+            "/health",
+            "shop.example",
+            "ftp://x/",
+            "file:///etc/passwd",
+            "javascript:1",
+            "http://",
+            "http:///x",
+            "http:x",
+            "http:/x",
+            "http://@x/",
+            "http://user@x/",
+            "http://u:canary@x/",
+            "http://x/#y",
+            "http://x/ y",
+            "http://x/\ny",
+            "http://x\\@y/",
+            "http://\u{0}/",
         ] {
             let problem = parse(bad).unwrap_err();
             assert!(!problem.contains("canary"), "{problem}");
@@ -276,9 +310,22 @@ mod tests {
         let url = |path: &str| endpoint.url(path, &Value::None).map(|url| url.to_string());
         assert_eq!(url("").unwrap(), "https://shop.example/api/");
         assert_eq!(url("/health").unwrap(), "https://shop.example/api/health");
-        assert_eq!(url("//evil.example/x").unwrap(), "https://shop.example/api//evil.example/x");
+        assert_eq!(
+            url("//evil.example/x").unwrap(),
+            "https://shop.example/api//evil.example/x"
+        );
         assert_eq!(url("/a b/%41").unwrap(), "https://shop.example/api/a%20b/%41");
-        for bad in ["health", "@evil.example", "/../admin", "/a/%2e%2E/b", "/./x", "/x?y=1", "/x#y", "/x\\y", "/x\r\ny"] {
+        for bad in [
+            "health",
+            "@evil.example",
+            "/../admin",
+            "/a/%2e%2E/b",
+            "/./x",
+            "/x?y=1",
+            "/x#y",
+            "/x\\y",
+            "/x\r\ny",
+        ] {
             assert!(url(bad).is_err(), "{bad:?}");
         }
     }
@@ -304,7 +351,8 @@ mod tests {
         assert!(configured("shop", &local).is_ok());
         let hop = read("url: https://shop.example\nheaders: { host: evil.example }\n");
         assert!(configured("shop", &hop).is_err());
-        let wrong: Result<HttpConfig, _> = serde_yaml::from_str("endpoints: { shop: { url: 'https://x', adresses: [] } }");
+        let wrong: Result<HttpConfig, _> =
+            serde_yaml::from_str("endpoints: { shop: { url: 'https://x', adresses: [] } }");
         assert!(wrong.is_err());
     }
 }

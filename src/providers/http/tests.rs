@@ -62,7 +62,10 @@ fn secret(text: &str) -> Value {
 
 fn field(value: &Value, name: &str) -> Value {
     let record = value.as_record().unwrap_or_else(|| panic!("not a record: {value:?}"));
-    record.get(name).cloned().unwrap_or_else(|| panic!("no {name} in {value:?}"))
+    record
+        .get(name)
+        .cloned()
+        .unwrap_or_else(|| panic!("no {name} in {value:?}"))
 }
 
 fn reason(value: &Value) -> Option<Reason> {
@@ -107,7 +110,10 @@ async fn a_reply_has_status_headers_text_and_json() {
         vec![
             ("query", json(serde_json::json!({"full": true}))),
             ("headers", json(serde_json::json!({"x_trace": "t1"}))),
-            ("keep", Value::list(vec![Value::text("x-own"), Value::text("set-cookie")])),
+            (
+                "keep",
+                Value::list(vec![Value::text("x-own"), Value::text("set-cookie")]),
+            ),
         ],
     );
     let value = http.read(&asked).await;
@@ -139,7 +145,13 @@ async fn connections_are_used_again_for_reads_and_never_for_changes() {
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
     let gate = gate(http);
     for _ in 0..2 {
-        let done = gate.change(&call("put", &server.url("/"), vec![("body", json(serde_json::json!({"a": 1})))])).await;
+        let done = gate
+            .change(&call(
+                "put",
+                &server.url("/"),
+                vec![("body", json(serde_json::json!({"a": 1})))],
+            ))
+            .await;
         assert!(matches!(done, Outcome::Done(_)), "{done:?}");
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 3);
@@ -148,7 +160,11 @@ async fn connections_are_used_again_for_reads_and_never_for_changes() {
 #[tokio::test]
 async fn a_probe_tells_what_happened() {
     let server = Server::plain(|request| {
-        let status = if request.contains("/bad") { "503 Service Unavailable" } else { "200 OK" };
+        let status = if request.contains("/bad") {
+            "503 Service Unavailable"
+        } else {
+            "200 OK"
+        };
         Act::Keep(reply(status, "", b""))
     })
     .await;
@@ -161,18 +177,40 @@ async fn a_probe_tells_what_happened() {
         let (reply, ok) = (field(&value, "reply"), field(&value, "ok"));
         (reply.as_str().unwrap_or_default().to_owned(), ok == Value::Bool(true))
     };
-    assert_eq!(probe(call("probe", &server.url("/"), vec![])).await, ("answered".to_owned(), true));
-    assert_eq!(probe(call("probe", &server.url("/bad"), vec![])).await, ("answered".to_owned(), false));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(
+        probe(call("probe", &server.url("/"), vec![])).await,
+        ("answered".to_owned(), true)
+    );
+    assert_eq!(
+        probe(call("probe", &server.url("/bad"), vec![])).await,
+        ("answered".to_owned(), false)
+    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let nobody = format!("http://127.0.0.1:{free}/");
-    assert_eq!(probe(call("probe", &nobody, vec![])).await, ("refused".to_owned(), false));
-    assert_eq!(probe(call("probe", &closing.url("/"), vec![])).await, ("refused".to_owned(), false));
-    assert_eq!(probe(within(call("probe", &silent.url("/"), vec![]), 100)).await, ("timed_out".to_owned(), false));
+    assert_eq!(
+        probe(call("probe", &nobody, vec![])).await,
+        ("refused".to_owned(), false)
+    );
+    assert_eq!(
+        probe(call("probe", &closing.url("/"), vec![])).await,
+        ("refused".to_owned(), false)
+    );
+    assert_eq!(
+        probe(within(call("probe", &silent.url("/"), vec![]), 100)).await,
+        ("timed_out".to_owned(), false)
+    );
     // What answers is not HTTP: that is neither a yes nor one of the five words.
     let babble = http.read(&call("probe", &babbling.url("/"), vec![])).await;
     assert_eq!(reason(&babble), Some(Reason::Unparsable), "{babble:?}");
     // A plain read of the same: no reply is unknown.
-    assert_eq!(reason(&http.read(&call("get", &nobody, vec![])).await), Some(Reason::Unreachable));
+    assert_eq!(
+        reason(&http.read(&call("get", &nobody, vec![])).await),
+        Some(Reason::Unreachable)
+    );
     let late = http.read(&within(call("get", &silent.url("/"), vec![]), 100)).await;
     assert_eq!(reason(&late), Some(Reason::Timeout));
 }
@@ -195,7 +233,10 @@ async fn redirects_stay_within_the_origin() {
     })
     .await;
     let http = loopback();
-    let get = async |path: &str| http.read(&call("get", &server.url(path), vec![("authorization", secret(CANARY))])).await;
+    let get = async |path: &str| {
+        http.read(&call("get", &server.url(path), vec![("authorization", secret(CANARY))]))
+            .await
+    };
     let near = get("/near").await;
     assert_eq!(field(&near, "text"), Value::text("here"));
     assert!(field(&near, "url").as_str().unwrap().ends_with("/here"));
@@ -206,7 +247,10 @@ async fn redirects_stay_within_the_origin() {
     }
     assert_eq!(other.connections.load(Ordering::SeqCst), 0);
     assert_eq!(reason(&get("/loop").await), Some(Reason::Truncated));
-    assert!(server.seen()[0].contains(CANARY), "the credential did go to its own origin");
+    assert!(
+        server.seen()[0].contains(CANARY),
+        "the credential did go to its own origin"
+    );
     // A change is never sent a second time to where a redirect points.
     let before = server.seen().len();
     let gate = gate(loopback());
@@ -219,10 +263,23 @@ async fn redirects_stay_within_the_origin() {
 async fn addresses_that_are_not_granted_are_refused_before_anything_is_sent() {
     let http = loopback();
     for url in [
-        "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://192.168.1.1/", "http://0.0.0.0/", "http://[::]/",
-        "http://2852039166/", "http://0xa9fea9fe/", "http://0251.0376.0251.0376/", "http://169.254.43518/",
-        "http://[::ffff:127.0.0.1]/", "http://[::ffff:169.254.169.254]/", "http://[64:ff9b::a9fe:a9fe]/",
-        "http://[2002:a9fe:a9fe::]/", "http://224.0.0.1/", "http://9.9.9.9/", "http://[fe80::1]/", "http://168.63.129.16/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/",
+        "http://192.168.1.1/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://2852039166/",
+        "http://0xa9fea9fe/",
+        "http://0251.0376.0251.0376/",
+        "http://169.254.43518/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[::ffff:169.254.169.254]/",
+        "http://[64:ff9b::a9fe:a9fe]/",
+        "http://[2002:a9fe:a9fe::]/",
+        "http://224.0.0.1/",
+        "http://9.9.9.9/",
+        "http://[fe80::1]/",
+        "http://168.63.129.16/",
         "https://169.254.169.254/",
     ] {
         for path in ["get", "probe", "head"] {
@@ -231,18 +288,24 @@ async fn addresses_that_are_not_granted_are_refused_before_anything_is_sent() {
         }
         let refused = gate(loopback()).change(&call("post", url, vec![])).await;
         assert!(matches!(refused, Outcome::Failed(_)), "{url}: {refused:?}");
-        let look = http.read(&call("certificate", &url.replace("http:", "https:"), vec![])).await;
+        let look = http
+            .read(&call("certificate", &url.replace("http:", "https:"), vec![]))
+            .await;
         assert_eq!(reason(&look), Some(Reason::Unavailable), "{url}: {look:?}");
     }
     // A name is checked by where it leads: `localhost` is loopback, which this configuration does not grant.
     let server = Server::plain(|_| Act::Keep(reply("200 OK", "", b""))).await;
     let closed = configured("addresses: [10.0.0.0/8]\n");
     for host in ["localhost", "127.0.0.1"] {
-        let value = closed.read(&call("probe", &format!("http://{host}:{}/", server.port), vec![])).await;
+        let value = closed
+            .read(&call("probe", &format!("http://{host}:{}/", server.port), vec![]))
+            .await;
         assert_eq!(reason(&value), Some(Reason::Unavailable), "{host}: {value:?}");
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
-    let open = http.read(&call("probe", &format!("http://localhost:{}/", server.port), vec![])).await;
+    let open = http
+        .read(&call("probe", &format!("http://localhost:{}/", server.port), vec![]))
+        .await;
     assert_eq!(field(&open, "ok"), Value::Bool(true));
 }
 
@@ -296,7 +359,9 @@ async fn a_body_is_bounded_after_decompression() {
 async fn a_dripping_body_ends_with_the_deadline_and_the_status_stands() {
     let server = Server::plain(|_| Act::Drip(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n".to_vec())).await;
     let begin = Instant::now();
-    let value = loopback().read(&within(call("get", &server.url("/"), vec![]), 300)).await;
+    let value = loopback()
+        .read(&within(call("get", &server.url("/"), vec![]), 300))
+        .await;
     assert_eq!(field(&value, "status"), Value::Int(200));
     assert_eq!(reason(&field(&value, "text")), Some(Reason::Timeout));
     assert!(begin.elapsed() < Duration::from_secs(10));
@@ -316,11 +381,19 @@ async fn malformed_and_oversized_replies_are_unknown() {
             Reason::Truncated,
         ),
         (
-            format!("HTTP/1.1 200 OK\r\nx-a: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(100_000)).into_bytes(),
+            format!(
+                "HTTP/1.1 200 OK\r\nx-a: {}\r\ncontent-length: 0\r\n\r\n",
+                "b".repeat(100_000)
+            )
+            .into_bytes(),
             Reason::Truncated,
         ),
         (
-            format!("HTTP/1.1 200 OK\r\nx-a: {}\r\ncontent-length: 0\r\n\r\n", "b".repeat(4_000_000)).into_bytes(),
+            format!(
+                "HTTP/1.1 200 OK\r\nx-a: {}\r\ncontent-length: 0\r\n\r\n",
+                "b".repeat(4_000_000)
+            )
+            .into_bytes(),
             Reason::Truncated,
         ),
     ] {
@@ -331,7 +404,11 @@ async fn malformed_and_oversized_replies_are_unknown() {
     }
     let half = Server::plain(|_| Act::Close(b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf".to_vec())).await;
     let value = loopback().read(&call("get", &half.url("/"), vec![])).await;
-    assert_eq!(reason(&field(&value, "text")), Some(Reason::Unparsable), "half a body is no body");
+    assert_eq!(
+        reason(&field(&value, "text")),
+        Some(Reason::Unparsable),
+        "half a body is no body"
+    );
     let latin = Server::plain(|_| Act::Keep(reply("200 OK", "", b"caf\xe9"))).await;
     let value = loopback().read(&call("get", &latin.url("/"), vec![])).await;
     assert_eq!(reason(&field(&value, "text")), Some(Reason::Unparsable));
@@ -344,10 +421,14 @@ async fn malformed_and_oversized_replies_are_unknown() {
 async fn a_line_break_in_a_header_sends_nothing() {
     let server = Server::plain(|_| Act::Keep(reply("200 OK", "", b""))).await;
     let hostile = json(serde_json::json!({"x_tenant": format!("{CANARY}\r\nx-evil: 1")}));
-    let value = loopback().read(&call("get", &server.url("/"), vec![("headers", hostile.clone())])).await;
+    let value = loopback()
+        .read(&call("get", &server.url("/"), vec![("headers", hostile.clone())]))
+        .await;
     assert_eq!(reason(&value), Some(Reason::Unparsable));
     assert!(!format!("{value:?}").contains(CANARY));
-    let outcome = gate(loopback()).change(&call("post", &server.url("/"), vec![("headers", hostile)])).await;
+    let outcome = gate(loopback())
+        .change(&call("post", &server.url("/"), vec![("headers", hostile)]))
+        .await;
     assert!(matches!(&outcome, Outcome::Failed(_)) && !format!("{outcome:?}").contains(CANARY));
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
 }
@@ -361,10 +442,25 @@ async fn a_status_decides_what_became_of_a_change() {
     .await;
     let gate = gate(loopback());
     for (status, wanted) in [
-        (200, "done"), (201, "done"), (202, "done"), (303, "done"), (400, "failed"), (401, "failed"), (404, "failed"),
-        (409, "failed"), (429, "failed"), (307, "failed"), (501, "failed"), (302, "unclear"), (408, "unclear"), (500, "unclear"), (503, "unclear"),
+        (200, "done"),
+        (201, "done"),
+        (202, "done"),
+        (303, "done"),
+        (400, "failed"),
+        (401, "failed"),
+        (404, "failed"),
+        (409, "failed"),
+        (429, "failed"),
+        (307, "failed"),
+        (501, "failed"),
+        (302, "unclear"),
+        (408, "unclear"),
+        (500, "unclear"),
+        (503, "unclear"),
     ] {
-        let outcome = gate.change(&call("post", &server.url(&format!("/{status}")), vec![])).await;
+        let outcome = gate
+            .change(&call("post", &server.url(&format!("/{status}")), vec![]))
+            .await;
         let word = match &outcome {
             Outcome::Done(_) => "done",
             Outcome::Failed(_) => "failed",
@@ -386,8 +482,14 @@ async fn a_change_whose_reply_is_lost_is_unclear_and_one_that_was_not_sent_faile
     assert_eq!(closing.seen().len(), 1, "it is not sent again");
     let late = gate.change(&within(call("post", &silent.url("/"), vec![]), 200)).await;
     assert!(matches!(late, Outcome::Unclear(_)), "{late:?}");
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let refused = gate.change(&call("post", &format!("http://127.0.0.1:{free}/"), vec![])).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let refused = gate
+        .change(&call("post", &format!("http://127.0.0.1:{free}/"), vec![]))
+        .await;
     assert!(matches!(refused, Outcome::Failed(_)), "{refused:?}");
 }
 
@@ -395,13 +497,23 @@ async fn a_change_whose_reply_is_lost_is_unclear_and_one_that_was_not_sent_faile
 async fn a_key_is_sent_in_its_header() {
     let server = Server::plain(|_| Act::Keep(reply("201 Created", "", b"{}"))).await;
     let gate = gate(loopback());
-    let mut keyed = call("post_keyed", &server.url("/"), vec![("body", json(serde_json::json!({"n": 1})))]);
-    assert!(matches!(gate.change(&keyed).await, Outcome::Failed(_)), "without a recorded key nothing is sent");
+    let mut keyed = call(
+        "post_keyed",
+        &server.url("/"),
+        vec![("body", json(serde_json::json!({"n": 1})))],
+    );
+    assert!(
+        matches!(gate.change(&keyed).await, Outcome::Failed(_)),
+        "without a recorded key nothing is sent"
+    );
     keyed.key = Some("run-1-step-2".into());
     assert!(matches!(gate.change(&keyed).await, Outcome::Done(_)));
     let seen = server.seen();
     assert_eq!(seen.len(), 1);
-    assert!(seen[0].contains("idempotency-key: run-1-step-2\r\n") && seen[0].ends_with(r#"{"n":1}"#), "{seen:?}");
+    assert!(
+        seen[0].contains("idempotency-key: run-1-step-2\r\n") && seen[0].ends_with(r#"{"n":1}"#),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -422,15 +534,31 @@ async fn a_configured_endpoint_adds_its_secret_and_shows_it_nowhere() {
     let value = http.read(&asked).await;
     assert_eq!(field(&value, "status"), Value::Int(403));
     let seen = server.seen().remove(0);
-    assert!(seen.starts_with("GET /api/orders ") && seen.contains(&format!("authorization: Bearer {CANARY}")), "{seen}");
+    assert!(
+        seen.starts_with("GET /api/orders ") && seen.contains(&format!("authorization: Bearer {CANARY}")),
+        "{seen}"
+    );
     let doctor = http.doctor().await;
     let shown = format!("{value:?} {doctor:?}");
-    assert!(!shown.contains(CANARY) && shown.contains("turns our credential away"), "{shown}");
+    assert!(
+        !shown.contains(CANARY) && shown.contains("turns our credential away"),
+        "{shown}"
+    );
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(reason(&http.read(&asked).await), Some(Reason::Unavailable), "a secret that cannot be read");
+    assert_eq!(
+        reason(&http.read(&asked).await),
+        Some(Reason::Unavailable),
+        "a secret that cannot be read"
+    );
     let nobody = http.read(&call("get", "shopp", vec![])).await;
     assert_eq!(reason(&nobody), Some(Reason::Unavailable));
-    let clear = http.read(&call("get", "http://shop.example/", vec![("authorization", secret(CANARY))])).await;
+    let clear = http
+        .read(&call(
+            "get",
+            "http://shop.example/",
+            vec![("authorization", secret(CANARY))],
+        ))
+        .await;
     assert_eq!(reason(&clear), Some(Reason::Denied));
 }
 
@@ -513,7 +641,11 @@ async fn a_certificate_is_judged_and_can_be_looked_at_all_the_same() {
                 assert!(get.as_unknown().unwrap().detail.contains(trouble), "{get:?}");
                 assert_eq!(field(&look, "trusted"), Value::Bool(false));
                 assert!(field(&look, "trouble").as_str().unwrap().contains(trouble), "{look:?}");
-                assert_eq!(server.seen(), Vec::<String>::new(), "nothing was sent to a server that is not who it says");
+                assert_eq!(
+                    server.seen(),
+                    Vec::<String>::new(),
+                    "nothing was sent to a server that is not who it says"
+                );
             }
         }
     }
@@ -533,11 +665,15 @@ async fn a_server_without_tls_has_no_certificate() {
             ca.display()
         ))
     };
-    let look = endpoint(&ca).read(&within(call("certificate", "shop", vec![]), 2000)).await;
+    let look = endpoint(&ca)
+        .read(&within(call("certificate", "shop", vec![]), 2000))
+        .await;
     assert!(reason(&look).is_some(), "{look:?}");
     let clear = loopback().read(&call("certificate", &server.url("/"), vec![])).await;
     assert_eq!(reason(&clear), Some(Reason::Unavailable));
-    let missing = endpoint(std::path::Path::new("/nonexistent/ca.pem")).read(&call("get", "shop", vec![])).await;
+    let missing = endpoint(std::path::Path::new("/nonexistent/ca.pem"))
+        .read(&call("get", "shop", vec![]))
+        .await;
     assert_eq!(reason(&missing), Some(Reason::Unavailable), "{missing:?}");
 }
 
@@ -560,9 +696,21 @@ async fn the_origin_is_what_grants_name() {
         Mode::Live,
     );
     gate.register(Arc::new(loopback()));
-    assert!(gate.read(&call("get", &server.url("/x"), vec![])).await.as_record().is_some());
-    for other in [format!("http://localhost:{}/", server.port), format!("http://127.0.0.1:{}1/", server.port)] {
-        assert_eq!(reason(&gate.read(&call("get", &other, vec![])).await), Some(Reason::Unavailable), "{other}");
+    assert!(
+        gate.read(&call("get", &server.url("/x"), vec![]))
+            .await
+            .as_record()
+            .is_some()
+    );
+    for other in [
+        format!("http://localhost:{}/", server.port),
+        format!("http://127.0.0.1:{}1/", server.port),
+    ] {
+        assert_eq!(
+            reason(&gate.read(&call("get", &other, vec![])).await),
+            Some(Reason::Unavailable),
+            "{other}"
+        );
     }
     assert_eq!(server.connections.load(Ordering::SeqCst), 1);
 }

@@ -21,7 +21,8 @@ fn provider() -> Arc<CryptoProvider> {
 
 fn pem(path: &Path, what: &str) -> Result<Vec<u8>, Unknown> {
     use std::io::Read;
-    let problem = |problem: std::io::Error| refusal(Reason::Unavailable, format!("{what} {}: {problem}", path.display()));
+    let problem =
+        |problem: std::io::Error| refusal(Reason::Unavailable, format!("{what} {}: {problem}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(problem)?;
     file.take(PEM_BYTES + 1).read_to_end(&mut bytes).map_err(problem)?;
@@ -58,7 +59,12 @@ fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
             )),
         };
     };
-    let unusable = |_| refusal(Reason::Unavailable, format!("the certificates in {} cannot be used", path.display()));
+    let unusable = |_| {
+        refusal(
+            Reason::Unavailable,
+            format!("the certificates in {} cannot be used", path.display()),
+        )
+    };
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path, "the CA file")? {
         roots.add(certificate).map_err(unusable)?;
@@ -66,13 +72,15 @@ fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
     WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
         .build()
         .map(|verifier| -> Arc<dyn ServerCertVerifier> { verifier })
-        .map_err(|_| refusal(Reason::Unavailable, format!("the certificates in {} cannot be used", path.display())))
+        .map_err(|_| {
+            refusal(
+                Reason::Unavailable,
+                format!("the certificates in {} cannot be used", path.display()),
+            )
+        })
 }
 
-fn config(
-    verifier: Arc<dyn ServerCertVerifier>,
-    endpoint: Option<&EndpointConfig>,
-) -> Result<ClientConfig, Unknown> {
+fn config(verifier: Arc<dyn ServerCertVerifier>, endpoint: Option<&EndpointConfig>) -> Result<ClientConfig, Unknown> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|problem| refusal(Reason::Internal, problem.to_string()))?
@@ -88,9 +96,12 @@ fn config(
             format!("{} holds no private key in PEM form", client.key.display()),
         )
     })?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(|_| refusal(Reason::Unavailable, "the client certificate and key do not fit together"))
+    builder.with_client_auth_cert(chain, key).map_err(|_| {
+        refusal(
+            Reason::Unavailable,
+            "the client certificate and key do not fit together",
+        )
+    })
 }
 
 /// The configuration of an endpoint's connections. Without TLS (`http`) nothing is read and every certificate is refused.
