@@ -52,3 +52,9 @@ runbook pool(db: Postgres, limit: Int = 5) "The pool is full" {
     assert!(matches!(question.form, QuestionForm::Alias(_)));
     assert_eq!(&text[runbook.body.clauses[6].keyword.range()], "check");
 }
+
+#[test]
+fn is_empty_ends_an_operand() {
+    let parsed = parse(FileId(0), "let a = x is not empty and not y is missing or z is unknown for 5 min\n");
+    assert_eq!(parsed.diagnostics, []);
+}

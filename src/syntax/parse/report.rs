@@ -122,7 +122,7 @@ impl Builder<'_> {
         }
         let clause = first_word(text);
         if found.is_empty() {
-            let span = if at == 0 { span } else { self.end_of(span) };
+            let span = self.last_word(text, at, span);
             let expected = if expected.is_empty() { "more" } else { expected };
             return Diagnostic::error("syntax", span, format!("{expected} is expected behind this"))
                 .label("the line ends here")
@@ -157,11 +157,19 @@ impl Builder<'_> {
         .help(help)
     }
 
-    /// The place just behind a span that is empty: its last character, so that there is something to underline.
-    fn end_of(&self, span: Span) -> Span {
+    /// The last word before a place where nothing stands, so that there is something to underline.
+    fn last_word(&self, text: &str, at: usize, span: Span) -> Span {
+        let before = text[..at].trim_end();
+        let word = before
+            .rfind(|character: char| !(character.is_alphanumeric() || character == '_'))
+            .map_or(0, |last| {
+                let next = last + before[last..].chars().next().map_or(1, char::len_utf8);
+                if next == before.len() { last } else { next }
+            });
+        let back = |bytes: usize| span.start.saturating_sub(u32::try_from(bytes).unwrap_or(0));
         Span {
-            start: span.start.saturating_sub(1),
-            end: span.start,
+            start: back(at - word),
+            end: back(at - before.len()),
             ..span
         }
     }

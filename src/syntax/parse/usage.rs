@@ -217,7 +217,9 @@ pub(super) fn called(rule: Rule) -> Called {
         Rule::undo_when => Word("`at end` or `after`"),
         Rule::or_cannot_tell => Word("`or cannot tell`"),
         Rule::undo_restore => Word("`restore`"),
-        Rule::w_true
+        Rule::p_tick
+        | Rule::p_fence
+        | Rule::w_true
         | Rule::w_false
         | Rule::w_none
         | Rule::w_it
