@@ -55,6 +55,9 @@ runbook pool(db: Postgres, limit: Int = 5) "The pool is full" {
 
 #[test]
 fn is_empty_ends_an_operand() {
-    let parsed = parse(FileId(0), "let a = x is not empty and not y is missing or z is unknown for 5 min\n");
+    let parsed = parse(
+        FileId(0),
+        "let a = x is not empty and not y is missing or z is unknown for 5 min\n",
+    );
     assert_eq!(parsed.diagnostics, []);
 }
