@@ -1,4 +1,105 @@
-//! From tree to checked program: names, types, units, effects, rules. Pure.
+//! From the tree of a file to a checked program: names, types, units, effects and structure. Pure.
+//!
+//! One mistake gives one finding: what cannot be made sense of has the type [`Type::Any`](crate::value::Type::Any), which
+//! fits everything, and nothing that rests on it is reported again.
 
+mod action;
+mod call;
+mod constant;
+mod effects;
+mod escalation;
+mod examples;
+mod expression;
 pub mod fix;
+mod given;
+mod library;
+mod members;
+mod methods;
+mod modules;
+mod names;
+mod operations;
+mod operators;
+mod outcome;
+mod places;
+mod question;
 pub mod rules;
+mod runbook;
+mod scope;
+mod steps;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use crate::diagnostic::{Diagnostic, Level};
+use crate::program::Program;
+use crate::provider::Operation;
+use crate::source::Sources;
+use crate::syntax::tree;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use library::{Embedded, Library, ModuleSource};
+
+/// What the checker must know about the surroundings of a file.
+pub struct Context<'a> {
+    /// Where the modules of the project are found; modules of `std` come from the binary in any case.
+    pub library: &'a dyn Library,
+    /// Severity names of the environment, worst first. Empty: any name will do.
+    pub severities: Vec<String>,
+    /// Roles of the environment; `None`: any name will do.
+    pub roles: Option<Vec<String>>,
+    /// For rules about review dates; `None`: they are not checked.
+    pub today: Option<jiff::civil::Date>,
+}
+
+/// What came of checking a file.
+#[derive(Debug)]
+pub struct Checked {
+    /// The file and every module it needed; the file itself is the first.
+    pub sources: Sources,
+    /// The trees, by file id.
+    pub files: Vec<tree::File>,
+    /// The program, when there is no error.
+    pub program: Option<Program>,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Checks one file with everything it uses.
+pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<'_>) -> Checked {
+    let mut checker = modules::Checker::new(context);
+    let main = checker.load(name, path, bytes);
+    let mut program = checker.lower(main);
+    let modules::Finished {
+        sources,
+        files,
+        mut diagnostics,
+    } = checker.finish();
+    program.sources = sources.clone();
+    if let Some(file) = files.first() {
+        rules::tree(file, context.today, &mut diagnostics);
+    }
+    let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(|finding| finding.level == Level::Error);
+    if !failed(&diagnostics) {
+        rules::program(&program, &mut diagnostics);
+    }
+    diagnostics.sort_by_key(|finding| (finding.span.file, finding.span.start, finding.span.end, finding.rule));
+    Checked {
+        sources,
+        files,
+        program: (!failed(&diagnostics)).then_some(program),
+        diagnostics,
+    }
+}
+
+/// The typed operations of a provider from its embedded interface text, in the order of that text.
+pub fn interface(provider: &str) -> Option<Vec<Arc<Operation>>> {
+    let context = Context {
+        library: &Embedded,
+        severities: Vec::new(),
+        roles: None,
+        today: None,
+    };
+    let mut checker = modules::Checker::new(&context);
+    checker.embedded_interface(provider)
+}

@@ -182,6 +182,10 @@ impl<'a> Machine<'a> {
                     },
                 }
             }
+            ExprKind::Decode(inner) => match self.value(inner, it) {
+                Value::Json(json) => crate::value::decode::decode(&expr.ty, &json),
+                other => other,
+            },
             ExprKind::Default { value, fallback } => match self.value(value, it) {
                 Value::None => self.value(fallback, it),
                 other => other,

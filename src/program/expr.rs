@@ -77,6 +77,8 @@ pub enum ExprKind {
         value: Box<Expr>,
         fallback: Box<Expr>,
     },
+    /// Json read as the type of this expression: `let rows: List<Row> = reply.rows`.
+    Decode(Box<Expr>),
 }
 
 /// Fields of the built-in record `run`.

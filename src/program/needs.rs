@@ -32,7 +32,7 @@ impl Expr {
             }
             ExprKind::List(items) => items.iter().for_each(|item| item.walk(visit)),
             ExprKind::Record(fields) => fields.iter().for_each(|(_, value)| value.walk(visit)),
-            ExprKind::Not(inner) | ExprKind::Negative(inner) => inner.walk(visit),
+            ExprKind::Not(inner) | ExprKind::Negative(inner) | ExprKind::Decode(inner) => inner.walk(visit),
             ExprKind::Binary { left, right, .. } | ExprKind::Equal { left, right, .. } => {
                 left.walk(visit);
                 right.walk(visit);

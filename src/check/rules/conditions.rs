@@ -304,6 +304,7 @@ pub fn key(runbook: &Runbook, expr: &Expr) -> String {
         }
         ExprKind::Not(inner) => format!("not({})", of(inner)),
         ExprKind::Negative(inner) => format!("-({})", of(inner)),
+        ExprKind::Decode(inner) => format!("decode({},{})", of(inner), expr.ty),
         ExprKind::Binary { op, left, right } => format!("({} {op:?} {})", of(left), of(right)),
         ExprKind::Equal { left, right, negated } => format!("({} is {negated} {})", of(left), of(right)),
         ExprKind::IsEmpty { subject, negated } => format!("empty({},{negated})", of(subject)),

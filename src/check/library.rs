@@ -1,0 +1,47 @@
+//! Where the texts of modules come from.
+
+use std::path::PathBuf;
+
+/// The text of a module, as it was found.
+#[derive(Clone, Debug)]
+pub struct ModuleSource {
+    /// What to call the file in messages.
+    pub name: String,
+    /// Where it was read from; `None` for an embedded module.
+    pub path: Option<PathBuf>,
+    pub bytes: Vec<u8>,
+}
+
+/// Finds modules by their path.
+pub trait Library {
+    /// The module `a.b`, or `None` when there is no such module.
+    fn module(&self, path: &str) -> Option<ModuleSource>;
+}
+
+/// The modules inside the binary: `std.host`, `std.http` and so on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Embedded;
+
+const MODULES: &[(&str, &str)] = &[
+    ("std.host", include_str!("../../stdlib/host.starr")),
+    ("std.http", include_str!("../../stdlib/http.starr")),
+    ("std.postgres", include_str!("../../stdlib/postgres.starr")),
+];
+
+impl Embedded {
+    /// The paths of all embedded modules.
+    pub fn paths() -> impl Iterator<Item = &'static str> {
+        MODULES.iter().map(|(path, _)| *path)
+    }
+}
+
+impl Library for Embedded {
+    fn module(&self, path: &str) -> Option<ModuleSource> {
+        let (path, text) = MODULES.iter().find(|(known, _)| *known == path)?;
+        Some(ModuleSource {
+            name: (*path).to_owned(),
+            path: None,
+            bytes: text.as_bytes().to_vec(),
+        })
+    }
+}
