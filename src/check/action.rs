@@ -1,21 +1,17 @@
 //! Actions and manuals: their clauses, those of a library replaced by those written here, undo, and limits.
 
-use super::call::{Called, Place};
+use super::orders::Ordered;
 use super::outcome::After;
 use super::question::{PERSON, Placed};
-use super::scope::{Body, Scope, What, error};
+use super::scope::{Body, What, error};
 use super::steps::Around;
-use super::types::{core, is_numeric};
+use super::types::core;
 use crate::diagnostic::Diagnostic;
-use crate::program::{
-    Action, ActionId, Approval, BindingId, BindingKind, CallExpr, Expr, ExprKind, Order, OrderKind, Outcome, Refuse,
-    Risk, Template, Undo, UndoKind, UndoWhen, Verify,
-};
+use crate::program::{Action, ActionId, Approval, BindingKind, Expr, OrderKind, Outcome, Risk, Template, Undo, Verify};
 use crate::source::Span;
 use crate::syntax::tree::{self, Block, Clause, ClauseKind, Name};
 use crate::value::Type;
 use std::collections::HashMap;
-use std::ops::Range;
 use std::time::Duration;
 
 /// How often a verification is asked when nothing is written.
@@ -23,13 +19,13 @@ pub const EVERY: Duration = Duration::from_secs(30);
 
 /// The clauses of an action's block, sorted by what they are.
 #[derive(Default)]
-struct Parts<'t> {
-    prose: Vec<&'t Clause>,
-    single: HashMap<&'static str, &'t Clause>,
+pub struct Parts<'t> {
+    pub prose: Vec<&'t Clause>,
+    pub single: HashMap<&'static str, &'t Clause>,
     /// `do` and `undo`, as they stand.
-    orders: Vec<&'t Clause>,
+    pub orders: Vec<&'t Clause>,
     /// The parser did not understand a part of the block.
-    junk: bool,
+    pub junk: bool,
 }
 
 /// The clauses an action has once, in their order; `do` and `undo` stand between `refuse` and `verify`.
@@ -64,14 +60,8 @@ fn rank(word: &str) -> usize {
     if position >= 4 { position + 1 } else { position }
 }
 
-/// An order while its action is lowered.
-struct Ordered {
-    order: Order,
-    called: Option<Called>,
-}
-
 impl Body<'_, '_> {
-    fn parts<'t>(&mut self, block: &'t Block, manual: bool) -> Parts<'t> {
+    pub(super) fn parts<'t>(&mut self, block: &'t Block, manual: bool) -> Parts<'t> {
         let mut parts = Parts::default();
         let mut highest: (usize, Span) = (0, block.span);
         let place = if manual { "a manual" } else { "an action" };
@@ -434,7 +424,8 @@ impl Body<'_, '_> {
                 body.refuse(above, noun, &orders, failed_order)
             })
         });
-        if !(failed_order && refuse.is_none()) && !matches!(refuse, Some(None)) {
+        let unclear = matches!(refuse, Some(None)) || failed_order && refuse.is_none();
+        if !unclear {
             self.bounded(&orders, refuse.as_ref().and_then(Option::as_ref));
         }
         let verify = pick("verify").and_then(|(clause, mine)| match &clause.kind {
@@ -493,7 +484,7 @@ impl Body<'_, '_> {
         self.report(Diagnostic::error("missing-clause", name.span, message).help(help));
     }
 
-    fn action_outcome(
+    pub(super) fn action_outcome(
         &mut self,
         clause: Option<(&Clause, bool)>,
         after: After,
@@ -511,7 +502,7 @@ impl Body<'_, '_> {
         Some(self.written_in(mine, placed, |body| body.outcome(written, after, in_cause)))
     }
 
-    fn risk(&mut self, word: &Name) -> Risk {
+    pub(super) fn risk(&mut self, word: &Name) -> Risk {
         match word.text.as_str() {
             "low" => Risk::Low,
             "medium" => Risk::Medium,
@@ -525,7 +516,7 @@ impl Body<'_, '_> {
         }
     }
 
-    fn approval(&mut self, kind: &ClauseKind) -> Approval {
+    pub(super) fn approval(&mut self, kind: &ClauseKind) -> Approval {
         let ClauseKind::Approve {
             roles,
             all,
@@ -564,7 +555,7 @@ impl Body<'_, '_> {
     }
 
     /// `within` and `every` of something that is asked again and again.
-    fn repeated(
+    pub(super) fn repeated(
         &mut self,
         condition: Expr,
         within: Option<&tree::Expr>,
@@ -594,464 +585,6 @@ impl Body<'_, '_> {
                 Duration::from_secs(300)
             }
         }
-    }
-
-    fn order(&mut self, kind: &ClauseKind, span: Span, action: ActionId, index: usize, name: &Name) -> Option<Ordered> {
-        match kind {
-            ClauseKind::Do {
-                name: result,
-                call,
-                within,
-            } => {
-                let called = self.call(call, Place::Change);
-                let within = within.as_ref().map(|within| self.duration(within));
-                let Some(mut called) = called else {
-                    if let Some(result) = result {
-                        self.declare_name(result, What::Broken, self.inlining.is_empty());
-                    }
-                    return None;
-                };
-                if let Some(within) = within {
-                    called.call.within = within;
-                }
-                let before = self.before(&called, action, index, name);
-                let result = result.as_ref().map(|result| {
-                    let ty = match &called.reply {
-                        Type::Nothing => Type::Any,
-                        other => other.clone(),
-                    };
-                    let id = self.bind(
-                        result.text.clone(),
-                        result.span,
-                        ty,
-                        BindingKind::DoResult { action, order: index },
-                    );
-                    self.declare_name(result, What::Binding(id), self.inlining.is_empty());
-                    id
-                });
-                Some(Ordered {
-                    order: Order {
-                        kind: OrderKind::Call {
-                            call: called.call.clone(),
-                            before,
-                        },
-                        span,
-                        result,
-                    },
-                    called: Some(called),
-                })
-            }
-            ClauseKind::DoUndo(target) => match self.scope.find(&target.text) {
-                Some(What::Action(earlier)) => Some(Ordered {
-                    order: Order {
-                        kind: OrderKind::Undo(earlier),
-                        span,
-                        result: None,
-                    },
-                    called: None,
-                }),
-                Some(What::Broken) => None,
-                Some(_) => {
-                    self.report(Diagnostic::error(
-                        "type-mismatch",
-                        target.span,
-                        format!("`{}` is not an action", target.text),
-                    ));
-                    None
-                }
-                None => {
-                    self.unknown_name(target);
-                    None
-                }
-            },
-            ClauseKind::Order(words) => Some(Ordered {
-                order: Order {
-                    kind: OrderKind::Words(self.template(words)),
-                    span,
-                    result: None,
-                },
-                called: None,
-            }),
-            _ => None,
-        }
-    }
-
-    /// A call of the interface text, written relative to its provider, with the arguments of the order put in.
-    fn interface_call(
-        &mut self,
-        called: &Called,
-        written: &tree::Expr,
-        before: Option<BindingId>,
-        place: Place,
-    ) -> Option<CallExpr> {
-        let tree::ExprKind::Call { callee, args } = &super::expression::strip(written).kind else {
-            return None;
-        };
-        let file = called.provider.item.file;
-        let path = self.checker.sources.text(callee.span).to_owned();
-        let relative = path
-            .strip_prefix(&*called.provider.name)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .unwrap_or(&path)
-            .to_owned();
-        let Some(found) = called.provider.find(&relative).cloned() else {
-            self.report(Diagnostic::error(
-                "unknown-operation",
-                callee.span,
-                format!("`{}` has no operation `{relative}`", called.provider.name),
-            ));
-            return None;
-        };
-        let outer = std::mem::replace(&mut self.scope, Scope::new(file));
-        let site = self.site;
-        self.site = Some(site.unwrap_or(called.call.span));
-        for arg in &called.call.args {
-            let name = Name {
-                text: arg.name.to_string(),
-                span: arg.value.span,
-            };
-            self.given.push(arg.value.clone());
-            let given = self.given.len() - 1;
-            self.declare_name(&name, What::Given(given), false);
-        }
-        if let Some(before) = before {
-            let name = Name {
-                text: "before".to_owned(),
-                span: callee.span,
-            };
-            self.declare_name(&name, What::Binding(before), false);
-        }
-        let provider = std::rc::Rc::clone(&called.provider);
-        let result = self.call_operation(provider, found, callee.span, args, written.span, place);
-        self.site = site;
-        self.scope = outer;
-        result.map(|result| result.call)
-    }
-
-    /// Types `before` and `undo` of an operation of the checked file.
-    pub fn inverse_of_interface(
-        &mut self,
-        provider: &std::rc::Rc<super::operations::ProviderTable>,
-        found: super::operations::OperationRef,
-        written: &tree::OperationItem,
-    ) {
-        let operation = std::sync::Arc::clone(&found.operation);
-        let args = operation
-            .params
-            .iter()
-            .map(|param| crate::program::ArgExpr {
-                name: std::sync::Arc::clone(&param.name),
-                value: Expr {
-                    kind: ExprKind::Literal(crate::value::Value::None),
-                    ty: param.ty.clone(),
-                    span: written.path.span,
-                },
-                each: false,
-            })
-            .collect();
-        let called = Called {
-            reply: operation.result.clone(),
-            call: CallExpr {
-                within: operation.within,
-                operation,
-                args,
-                span: written.path.span,
-                decode: None,
-            },
-            found,
-            provider: std::rc::Rc::clone(provider),
-        };
-        let name = Name {
-            text: "undo".to_owned(),
-            span: written.path.span,
-        };
-        self.declare_inverse(&called, written, &name);
-    }
-
-    fn declare_inverse(&mut self, called: &Called, written: &tree::OperationItem, name: &Name) {
-        let before = self.before(called, ActionId(0), 0, name).map(|(id, _)| id);
-        if let Some(undo) = &written.undo {
-            self.interface_call(called, undo, before, Place::Change);
-        }
-    }
-
-    fn before(
-        &mut self,
-        called: &Called,
-        action: ActionId,
-        order: usize,
-        name: &Name,
-    ) -> Option<(BindingId, CallExpr)> {
-        let tree = self.checker.tree(called.provider.item.file);
-        let written = written_operation(&tree, called)?;
-        let before = written.before.as_ref()?;
-        let call = self.interface_call(called, before, None, Place::Read)?;
-        let ty = call.operation.result.clone();
-        let id = self.bind(
-            format!("{}.before", name.text),
-            called.call.span,
-            ty,
-            BindingKind::Before { action, order },
-        );
-        Some((id, call))
-    }
-
-    fn undo(
-        &mut self,
-        undo: &tree::Undo,
-        name: &Name,
-        orders: &[Ordered],
-        covers: Range<usize>,
-        span: Span,
-    ) -> Option<Undo> {
-        let longest = orders[covers.clone()]
-            .iter()
-            .filter_map(|order| order.called.as_ref().map(|called| called.call.within))
-            .max();
-        let within = undo.within.as_ref().map(|within| self.duration(within));
-        let kind = match &undo.kind {
-            tree::UndoKind::Restore => {
-                let mut calls = Vec::new();
-                for ordered in orders[covers.clone()].iter().rev() {
-                    if let (Some(called), OrderKind::Call { before, .. }) = (&ordered.called, &ordered.order.kind) {
-                        let before = before.as_ref().map(|(id, _)| *id);
-                        let mut call = self.inverse(called, before, span)?;
-                        call.within = within.unwrap_or(called.call.within);
-                        calls.push(call);
-                    }
-                }
-                UndoKind::Restore(calls)
-            }
-            tree::UndoKind::Call(written) => {
-                let mut called = self.call(written, Place::Change)?;
-                if let Some(within) = within.or(longest) {
-                    called.call.within = within;
-                }
-                UndoKind::Call(called.call)
-            }
-            tree::UndoKind::None(because) => UndoKind::None {
-                because: self.template(because),
-            },
-            tree::UndoKind::Order(words) => UndoKind::Words(self.template(words)),
-        };
-        let when = match &undo.when {
-            tree::UndoWhen::OnOutcome => UndoWhen::OnOutcome,
-            tree::UndoWhen::AtEnd => UndoWhen::AtEnd,
-            tree::UndoWhen::After(after) => UndoWhen::After(self.expect(after, &Type::Duration)),
-        };
-        let _ = name;
-        Some(Undo {
-            kind,
-            when,
-            covers,
-            span,
-        })
-    }
-
-    /// The provider's own inverse of an order.
-    fn inverse(&mut self, called: &Called, before: Option<BindingId>, span: Span) -> Option<CallExpr> {
-        let tree = self.checker.tree(called.provider.item.file);
-        let inverse = written_operation(&tree, called).and_then(|written| written.undo.as_ref());
-        let fanned = called.call.args.iter().any(|arg| arg.each);
-        let (Some(inverse), false) = (inverse, fanned) else {
-            let operation = called.call.operation.full_name();
-            let message = if fanned {
-                format!("`{operation}` for each element cannot be restored as a whole")
-            } else {
-                format!("`{operation}` has no inverse of its own")
-            };
-            let span = self.place(span);
-            self.report(
-                Diagnostic::error("missing-undo", span, message)
-                    .and(called.call.span, "this change")
-                    .help("write the call that takes it back, `undo …`, or `undo none because \"…\"`"),
-            );
-            return None;
-        };
-        self.interface_call(called, inverse, before, Place::Change)
-    }
-
-    fn refuse(&mut self, above: &tree::Expr, noun: &Name, orders: &[Ordered], failed_order: bool) -> Option<Refuse> {
-        let counted = |ty: &Type| matches!(core(ty), Type::List(_)) || is_numeric(core(ty));
-        for (order, ordered) in orders.iter().enumerate() {
-            let Some(called) = &ordered.called else { continue };
-            for (param, arg) in called.call.operation.params.iter().zip(&called.call.args) {
-                if *param.name == *noun.text && (counted(&param.ty) || arg.each) {
-                    let ty = core(&param.ty).clone();
-                    let due = if is_numeric(&ty) && !arg.each { ty } else { Type::Int };
-                    return Some(Refuse {
-                        above: self.expect(above, &due),
-                        noun: noun.text.clone(),
-                        order,
-                        arg: std::sync::Arc::clone(&param.name),
-                    });
-                }
-            }
-        }
-        self.expect(above, &Type::Any);
-        if failed_order || orders.iter().any(|order| order.called.is_none()) && orders.is_empty() {
-            return None;
-        }
-        let known: Vec<String> = orders
-            .iter()
-            .filter_map(|order| order.called.as_ref())
-            .flat_map(|called| &called.call.operation.params)
-            .filter(|param| counted(&param.ty))
-            .map(|param| param.name.to_string())
-            .collect();
-        let finding = Diagnostic::error(
-            "unknown-name",
-            noun.span,
-            format!("no `do` of this action takes `{}`", noun.text),
-        );
-        let finding = self
-            .checker
-            .suggest(finding, noun, known.iter().map(String::as_str), true);
-        self.report(finding);
-        None
-    }
-
-    /// Reports lists of targets that nothing limits.
-    fn bounded(&mut self, orders: &[Ordered], refuse: Option<&Refuse>) {
-        for (index, ordered) in orders.iter().enumerate() {
-            let Some(called) = &ordered.called else { continue };
-            for (param, arg) in called.call.operation.params.iter().zip(&called.call.args) {
-                let list = matches!(core(&param.ty), Type::List(_)) || arg.each;
-                let written = matches!(arg.value.kind, ExprKind::List(_) | ExprKind::Literal(_))
-                    || matches!(arg.value.ty, Type::Any);
-                let limited = refuse.is_some_and(|refuse| refuse.order == index && refuse.arg == param.name);
-                if list && !written && !limited {
-                    let span = if self.site.is_some() {
-                        self.place(arg.value.span)
-                    } else {
-                        arg.value.span
-                    };
-                    self.report(
-                        Diagnostic::error("unbounded-action", span, "nothing limits how many targets this changes")
-                            .label("a list, however long it is when the action runs")
-                            .help(format!("add a line, for example `refuse above 50 {}`", param.name)),
-                    );
-                    return;
-                }
-            }
-        }
-    }
-
-    /// A `manual`: a person does it.
-    pub fn manual(
-        &mut self,
-        name: &Name,
-        title: &tree::Text,
-        within: Option<&tree::Expr>,
-        body: Option<&Block>,
-        around: Around,
-    ) -> ActionId {
-        let id = ActionId(self.actions.len());
-        let title = self.template(title);
-        let manual_within = within.map_or(PERSON, |within| self.duration(within));
-        let parts = body.map(|block| self.parts(block, true)).unwrap_or_default();
-        let mut prose = Vec::new();
-        for clause in &parts.prose {
-            if let ClauseKind::Prose(text) = &clause.kind {
-                prose.push(self.template(&text.text));
-            }
-        }
-        let clause = |word: &str| parts.single.get(word).map(|clause| (*clause, true));
-        let when = clause("when").and_then(|(clause, _)| match &clause.kind {
-            ClauseKind::When(condition) => Some(self.condition(condition, false)),
-            _ => None,
-        });
-        let risk = clause("risk").and_then(|(clause, _)| match &clause.kind {
-            ClauseKind::Risk(word) => Some(self.risk(word)),
-            _ => None,
-        });
-        let approve = clause("approve").map(|(clause, _)| self.approval(&clause.kind));
-        if let Some((clause, _)) = clause("refuse") {
-            self.report(
-                Diagnostic::error(
-                    "misplaced-clause",
-                    clause.keyword,
-                    "a manual takes no list that could be counted",
-                )
-                .help("write the limit in words, in the order"),
-            );
-        }
-        let mut orders: Vec<Ordered> = Vec::new();
-        let mut undos: Vec<Undo> = Vec::new();
-        let mut covered = 0;
-        for clause in &parts.orders {
-            match &clause.kind {
-                ClauseKind::Undo(undo) => {
-                    if let tree::UndoKind::Restore | tree::UndoKind::Call(_) = undo.kind {
-                        self.report(
-                            Diagnostic::error(
-                                "misplaced-clause",
-                                clause.keyword,
-                                "a manual is taken back by a person, in words",
-                            )
-                            .help("write `undo \"…\"` or `undo none because \"…\"`"),
-                        );
-                        covered = orders.len();
-                        continue;
-                    }
-                    let covers = covered..orders.len();
-                    undos.extend(
-                        self.undo(undo, name, &[], 0..0, clause.span)
-                            .map(|undo| Undo { covers, ..undo }),
-                    );
-                    covered = orders.len();
-                }
-                kind => orders.extend(self.order(kind, clause.span, id, orders.len(), name)),
-            }
-        }
-        if orders.is_empty() {
-            orders.push(Ordered {
-                order: Order {
-                    kind: OrderKind::Words(title.clone()),
-                    span: name.span,
-                    result: None,
-                },
-                called: None,
-            });
-            for undo in &mut undos {
-                undo.covers = 0..1;
-            }
-        }
-        let verify = clause("verify").and_then(|(clause, _)| match &clause.kind {
-            ClauseKind::Verify {
-                condition,
-                within,
-                every,
-            } => {
-                let condition = self.condition(condition, true);
-                Some(self.repeated(condition, within.as_ref(), every.as_ref(), clause.span, clause.keyword))
-            }
-            _ => None,
-        });
-        let failed = self.action_outcome(clause("failed"), After::Failed, &mut None, around);
-        let unclear = self.action_outcome(clause("unclear"), After::Unclear, &mut None, around);
-        let not_approved = self.action_outcome(clause("not approved"), After::NotApproved, &mut None, around);
-        let default = || Self::default_outcome(name.span);
-        self.actions.push(Action {
-            name: name.text.clone(),
-            title,
-            prose,
-            span: name.span,
-            manual: true,
-            manual_within,
-            when,
-            risk: risk.unwrap_or(Risk::Low),
-            approve,
-            refuse: None,
-            orders: orders.into_iter().map(|order| order.order).collect(),
-            undos,
-            verify,
-            failed: failed.unwrap_or_else(default),
-            unclear: unclear.unwrap_or_else(default),
-            not_approved: not_approved.unwrap_or_else(default),
-        });
-        self.declare(name, What::Action(id));
-        id
     }
 
     /// A library action on its own, its parameters being given from outside.
@@ -1088,16 +621,5 @@ impl Body<'_, '_> {
             }
         }
         self.inlining.pop();
-    }
-}
-
-/// The interface text of the operation that is called.
-fn written_operation<'t>(tree: &'t tree::File, called: &Called) -> Option<&'t tree::OperationItem> {
-    let tree::ItemKind::Provider(provider) = &tree.items.get(called.provider.item.item)?.kind else {
-        return None;
-    };
-    match provider.members.get(called.found.member)? {
-        tree::ProviderMember::Operation(operation) => Some(operation),
-        tree::ProviderMember::Prose(_) => None,
     }
 }

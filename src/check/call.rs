@@ -171,7 +171,7 @@ impl Body<'_, '_> {
             return None;
         }
         if let Some(symbol) = self.checker.symbol(file, &root.text) {
-            let Some(item) = symbol else { return None };
+            let item = symbol?;
             let (what, help) = match self.item_kind(item) {
                 Some("check") => ("a check", "use it as a question: `check NAME = …(…)`"),
                 Some("action") => ("an action", "use it as a step: `action NAME = …(…)`"),

@@ -528,25 +528,17 @@ impl Body<'_, '_> {
 
     fn section<'t>(&mut self, clause: &'t Clause, gathered: &mut Gathered<'t>) {
         match &clause.kind {
-            ClauseKind::Situation(block) => {
-                if self.first(clause, "situation", gathered) {
-                    self.situation(block, gathered);
-                }
+            ClauseKind::Situation(block) if self.first(clause, "situation", gathered) => {
+                self.situation(block, gathered);
             }
-            ClauseKind::Task(block) => {
-                if self.first(clause, "task", gathered) {
-                    self.task(block, gathered);
-                }
+            ClauseKind::Task(block) if self.first(clause, "task", gathered) => {
+                self.task(block, gathered);
             }
-            ClauseKind::Result(block) => {
-                if self.first(clause, "result", gathered) {
-                    self.result_section(block, gathered);
-                }
+            ClauseKind::Result(block) if self.first(clause, "result", gathered) => {
+                self.result_section(block, gathered);
             }
-            ClauseKind::Reflection(block) => {
-                if self.first(clause, "reflection", gathered) {
-                    self.reflection(block, gathered);
-                }
+            ClauseKind::Reflection(block) if self.first(clause, "reflection", gathered) => {
+                self.reflection(block, gathered);
             }
             _ => {}
         }

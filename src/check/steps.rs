@@ -12,6 +12,9 @@ use crate::syntax::tree::{self, AskForm, Block, Clause, ClauseKind, ItemKind};
 use crate::value::{Type, Value};
 use std::sync::Arc;
 
+/// A runbook that is run, its arguments, and its title as a question.
+pub type Run = (RunbookId, Vec<(Arc<str>, Expr)>, Template);
+
 /// What a step stands in.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Around {
@@ -380,7 +383,7 @@ impl Body<'_, '_> {
     }
 
     /// `run RUNBOOK(args)`: the runbook, its arguments, and its title as a question.
-    pub fn run_call(&mut self, written: &tree::Expr) -> Option<(RunbookId, Vec<(Arc<str>, Expr)>, Template)> {
+    pub fn run_call(&mut self, written: &tree::Expr) -> Option<Run> {
         let written = super::expression::strip(written);
         let (callee, args): (&tree::Expr, &[tree::Arg]) = match &written.kind {
             tree::ExprKind::Call { callee, args } => (callee, args),
