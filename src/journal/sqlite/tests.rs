@@ -483,3 +483,85 @@ async fn verifying_reads_one_snapshot_while_others_write() {
     };
     futures::join!(write, verify);
 }
+
+/// The events of the store in `tests/golden`.
+fn golden() -> Vec<Event> {
+    vec![
+        Event::Goal {
+            text: "not pool_full".to_owned(),
+            answer: crate::value::Answer::Unknown,
+        },
+        step("größer than 90 %"),
+        Event::Severity {
+            name: Some("sev1".to_owned()),
+            was: None,
+            because: "pool_full".to_owned(),
+        },
+        step("in a called runbook"),
+        ended("resolved"),
+    ]
+}
+
+/// A journal that an earlier build wrote, in a folder of its own.
+fn golden_place() -> Place {
+    let place = Place::new();
+    std::fs::create_dir(place.path().parent().unwrap()).unwrap();
+    std::fs::write(place.path(), include_bytes!("../../../tests/golden/journal-1.sqlite")).unwrap();
+    place
+}
+
+#[tokio::test]
+async fn a_journal_of_format_1_is_read_and_verified() {
+    let place = golden_place();
+    let store = Store::read(&place.path()).await.unwrap();
+    let verified = store.verify().await.unwrap();
+    assert!(verified.is_intact(), "{verified}");
+    assert_eq!(
+        (
+            verified.root.as_str(),
+            verified.origin.as_str(),
+            verified.entries,
+            verified.runs
+        ),
+        (
+            "15042a1a6ccff71b32d2516b5efb2046dd303b4d89f52f2e3207b1a7de22a633",
+            "b626035996513942643ea206056b9351",
+            6,
+            2
+        )
+    );
+    let entries = store.entries("20261122-0508-eb8h").await.unwrap();
+    let events: Vec<Event> = entries.into_iter().filter_map(|entry| entry.event).collect();
+    assert_eq!(events, golden());
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_in_the_file_is_found_or_changes_nothing() {
+    const RUN: &str = "20261122-0508-eb8h";
+    let bytes = include_bytes!("../../../tests/golden/journal-1.sqlite");
+    let whole = Store::read(&golden_place().path())
+        .await
+        .unwrap()
+        .entries(RUN)
+        .await
+        .unwrap();
+    let mut found = 0;
+    // A stride that is prime to the page size: every region of the file is met.
+    for bit in (0..bytes.len() * 8).step_by(1_009) {
+        let place = golden_place();
+        let mut flipped = bytes.to_vec();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(place.path(), &flipped).unwrap();
+        let Ok(store) = Store::read(&place.path()).await else {
+            found += 1;
+            continue;
+        };
+        match store.verify().await {
+            Ok(verified) if verified.is_intact() => {
+                assert_eq!(store.entries(RUN).await.as_ref(), Ok(&whole), "byte {}", bit / 8);
+            }
+            _ => found += 1,
+        }
+    }
+    assert!(found > 20, "{found}");
+}
