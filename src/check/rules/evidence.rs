@@ -5,7 +5,7 @@ use crate::program::{
     Action, Advice, BindingId, BindingKind, CallExpr, End, OrderKind, Outcome, Program, QuestionForm, Runbook,
     SeverityWhen, Step, StepKind, Template, UndoKind, UndoWhen, needs,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Finds checks, reads and lets among the steps that nothing names.
 pub fn check(program: &Program, found: &mut Vec<Diagnostic>) {
@@ -61,8 +61,19 @@ struct References {
 impl References {
     fn of(runbook: &Runbook) -> BTreeSet<BindingId> {
         let mut this = References { used: BTreeSet::new() };
-        for binding in &runbook.bindings {
-            this.used.extend(needs::direct(binding, &runbook.bindings));
+        // A question is used when one of its fields is, but not by itself.
+        let mut owners: BTreeMap<BindingId, BindingId> = BTreeMap::new();
+        for (index, binding) in runbook.bindings.iter().enumerate() {
+            if let BindingKind::Question(question) = &binding.kind {
+                owners.extend(question.fields.iter().map(|(_, field)| (*field, BindingId(index))));
+            }
+        }
+        for (index, binding) in runbook.bindings.iter().enumerate() {
+            let id = BindingId(index);
+            let within = owners.get(&id).copied().unwrap_or(id);
+            let direct = needs::direct(binding, &runbook.bindings);
+            this.used
+                .extend(direct.into_iter().filter(|named| owners.get(named) != Some(&within)));
             if let BindingKind::Question(question) = &binding.kind {
                 this.templates(&question.prose);
                 if let QuestionForm::FanOut { question, .. } = question.form {
@@ -98,6 +109,8 @@ impl References {
             prevent.by.iter().for_each(|by| this.template(by));
         }
         runbook.reflection.advice.iter().for_each(|advice| this.advice(advice));
+        let asked: Vec<BindingId> = this.used.iter().filter_map(|id| owners.get(id).copied()).collect();
+        this.used.extend(asked);
         this.used
     }
 

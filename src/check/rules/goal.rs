@@ -55,7 +55,7 @@ fn steps(runbook: &Runbook, goal: &str, list: &[Step], others: usize, found: &mu
                 found.push(
                     Diagnostic::warning(
                         "verify-is-goal",
-                        verify.condition.span,
+                        super::place(verify.condition.span, step.span),
                         "this action may be taken back although it worked",
                     )
                     .label(format!("the goal; {causes} can keep it from holding"))

@@ -14,7 +14,7 @@ mod timebox;
 mod truth;
 
 use crate::diagnostic::{Diagnostic, Level};
-use crate::program::{Program, Risk};
+use crate::program::{Program, Risk, Runbook, Step, StepKind};
 use crate::source::Span;
 use crate::syntax::tree;
 use std::collections::BTreeSet;
@@ -130,32 +130,56 @@ pub fn program(program: &Program, found: &mut Vec<Diagnostic>) {
 
 /// The approvals of actions whose risk and approvers come from different places: a library's action with clauses replaced.
 fn weak_approvals(program: &Program, found: &mut Vec<Diagnostic>) {
-    for action in program.runbooks.iter().flat_map(|runbook| &runbook.actions) {
-        let Some(approve) = &action.approve else { continue };
-        let distinct: BTreeSet<&String> = approve.roles.iter().collect();
-        if action.risk < Risk::High || (approve.all && distinct.len() > 1) {
-            continue;
+    for runbook in &program.runbooks {
+        let sites = sites(runbook);
+        for (action, site) in runbook.actions.iter().zip(sites) {
+            let Some(approve) = &action.approve else { continue };
+            let distinct: BTreeSet<&String> = approve.roles.iter().collect();
+            if action.risk < Risk::High || (approve.all && distinct.len() > 1) {
+                continue;
+            }
+            let inside = |span: Span| span.file == site.file && span.start >= site.start && span.end <= site.end;
+            // Where both lines stand in one block, the tree's rule has said so at the exact place.
+            if found
+                .iter()
+                .any(|diagnostic| diagnostic.rule == "weak-approval" && inside(diagnostic.span))
+            {
+                continue;
+            }
+            found.push(
+                Diagnostic::error("weak-approval", site, "one person can approve a change of high risk")
+                    .label(format!("`{}` is of high risk", action.name))
+                    .help("name two roles that must both approve, for example `approve by oncall and dba`"),
+            );
         }
-        let inside = |span: Span| {
-            span.file == action.span.file && span.start >= action.span.start && span.end <= action.span.end
-        };
-        // Where both lines stand in one block, the tree's rule has said so at the exact place.
-        if found
-            .iter()
-            .any(|diagnostic| diagnostic.rule == "weak-approval" && inside(diagnostic.span))
-        {
-            continue;
-        }
-        found.push(
-            Diagnostic::error(
-                "weak-approval",
-                action.span,
-                "one person can approve a change of high risk",
-            )
-            .label(format!("`{}` is of high risk", action.name))
-            .help("name two roles that must both approve, for example `approve by oncall and dba`"),
-        );
     }
+}
+
+/// Where each action stands among the steps, by its id. A library's action has its own lines in another file; what is wrong
+/// with its use is shown where it is used.
+fn sites(runbook: &Runbook) -> Vec<Span> {
+    fn collect(steps: &[Step], sites: &mut [Span]) {
+        for step in steps {
+            match &step.kind {
+                StepKind::Action(id) => sites[id.0] = step.span,
+                StepKind::Branch(branch) => {
+                    branch.causes.iter().for_each(|cause| collect(&cause.steps, sites));
+                    collect(&branch.otherwise, sites);
+                    collect(&branch.cannot_tell, sites);
+                }
+                StepKind::Each(each) => collect(&each.steps, sites),
+                _ => {}
+            }
+        }
+    }
+    let mut sites: Vec<Span> = runbook.actions.iter().map(|action| action.span).collect();
+    collect(&runbook.steps, &mut sites);
+    sites
+}
+
+/// A place in the file of `site`, or else `site` itself.
+fn place(span: Span, site: Span) -> Span {
+    if span.file == site.file { span } else { site }
 }
 
 #[cfg(test)]

@@ -18,15 +18,10 @@ const CALLS: usize = 4;
 pub fn check(program: &Program, found: &mut Vec<Diagnostic>) {
     for runbook in &program.runbooks {
         let times = Times::new(program, runbook);
-        for action in &runbook.actions {
+        for (action, site) in runbook.actions.iter().zip(super::sites(runbook)) {
             if let Some(verify) = &action.verify {
-                times.too_short(
-                    &verify.condition,
-                    verify.within,
-                    verify.span,
-                    "this verification",
-                    found,
-                );
+                let span = super::place(verify.span, site);
+                times.too_short(&verify.condition, verify.within, span, "this verification", found);
             }
         }
         times.steps(&runbook.steps, found);
