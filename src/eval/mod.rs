@@ -15,6 +15,7 @@ mod number;
 mod series;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 use crate::program::{BindingId, Expr, Part, RunField, Template};
 use crate::source::Span;

@@ -10,3 +10,4 @@ pub mod words;
 
 pub use report::report;
 pub use show::{runs, show};
+pub mod plan;
