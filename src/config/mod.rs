@@ -4,7 +4,7 @@
 //! writes a runbook may not thereby grant it rights. Without a file there is an embedded default: this machine, HTTP on
 //! loopback, one operator.
 
-pub mod secret;
+pub use crate::providers::secret;
 
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
@@ -41,6 +41,10 @@ pub struct Environment {
     /// The journal's file; the user's state folder when absent.
     #[serde(default)]
     pub journal: Option<PathBuf>,
+    /// PostgreSQL databases.
+    #[cfg(feature = "postgres")]
+    #[serde(default)]
+    pub postgres: Option<crate::providers::postgres::config::Config>,
     /// What may be done here. Default nothing.
     #[serde(default)]
     pub grants: Vec<GrantItem>,
@@ -235,6 +239,10 @@ impl Environment {
                 "`default_severity` is `{default}`, which is not among `severities`"
             ));
         }
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = &self.postgres {
+            postgres.validate().or_else(error)?;
+        }
         for grant in &self.grants {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
@@ -305,6 +313,8 @@ pub fn embedded() -> Config {
             },
         )]),
         journal: None,
+        #[cfg(feature = "postgres")]
+        postgres: None,
         grants: vec![
             grant("host", &[EffectItem::Read, EffectItem::Change], &[]),
             // The provider's own address guard lets nothing but loopback through unless the configuration says so.
@@ -358,6 +368,25 @@ environments:
         assert!(neither.message.contains("either `targets"), "{neither}");
         let environment = parse(&GOOD.replace("default: production", "default: prodution")).unwrap_err();
         assert!(environment.message.contains("prodution"), "{environment}");
+    }
+
+    #[cfg(feature = "postgres")]
+    #[test]
+    fn a_database_that_cannot_be_used_is_named() {
+        let with = |entry: &str| {
+            parse(&format!(
+                "environments:\n  local:\n    postgres: {{ databases: {{ orders: {entry} }} }}\n"
+            ))
+        };
+        let good = with("{ host: db.example.org, database: orders, read: { user: r } }").unwrap();
+        assert!(good.environments["local"].postgres.is_some());
+        let bad = with("{ database: orders, read: { user: r } }").unwrap_err();
+        assert!(bad.message.contains("`orders`: neither `host` nor `socket`"), "{bad}");
+        let key = with("{ host: h, database: orders, read: { user: r }, pasword: x }").unwrap_err();
+        assert!(
+            key.message.starts_with("3:") && key.message.contains("pasword"),
+            "{key}"
+        );
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub mod http;
 pub mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod secret;

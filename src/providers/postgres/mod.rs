@@ -17,7 +17,7 @@ use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
 use changes::{Ended, Signal};
-use config::{Database, Role};
+use config::{Config, Database, Role};
 use connection::{Deadline, NO_SUCH_NAME, Own, Pool, connect};
 use failure::{Failure, Refusal, classify, refusal};
 use futures::future::BoxFuture;
@@ -74,12 +74,10 @@ impl Postgres {
     ///
     /// # Errors
     /// Names the entry that cannot be used and says why.
-    pub fn new(databases: BTreeMap<String, Database>) -> Result<Self, String> {
+    pub fn new(config: Config) -> Result<Self, String> {
+        config.validate()?;
         let mut instances = BTreeMap::new();
-        for (name, database) in databases {
-            database
-                .validate()
-                .map_err(|problem| format!("postgres `{name}`: {problem}"))?;
+        for (name, database) in config.databases {
             let database = Arc::new(database);
             let own = Own::default();
             let pool = |role| Pool::new(name.as_str().into(), Arc::clone(&database), role, Arc::clone(&own));

@@ -1,7 +1,7 @@
 //! What the changes do, and what they leave alone.
 
 use super::{World, done, failed, field, items, orders, record, sql_text, text};
-use crate::support::postgres::{Server, leave_open, run};
+use crate::support::postgres::{Server, leave_open, one, run};
 use starr::provider::Outcome;
 use starr::value::{List, Reason, Record, Value};
 use std::sync::Arc;
@@ -347,7 +347,7 @@ async fn statistics_are_brought_up_to_date_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut entry = place.entry(folder.path(), "");
     entry.change.as_mut().unwrap().user = role;
-    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    let provider = one(entry);
     let world = World::of(provider, folder);
     let analyze = async |table: &str| {
         world
@@ -380,7 +380,7 @@ async fn a_setting_of_the_database_is_set_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut entry = place.entry(folder.path(), "");
     entry.change.as_mut().unwrap().user = role;
-    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    let provider = one(entry);
     let world = World::of(provider, folder);
     let name = ("name", Value::text("idle_in_transaction_session_timeout"));
     let set = async |to: Value| {
@@ -436,7 +436,7 @@ async fn without_a_login_for_changes_nothing_changes() {
     let folder = tempfile::tempdir().unwrap();
     let mut entry = place.entry(folder.path(), "");
     entry.change = None;
-    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    let provider = one(entry);
     let world = World::of(provider, folder);
     let _clients = leave_open(&place, "leaky", 1).await;
     let found = world.idle_in_transaction().await;

@@ -1,10 +1,9 @@
 //! Servers that are gone, full, slow, silent or hostile.
 
 use super::{World, done, failed, field, items, json, orders, reason, sql_text, unclear};
-use crate::support::postgres::{PATIENCE, Place, Server, leave_open, run};
+use crate::support::postgres::{PATIENCE, Place, Server, leave_open, one, run};
 use starr::provider::HealthState;
 use starr::provider::gate::{Gate, Mode};
-use starr::providers::postgres::Postgres;
 use starr::providers::postgres::config::Database;
 use starr::value::{Reason, Value};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn world_of(entry: Database, folder: tempfile::TempDir) -> World {
-    World::of(Postgres::new([("orders".to_owned(), entry)].into()).unwrap(), folder)
+    World::of(one(entry), folder)
 }
 
 /// A database at this place with a login without a password.

@@ -1,7 +1,7 @@
 //! A check cannot change anything: neither by its text nor by its login.
 
 use super::{World, json, reason, sql_text};
-use crate::support::postgres::{Server, run};
+use crate::support::postgres::{Server, one, run};
 use starr::value::{Reason, Value};
 
 /// A table with one row and a sequence, both of which the login of the checks could write to if it were let.
@@ -145,7 +145,7 @@ async fn a_login_that_could_do_anything_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let mut entry = place.entry(folder.path(), "");
         entry.read.user = role.clone();
-        let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+        let provider = one(entry);
         let world = World::of(provider, folder);
         for (path, args) in [("query", vec![("sql", sql_text("select 1"))]), ("connections", vec![])] {
             let answer = world.read(path, &args).await;
@@ -171,7 +171,7 @@ async fn an_exception_is_written_down_and_still_reads_only() {
     let folder = tempfile::tempdir().unwrap();
     let mut entry = place.entry(folder.path(), ", allow_superuser: true");
     entry.read.user = role;
-    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    let provider = one(entry);
     assert_eq!(
         provider.exceptions(),
         ["postgres `orders`: checks may run with a login that could change anything"]

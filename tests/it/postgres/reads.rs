@@ -1,7 +1,7 @@
 //! What the reads see.
 
 use super::{World, field, items, json, orders, reason, record, sql_text, text};
-use crate::support::postgres::{Server, leave_open, run};
+use crate::support::postgres::{Server, leave_open, one, run};
 use starr::value::{List, Reason, Value};
 use std::sync::Arc;
 
@@ -556,7 +556,7 @@ async fn a_login_that_does_not_see_the_others_gets_no_list_at_all() {
     let folder = tempfile::tempdir().unwrap();
     let mut entry = place.entry(folder.path(), "");
     entry.read.user = role;
-    let provider = starr::providers::postgres::Postgres::new([("orders".to_owned(), entry)].into()).unwrap();
+    let provider = one(entry);
     let world = World::of(provider, folder);
     for path in [
         "sessions.list",

@@ -7,7 +7,7 @@
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 use starr::providers::postgres::Postgres;
-use starr::providers::postgres::config::Database;
+use starr::providers::postgres::config::{Config, Database};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
@@ -305,7 +305,7 @@ impl Place {
 
     /// The same with more in its entry.
     pub fn provider_with(&self, folder: &Path, more: &str) -> Postgres {
-        Postgres::new(BTreeMap::from([("orders".to_owned(), self.entry(folder, more))])).expect("the entry is valid")
+        one(self.entry(folder, more))
     }
 
     /// A client in a process of its own, as an application would be.
@@ -328,6 +328,14 @@ impl Place {
             assert!(Instant::now() < deadline, "never true: {question}");
         }
     }
+}
+
+/// A provider that knows this one database, as `orders`.
+pub fn one(entry: Database) -> Postgres {
+    Postgres::new(Config {
+        databases: BTreeMap::from([("orders".to_owned(), entry)]),
+    })
+    .expect("the entry is valid")
 }
 
 /// A `psql` that takes statements one at a time and stays connected until it is dropped.

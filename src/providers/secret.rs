@@ -1,16 +1,70 @@
 //! Where secrets come from. The configuration names a source, never the secret itself.
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::fmt;
 use std::path::PathBuf;
 
 /// `{ env: ORDERS_PASSWORD }` or `{ file: /run/secrets/orders }`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
     /// A file that only its owner can read; one line break at the end is not part of the secret.
     File(PathBuf),
+}
+
+/// What stands where a source is expected may be the secret itself: no message repeats it.
+const EXPECTED: &str = "a secret is named by its source, { env: NAME } or { file: PATH }, and never written here";
+
+impl<'de> Deserialize<'de> for SecretSource {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SourceVisitor)
+    }
+}
+
+struct SourceVisitor;
+
+impl<'de> Visitor<'de> for SourceVisitor {
+    type Value = SecretSource;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(EXPECTED)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<SecretSource, E> {
+        Err(E::custom(EXPECTED))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<SecretSource, E> {
+        Err(E::custom(EXPECTED))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<SecretSource, E> {
+        Err(E::custom(EXPECTED))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<SecretSource, E> {
+        Err(E::custom(EXPECTED))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<SecretSource, E> {
+        Err(E::custom(EXPECTED))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SecretSource, A::Error> {
+        let (Some(key), value) = (map.next_key::<String>()?, map.next_value::<String>()) else {
+            return Err(A::Error::custom(EXPECTED));
+        };
+        let value = value.map_err(|_| A::Error::custom(EXPECTED))?;
+        if map.next_key::<String>()?.is_some() {
+            return Err(A::Error::custom(EXPECTED));
+        }
+        match key.as_str() {
+            "env" => Ok(SecretSource::Env(value)),
+            "file" => Ok(SecretSource::File(value.into())),
+            _ => Err(A::Error::custom(EXPECTED)),
+        }
+    }
 }
 
 /// Largest secret file, in bytes.
@@ -85,6 +139,30 @@ mod tests {
         );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(SecretSource::File(path).read().unwrap(), "swordfish");
+    }
+
+    #[test]
+    fn only_a_source_is_taken_and_nothing_else_is_repeated() {
+        let read = |text: &str| serde_yaml::from_str::<SecretSource>(text).map_err(|problem| problem.to_string());
+        assert_eq!(read("{ env: NAME }"), Ok(SecretSource::Env("NAME".to_owned())));
+        assert_eq!(read("{ file: /run/x }"), Ok(SecretSource::File("/run/x".into())));
+        for wrong in [
+            "swordfish",
+            "{ swordfish: NAME }",
+            "{ env: NAME, file: swordfish }",
+            "{ env: [swordfish] }",
+            "[swordfish]",
+            "{}",
+            "123456789",
+        ] {
+            let refusal = read(wrong).unwrap_err();
+            let first = refusal.lines().next().unwrap();
+            assert!(first.contains("{ env: NAME }"), "{wrong}: {refusal}");
+            assert!(
+                !first.contains("swordfish") && !first.contains("123456789"),
+                "{wrong}: {refusal}"
+            );
+        }
     }
 
     #[test]
