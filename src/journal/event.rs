@@ -209,6 +209,7 @@ pub enum Event {
     },
     Each {
         element: String,
+        /// From 1.
         index: usize,
         of: usize,
         batch: usize,

@@ -175,7 +175,7 @@ pub fn lines(event: &Event) -> Vec<Line> {
         } => {
             vec![line(
                 Tone::Plain,
-                format!("{} of {of}, batch {batch}: {}", index + 1, short(element)),
+                format!("{index} of {of}, batch {batch}: {}", short(element)),
             )]
         }
         Event::Step { what, detail } => vec![line(Tone::Plain, format!("{}{}", safe(what), note(detail)))],

@@ -125,6 +125,7 @@ impl Actions {
             | Event::Result { action: name, .. }
             | Event::Undone { action: name, .. }
             | Event::UndoScheduled { action: name, .. }
+            | Event::Ticked { name, .. }
             | Event::NotNeeded { name, .. }
             | Event::ActionEnded { name, .. } => {
                 let name = words::scoped(&entry.scope, name);

@@ -4,7 +4,7 @@ use super::action::{Action, Approval, Call};
 use super::story::{Branch, Cause, Looks, Question, Step, Story};
 use super::words::{self, At};
 use crate::journal::Recorded;
-use crate::journal::event::{Event, Purpose, ResultKind, Shown};
+use crate::journal::event::{Purpose, ResultKind, Shown};
 use crate::journal::verify::Verified;
 use crate::render::markdown::{code, prose, table, text};
 use crate::value::Answer;
@@ -231,12 +231,14 @@ pub fn actions(out: &mut String, story: &Story) {
                 number += 1;
                 action_part(out, story, action, number);
             }
+            Step::Looks(looks) => looks_part(out, looks),
             Step::Note { at, text: words } => {
                 line!(out, "- {}: {}", words::after(story.started, *at), text(words));
-                if !matches!(steps.peek(), Some(Step::Note { .. })) {
-                    line!(out);
-                }
             }
+        }
+        let is_line = |step: &Step| matches!(step, Step::Note { .. } | Step::Looks(_));
+        if is_line(step) && !steps.peek().is_some_and(|next| is_line(next)) {
+            line!(out);
         }
     }
 }
@@ -350,6 +352,9 @@ fn action_part(out: &mut String, story: &Story, action: &Action, number: usize) 
         call_part(out, call);
     }
     for looks in &action.looks {
+        while let Some(note) = notes.next_if(|(at, _)| at.seconds_since(looks.first) <= 0.0) {
+            note_part(out, note);
+        }
         looks_part(out, looks);
     }
     for note in notes {
@@ -475,24 +480,13 @@ fn shown_after(value: &Shown) -> String {
 }
 
 fn looks_part(out: &mut String, looks: &Looks) {
-    let total: usize = looks.answers.iter().map(|(_, times)| times).sum();
-    let answers: Vec<String> = looks
-        .answers
-        .iter()
-        .map(|(answer, times)| {
-            if *times == 1 {
-                answer.word().to_owned()
-            } else {
-                format!("{} × {times}", answer.word())
-            }
-        })
-        .collect();
+    let answers: Vec<&str> = looks.answers.iter().map(|answer| answer.word()).collect();
     let what = match (&*looks.what, &*looks.condition) {
         (what, "") => text(what),
         (what, condition) => format!("{} {}", text(what), code(condition)),
     };
     let over = match looks.last.seconds_since(looks.first) {
-        seconds if total > 1 => format!(" over {}", words::length(seconds)),
+        seconds if seconds > 0.0 => format!(", over {}", words::length(seconds)),
         _ => String::new(),
     };
     let because = words::because(&looks.evidence, None);
@@ -503,9 +497,9 @@ fn looks_part(out: &mut String, looks: &Looks) {
     };
     line!(
         out,
-        "- Looked: {what}: {}{because}; {}{over}",
-        answers.join(", then "),
-        words::count(total, "look", "looks")
+        "- Looked at {} UTC{over}: {what}: {}{because}",
+        words::time_of_day(looks.first),
+        answers.join(", then ")
     );
 }
 
@@ -601,39 +595,17 @@ pub fn reflection(out: &mut String, story: &Story) {
 /// Everything in its order.
 pub fn timeline(out: &mut String, story: &Story, entries: &[Recorded]) {
     line!(out, "## Timeline\n");
-    let mut rows: Vec<Vec<String>> = Vec::new();
-    // Looks at one condition that follow one another are one row.
-    let mut looking: Option<(String, usize)> = None;
-    for entry in entries {
-        let sentence = words::scoped_sentence(entry);
-        let key = match &entry.event {
-            Some(Event::Look {
-                what,
-                condition,
-                answer,
-                ..
-            }) => Some(format!("{}\0{what}\0{condition}\0{}", entry.scope, answer.word())),
-            _ => None,
-        };
-        match (&mut looking, &key) {
-            (Some((known, times)), Some(key)) if known == key => {
-                *times += 1;
-                if let Some(row) = rows.last_mut() {
-                    row[3] = format!("{} (look {times})", text(&sentence));
-                    row[1] = words::after(story.started, entry.at);
-                    row[0] = words::moment(entry.at);
-                }
-                continue;
-            }
-            _ => looking = key.map(|key| (key, 1)),
-        }
-        rows.push(vec![
-            words::moment(entry.at),
-            words::after(story.started, entry.at),
-            entry.part.word().to_owned(),
-            text(&sentence),
-        ]);
-    }
+    let rows: Vec<Vec<String>> = entries
+        .iter()
+        .map(|entry| {
+            vec![
+                words::moment(entry.at),
+                words::after(story.started, entry.at),
+                entry.part.word().to_owned(),
+                text(&words::scoped_sentence(entry)),
+            ]
+        })
+        .collect();
     if rows.is_empty() {
         line!(out, "There are no entries.\n");
     } else {

@@ -543,7 +543,7 @@ pub fn others() -> Vec<Recorded> {
             "",
             Event::Each {
                 element: text("web-1"),
-                index: 0,
+                index: 1,
                 of: 3,
                 batch: 1,
             },

@@ -40,7 +40,7 @@ pub struct Story {
     pub asked: Vec<Asked>,
     pub goals: Vec<GoalSeen>,
     pub steps: Vec<Step>,
-    /// Looks outside of actions: waits, settling of the goal, `resolved`.
+    /// The looks that decided whether the run is resolved.
     pub looks: Vec<Looks>,
     pub interruptions: Vec<Interruption>,
     pub reads: Vec<ReadSeen>,
@@ -101,6 +101,8 @@ pub struct GoalSeen {
 pub enum Step {
     Branch(Branch),
     Action(Action),
+    /// Looks outside of actions: `require`, `wait until`, settling of the goal.
+    Looks(Looks),
     /// Anything else that is one line.
     Note {
         at: At,
@@ -139,8 +141,8 @@ pub struct Looks {
     pub condition: String,
     pub first: At,
     pub last: At,
-    /// Answers in their order, equal neighbours counted together.
-    pub answers: Vec<(Answer, usize)>,
+    /// The answers in their order, as they changed.
+    pub answers: Vec<Answer>,
     /// What decided the last one.
     pub evidence: Vec<Evidence>,
 }
@@ -278,9 +280,23 @@ impl Story {
                 answer: answer.clone(),
                 by: by.clone(),
             }),
-            Event::Look { .. } => add_look(&mut self.looks, At(entry.at), event),
+            Event::Look { what, .. } if what == "resolved" => add_look(&mut self.looks, At(entry.at), event),
+            Event::Look { .. } => self.look(entry, event),
             _ => self.note(entry),
         }
+    }
+
+    fn look(&mut self, entry: &Recorded, event: &Event) {
+        // Looks at one condition that follow one another are one step.
+        let mut looks = match self.steps.pop() {
+            Some(Step::Looks(looks)) => vec![looks],
+            other => {
+                self.steps.extend(other);
+                Vec::new()
+            }
+        };
+        add_look(&mut looks, At(entry.at), event);
+        self.steps.extend(looks.into_iter().map(Step::Looks));
     }
 
     fn note(&mut self, entry: &Recorded) {
@@ -441,9 +457,8 @@ pub fn add_look(all: &mut Vec<Looks>, at: At, event: &Event) {
         Some(looks) if looks.what == *what && looks.condition == *condition => {
             looks.last = at;
             looks.evidence.clone_from(evidence);
-            match looks.answers.last_mut() {
-                Some((last, times)) if last == answer => *times += 1,
-                _ => looks.answers.push((*answer, 1)),
+            if looks.answers.last() != Some(answer) {
+                looks.answers.push(*answer);
             }
         }
         _ => all.push(Looks {
@@ -451,7 +466,7 @@ pub fn add_look(all: &mut Vec<Looks>, at: At, event: &Event) {
             condition: condition.clone(),
             first: at,
             last: at,
-            answers: vec![(*answer, 1)],
+            answers: vec![*answer],
             evidence: evidence.clone(),
         }),
     }

@@ -3,6 +3,7 @@ use super::*;
 use crate::journal::event::{Event, Purpose, ResultKind};
 use crate::journal::verify::{Finding, Level};
 use crate::render::safe::is_hidden;
+use crate::value::Answer;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -120,6 +121,65 @@ fn an_undo_after_the_end_belongs_to_its_action() {
         ),
         "{report}"
     );
+}
+
+#[test]
+fn looks_and_ticks_stand_where_they_belong() {
+    let look = |what: &str, answer| Event::Look {
+        what: what.to_owned(),
+        condition: "queue is empty".to_owned(),
+        answer,
+        evidence: Vec::new(),
+        last: answer == Answer::Yes,
+    };
+    let manual = |event: fn(String) -> Event| event("unplug".to_owned());
+    let report = report(&recorded(vec![
+        (1.0, "", look("wait until", Answer::No)),
+        (31.0, "", look("wait until", Answer::Yes)),
+        (
+            32.0,
+            "",
+            manual(|name| Event::ActionStarted {
+                name,
+                order: "Unplug rack 4".to_owned(),
+                prose: Vec::new(),
+                risk: "high".to_owned(),
+                operations: Vec::new(),
+            }),
+        ),
+        (
+            40.0,
+            "",
+            manual(|name| Event::Ticked {
+                name,
+                done: true,
+                by: None,
+                note: String::new(),
+            }),
+        ),
+        (41.0, "", look("verify unplug", Answer::Yes)),
+        (
+            42.0,
+            "",
+            manual(|name| Event::ActionEnded {
+                name,
+                outcome: "done".to_owned(),
+                next: String::new(),
+                kept: false,
+            }),
+        ),
+        (50.0, "", look("resolved", Answer::Yes)),
+    ]));
+    let action = "## Action\n\n\
+        - Looked at 03:14:06 UTC, over 30 s: wait until `queue is empty`: no, then yes\n\n\
+        ### 1. Unplug rack 4 `unplug` — done\n\n\
+        - Begun 03:14:37 UTC (+31 s), risk high\n\
+        - 03:14:45 UTC: unplug was done\n\
+        - Looked at 03:14:46 UTC: verify unplug `queue is empty`: yes\n\n\
+        ## Result\n\n\
+        **Interrupted or still running**.\n\n\
+        - Looked at 03:14:55 UTC: resolved `queue is empty`: yes\n";
+    assert!(report.contains(action), "{report}");
 }
 
 #[test]

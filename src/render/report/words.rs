@@ -387,7 +387,7 @@ fn event_sentence(event: &Event) -> String {
             of,
             batch,
             ..
-        } => format!("{element}: {} of {of}, batch {batch}", index.saturating_add(1)),
+        } => format!("{element}: {index} of {of}, batch {batch}"),
         Event::Step { what, detail } => format!("{what}{}", tail(": ", detail)),
         Event::Told {
             operation,
