@@ -42,18 +42,7 @@ pub const PROBE_WORDS: &[&str] = &["answered", "refused", "timed_out", "no_such_
 
 /// The type `Probe`.
 pub fn probe() -> Type {
-    let reply = EnumType {
-        name: "ProbeReply".into(),
-        values: PROBE_WORDS.iter().map(|word| Arc::from(*word)).collect(),
-    };
-    Type::Record(Arc::new(RecordType {
-        name: "Probe".into(),
-        fields: vec![
-            ("reply".into(), Type::Enum(Arc::new(reply))),
-            ("time".into(), Type::Duration),
-            ("ok".into(), Type::Bool),
-        ],
-    }))
+    crate::value::probe::ty()
 }
 
 /// True for the type `Probe`.
