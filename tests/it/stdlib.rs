@@ -17,7 +17,9 @@ fn examples_come_out_as_they_say() {
     for path in Embedded::paths() {
         let module = Embedded.module(path).unwrap();
         let checked = check(&module.name, None, module.bytes, &context());
-        let program = checked.program.unwrap_or_else(|| panic!("{path}: {:?}", checked.diagnostics));
+        let program = checked
+            .program
+            .unwrap_or_else(|| panic!("{path}: {:?}", checked.diagnostics));
         let results = starr::eval::examples::run(&program);
         assert!(results.len() > 20, "{path} has {} examples", results.len());
         for result in results {
@@ -35,6 +37,9 @@ fn modules_are_written_in_the_canonical_form() {
         let loaded = starr::syntax::load(&mut sources, path, None, module.bytes);
         assert_eq!(loaded.diagnostics, Vec::new(), "{path}");
         let formatted = starr::syntax::format(&loaded.file, &text);
-        assert!(formatted == text, "{path} is not in canonical form: run `starr fmt` on it");
+        assert!(
+            formatted == text,
+            "{path} is not in canonical form: run `starr fmt` on it"
+        );
     }
 }
