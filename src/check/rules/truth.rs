@@ -459,6 +459,7 @@ impl Subjects {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn yes(id: SubjectId) -> Condition {
         Condition::Yes(id)
@@ -634,5 +635,90 @@ mod tests {
         let never = and(all.clone(), not(all));
         let spent = (0..100).find_map(|_| subjects.find(&[&never], &[]).err());
         assert_eq!(spent, Some(TooMany));
+    }
+
+    /// A condition over two whole numbers and two questions, as a recipe.
+    #[derive(Clone, Debug)]
+    enum Recipe {
+        Yes(usize),
+        Compare(usize, Comparison, i8),
+        Not(Box<Recipe>),
+        And(Box<Recipe>, Box<Recipe>),
+        Or(Box<Recipe>, Box<Recipe>),
+    }
+
+    impl Recipe {
+        fn build(&self, subjects: &mut Subjects) -> Condition {
+            match self {
+                Recipe::Yes(question) => yes(subjects.answer(&format!("q{question}"), "q")),
+                Recipe::Compare(number, comparison, limit) => {
+                    compare(subjects, &format!("n{number}"), *comparison, f64::from(*limit))
+                }
+                Recipe::Not(inner) => not(inner.build(subjects)),
+                Recipe::And(left, right) => and(left.build(subjects), right.build(subjects)),
+                Recipe::Or(left, right) => or(left.build(subjects), right.build(subjects)),
+            }
+        }
+
+        fn holds(&self, answers: [bool; 2], numbers: [i8; 2]) -> bool {
+            match self {
+                Recipe::Yes(question) => answers[*question],
+                Recipe::Compare(number, comparison, limit) => {
+                    let number = numbers[*number];
+                    match comparison {
+                        Comparison::Less => number < *limit,
+                        Comparison::LessEqual => number <= *limit,
+                        Comparison::Greater => number > *limit,
+                        Comparison::GreaterEqual => number >= *limit,
+                        Comparison::Is => number == *limit,
+                    }
+                }
+                Recipe::Not(inner) => !inner.holds(answers, numbers),
+                Recipe::And(left, right) => left.holds(answers, numbers) && right.holds(answers, numbers),
+                Recipe::Or(left, right) => left.holds(answers, numbers) || right.holds(answers, numbers),
+            }
+        }
+    }
+
+    fn recipe() -> impl Strategy<Value = Recipe> {
+        let comparison = prop_oneof![
+            Just(Comparison::Less),
+            Just(Comparison::LessEqual),
+            Just(Comparison::Greater),
+            Just(Comparison::GreaterEqual),
+            Just(Comparison::Is),
+        ];
+        let leaf = prop_oneof![
+            (0..2_usize).prop_map(Recipe::Yes),
+            (0..2_usize, comparison, -3..=3_i8)
+                .prop_map(|(number, comparison, limit)| Recipe::Compare(number, comparison, limit)),
+        ];
+        leaf.prop_recursive(4, 24, 2, |inner| {
+            let both = || (inner.clone(), inner.clone());
+            prop_oneof![
+                inner.clone().prop_map(|inner| Recipe::Not(Box::new(inner))),
+                both().prop_map(|(left, right)| Recipe::And(Box::new(left), Box::new(right))),
+                both().prop_map(|(left, right)| Recipe::Or(Box::new(left), Box::new(right))),
+            ]
+        })
+    }
+
+    proptest! {
+        /// The table finds a combination exactly when there is one among all numbers about the limits.
+        #[test]
+        fn the_table_agrees_with_trying_every_number(hold in recipe(), fail in recipe()) {
+            let mut subjects = Subjects::default();
+            let (held, failed) = (hold.build(&mut subjects), fail.build(&mut subjects));
+            let mut there = false;
+            for answers in [[false, false], [false, true], [true, false], [true, true]] {
+                for first in -5..=5 {
+                    for second in -5..=5 {
+                        let numbers = [first, second];
+                        there |= hold.holds(answers, numbers) && !fail.holds(answers, numbers);
+                    }
+                }
+            }
+            prop_assert_eq!(subjects.find(&[&held], &[&failed]).unwrap().is_some(), there);
+        }
     }
 }
