@@ -6,7 +6,7 @@ use super::types::{core, is_quantity, is_small};
 use crate::diagnostic::Diagnostic;
 use crate::program::{Expr, ExprKind};
 use crate::source::Span;
-use crate::syntax::tree::{self, Name};
+use crate::syntax::tree::{self, Name, TextPart};
 use crate::value::unit::{self, Unit};
 use crate::value::{CodeLanguage, RecordType, Type, Value};
 use regex::RegexBuilder;
@@ -103,6 +103,12 @@ impl Body<'_, '_> {
     pub(super) fn text(&mut self, text: &tree::Text, span: Span, want: Option<&Type>) -> Expr {
         let Some(literal) = text.literal() else {
             let template = self.template(text);
+            // Braces that hold no name were reported; what type the text should have had cannot be told.
+            let broken =
+                |part: &TextPart| matches!(part, TextPart::Expr(expr) if matches!(expr.kind, tree::ExprKind::Error));
+            if text.parts.iter().any(broken) {
+                return error(span);
+            }
             return Expr {
                 kind: ExprKind::Template(template),
                 ty: Type::Text,

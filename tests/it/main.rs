@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod findings_hostile;
 mod postgres;
 mod stdlib;
+mod rule_pages;
+mod rule_programs;
 mod support;

@@ -280,17 +280,18 @@ impl Builder<'_> {
         );
     }
 
-    pub(super) fn braces_in_text(&self, pair: &Node) {
-        self.push(
-            Diagnostic::error(
-                "braces-in-text",
-                self.span(pair),
-                "a name is expected between the braces",
-            )
-            .help(
-                "query text stands in backticks, where nothing is filled in; a brace in ordinary text is written `\\{`",
-            ),
-        );
+    /// `in_backticks` is the place of the whole text, and how it would be written in backticks.
+    pub(super) fn braces_in_text(&self, pair: &Node, in_backticks: Option<(Span, String)>) {
+        let finding = Diagnostic::error(
+            "braces-in-text",
+            self.span(pair),
+            "a name is expected between the braces",
+        )
+        .help("query text stands in backticks, where nothing is filled in; a brace in ordinary text is written `\\{`");
+        self.push(match in_backticks {
+            Some((span, text)) => finding.edit(span, text),
+            None => finding,
+        });
     }
 
     pub(super) fn bad_unit(&self, number: &str, pair: &Node) {

@@ -4,7 +4,7 @@ use super::{Builder, Node, Rule, inner};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::hidden;
-use crate::syntax::tree::{ExprKind, Name, Param, Path, Prose, Text, TextPart, TypeExpr, TypeKind};
+use crate::syntax::tree::{Expr, ExprKind, Name, Param, Path, Prose, Text, TextPart, TypeExpr, TypeKind};
 
 impl Builder<'_> {
     pub(super) fn name(&self, pair: &Node) -> Name {
@@ -95,13 +95,20 @@ impl Builder<'_> {
     }
 
     pub(super) fn text(&self, pair: Node) -> Text {
-        self.text_and_depth(pair).0
+        self.text_with(pair, Parts::default()).0
     }
 
-    /// The text, and the depth of the deepest expression in it.
+    /// A text that is an expression, and the depth of the deepest expression in it.
     pub(super) fn text_and_depth(&self, pair: Node) -> (Text, usize) {
+        let parts = Parts {
+            in_backticks: in_backticks(pair.as_str()).map(|text| (self.span(&pair), text)),
+            ..Parts::default()
+        };
+        self.text_with(pair, parts)
+    }
+
+    fn text_with(&self, pair: Node, mut parts: Parts) -> (Text, usize) {
         let span = self.span(&pair);
-        let mut parts = Parts::default();
         for part in inner(pair) {
             self.text_part(part, &mut parts);
         }
@@ -141,11 +148,20 @@ impl Builder<'_> {
                 }
             }
             Rule::bad_braces | Rule::prose_brace => {
-                parts.literal(part.as_str());
+                let query = part.as_rule() == Rule::bad_braces;
                 // One finding for a text: the second brace of a query says nothing new.
                 if !std::mem::replace(&mut parts.reported, true) {
-                    self.braces_in_text(&part);
+                    let in_backticks = parts.in_backticks.take().filter(|_| parts.depth == 0);
+                    self.braces_in_text(&part, in_backticks);
+                    if query {
+                        // What the text was meant to be is not known.
+                        parts.expr(Expr {
+                            kind: ExprKind::Error,
+                            span: self.span(&part),
+                        });
+                    }
                 }
+                parts.literal(part.as_str());
             }
             Rule::bad_escape => {
                 parts.literal(part.as_str());
@@ -226,6 +242,14 @@ struct Parts {
     open: String,
     reported: bool,
     depth: usize,
+    /// What would stand in its place if it were query text.
+    in_backticks: Option<(Span, String)>,
+}
+
+/// A text in quotes as it would be written in backticks, if it can be: nothing is escaped there but the quotes.
+fn in_backticks(quoted: &str) -> Option<String> {
+    let inside = quoted.strip_prefix('"')?.strip_suffix('"')?.replace("\\\"", "\"");
+    (!inside.contains(['\\', '`'])).then(|| format!("`{inside}`"))
 }
 
 impl Parts {

@@ -1,0 +1,326 @@
+//! The pages of the rules are their tests: samples under *Avoid* yield the rule, samples under *Prefer* do not.
+//!
+//! A sample is a fence whose info string begins with `starr`. Words behind it:
+//! - `wrap=steps`: the sample is steps of a runbook; the scaffold asks `stuck` before it, and has a goal.
+//! - `wrap=situation`: the sample stands in `situation`, beside an observed symptom `complaints`.
+//! - `wrap=cause`: the sample stands in a cause of a branch.
+//! - `escapes`: `\u{…}` in the sample stands for the character, which a page would not show.
+//!
+//! Without `wrap` the sample is a whole file. The scaffold lists more effects than a fragment uses, so findings that lie
+//! outside the fragment may be warnings and notes; an error outside is a broken sample.
+
+use starr::check::rules::{RULES, Rule};
+use starr::check::{self, Context, Embedded, fix};
+use starr::diagnostic::{Diagnostic, Level};
+use starr::source::FileId;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+struct Sample {
+    /// `verify-is-goal.md:12`
+    place: String,
+    text: String,
+    /// Bytes of the text that are the fragment.
+    fragment: std::ops::Range<usize>,
+}
+
+impl Sample {
+    /// False for warnings and notes about the scaffold.
+    fn counts(&self, finding: &Diagnostic) -> bool {
+        let start = finding.span.range().start;
+        finding.level == Level::Error || (self.fragment.start <= start && start <= self.fragment.end)
+    }
+
+    fn describe(&self, finding: &Diagnostic) -> String {
+        let text = self.text.get(finding.span.range()).unwrap_or("?");
+        format!("{}: {}: {} ({text:?})", self.place, finding.rule, finding.message)
+    }
+}
+
+/// Rules about bytes that a page cannot hold; [`files_that_no_page_can_show`] tests them.
+const BY_BYTES: [&str; 2] = ["file-size", "encoding"];
+
+const HEAD: &str = r#"use std.postgres.{Postgres, stuck_sessions}
+
+provider prometheus {
+  read series(query: Promql) -> Series<Ratio>
+}
+
+runbook sample(db: Postgres) "A sample" {
+  owner    "team-sample"
+  status   production
+  reviewed 2026-11-01 valid 90 d
+  timebox  60 min then escalate
+  reads    postgres, http, prometheus
+  changes  postgres.sessions
+
+  situation {
+    symptom complaints "Do users report slowness?" observed
+@situation
+  }
+
+  task {
+    goal not complaints
+  }
+
+@steps
+
+  reflection {
+    prevent "Set idle_in_transaction_session_timeout to 5 min" by "team-sample" in 14 d
+    ask     "Which signal could have told us earlier?"
+  }
+}
+"#;
+
+const STUCK: &str = "  check stuck = stuck_sessions(db, older_than: 5 min, more_than: 5)\n";
+
+const CAUSE: &str = r#"
+  branch "What holds the connections?" {
+    cause left_open "Sessions were left open" when stuck {
+@cause
+    }
+    otherwise or cannot tell {
+      escalate
+    }
+  }
+"#;
+
+fn pages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules")
+}
+
+fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\\u{") {
+        let (code, tail) = after.split_once('}').expect("an escape is closed");
+        let code = u32::from_str_radix(code, 16).expect("an escape is a code point");
+        out.push_str(before);
+        out.push(char::from_u32(code).expect("an escape is a character"));
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn wrap(info: &str, body: &str) -> (String, std::ops::Range<usize>) {
+    let words: Vec<&str> = info.split_whitespace().skip(1).collect();
+    let body = if words.contains(&"escapes") {
+        unescape(body)
+    } else {
+        body.to_owned()
+    };
+    let steps = match words.iter().find_map(|word| word.strip_prefix("wrap=")) {
+        None => return (body.clone(), 0..body.len()),
+        Some("steps") => HEAD.replace("@situation\n", "").replace("@steps", &format!("{STUCK}@")),
+        Some("cause") => HEAD
+            .replace("@situation\n", "")
+            .replace("@steps", &format!("{STUCK}{}", CAUSE.replace("@cause", "@"))),
+        Some("situation") => HEAD.replace("@situation", "@").replace("@steps\n", ""),
+        Some(other) => panic!("no scaffold is called {other}"),
+    };
+    let at = steps.find('@').expect("the scaffold has a place");
+    let end = at + body.len();
+    (steps.replacen('@', &body, 1), at..end)
+}
+
+fn samples(rule: &Rule, section: &str) -> Vec<Sample> {
+    let mut out = Vec::new();
+    let mut here = "";
+    let mut open: Option<(usize, String, String)> = None;
+    for (number, line) in rule.page.lines().enumerate() {
+        if let Some((start, info, mut body)) = open.take() {
+            if line == "```" {
+                if here == section && info.split_whitespace().next() == Some("starr") {
+                    let (text, fragment) = wrap(&info, &body);
+                    out.push(Sample {
+                        place: format!("{}.md:{}", rule.id, start + 1),
+                        text,
+                        fragment,
+                    });
+                }
+            } else {
+                body.push_str(line);
+                body.push('\n');
+                open = Some((start, info, body));
+            }
+        } else if let Some(info) = line.strip_prefix("```") {
+            open = Some((number + 1, info.to_owned(), String::new()));
+        } else if let Some(title) = line.strip_prefix("## ") {
+            here = title;
+        }
+    }
+    out
+}
+
+/// Findings of a sample.
+fn findings(text: &str) -> Vec<Diagnostic> {
+    let context = Context {
+        library: &Embedded,
+        severities: Vec::new(),
+        roles: None,
+        today: Some(jiff::civil::date(2026, 11, 22)),
+    };
+    check::check("sample.starr", None, text.as_bytes().to_vec(), &context).diagnostics
+}
+
+/// What the index page says.
+fn index() -> String {
+    let mut out = String::from(
+        "# Rules\n\n\
+         Every finding has the id of a rule. `starr explain RULE` shows its page. Errors stop a run before it starts; warnings\n\
+         and notes do not. The samples on the pages are tests: what stands under *Avoid* yields exactly this rule, what stands\n\
+         under *Prefer* does not. A sample that is only a part of a runbook stands in a scaffold; the test that runs them says\n\
+         which. `starr check --fix` makes the edits that findings offer.\n\n\
+         | Rule | Level | Finds |\n|---|---|---|\n",
+    );
+    for rule in RULES {
+        let level = match rule.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Note => "note",
+        };
+        out.push_str(&format!("| [`{0}`]({0}.md) | {level} | {1} |\n", rule.id, rule.summary));
+    }
+    out
+}
+
+#[test]
+fn the_index_lists_every_rule() {
+    let file = pages().join("README.md");
+    let there = fs::read_to_string(&file).unwrap_or_default();
+    if std::env::var_os("STARR_BLESS").is_some() {
+        fs::write(&file, index()).expect("the index can be written");
+    } else {
+        assert_eq!(there, index(), "write it anew with STARR_BLESS=1");
+    }
+}
+
+#[test]
+fn every_page_is_a_rule_and_has_its_sections() {
+    for entry in fs::read_dir(pages()).expect("the pages are there") {
+        let name = entry.expect("a page").file_name().into_string().expect("a plain name");
+        let id = name.strip_suffix(".md").expect("a page is Markdown");
+        assert!(
+            id == "README" || RULES.iter().any(|rule| rule.id == id),
+            "{name} is no rule"
+        );
+    }
+    for rule in RULES {
+        let titles: Vec<&str> = rule.page.lines().filter(|line| line.starts_with("## ")).collect();
+        assert_eq!(titles, ["## Avoid", "## Prefer", "## Why"], "{}", rule.id);
+        assert_eq!(rule.page.matches("\n```").count() % 2, 0, "{}: an open fence", rule.id);
+        assert!(
+            !samples(rule, "Prefer").is_empty(),
+            "{}: no sample under Prefer",
+            rule.id
+        );
+        assert!(
+            !samples(rule, "Avoid").is_empty() || BY_BYTES.contains(&rule.id),
+            "{}: no sample under Avoid",
+            rule.id
+        );
+        assert!(
+            rule.page.lines().all(|line| line.chars().count() <= 240),
+            "{}: a line is too long",
+            rule.id
+        );
+    }
+}
+
+#[test]
+fn samples_under_avoid_yield_exactly_the_rule() {
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        let listed = |id: &str| rule.page.contains(&format!("also yields `{id}`"));
+        for sample in samples(rule, "Avoid") {
+            let found = findings(&sample.text);
+            let counted: Vec<&Diagnostic> = found.iter().filter(|finding| sample.counts(finding)).collect();
+            if !counted.iter().any(|finding| finding.rule == rule.id) {
+                wrong.push(format!("{}: `{}` is not found", sample.place, rule.id));
+            }
+            for finding in counted
+                .iter()
+                .filter(|finding| finding.rule != rule.id && !listed(finding.rule))
+            {
+                wrong.push(sample.describe(finding));
+            }
+            for finding in counted
+                .iter()
+                .filter(|finding| finding.rule == rule.id && finding.level != rule.level)
+            {
+                wrong.push(format!(
+                    "{}: the level is not that of the table",
+                    sample.describe(finding)
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn samples_under_prefer_do_not_yield_the_rule_and_have_no_error() {
+    let mut wrong = Vec::new();
+    for rule in RULES {
+        for sample in samples(rule, "Prefer") {
+            for finding in findings(&sample.text) {
+                if finding.rule == rule.id || sample.counts(&finding) && finding.level > Level::Note {
+                    wrong.push(sample.describe(&finding));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+/// Every finding that offers an edit is gone after the edit, and none comes instead.
+#[test]
+fn offered_edits_remove_their_finding() {
+    let mut offered = Vec::new();
+    for rule in RULES {
+        for sample in samples(rule, "Avoid") {
+            let found = findings(&sample.text);
+            if !found
+                .iter()
+                .any(|finding| finding.rule == rule.id && !finding.edits.is_empty())
+            {
+                continue;
+            }
+            let mine: Vec<Diagnostic> = found
+                .iter()
+                .filter(|finding| finding.rule == rule.id)
+                .cloned()
+                .collect();
+            let fixed = fix::apply(FileId(0), &sample.text, &mine);
+            let offering = mine.iter().filter(|finding| !finding.edits.is_empty()).count();
+            assert_eq!((fixed.applied, fixed.skipped), (offering, 0), "{}", sample.place);
+            let after = findings(&fixed.text);
+            let left = after.iter().filter(|finding| finding.rule == rule.id).count();
+            assert_eq!(left, mine.len() - offering, "{}:\n{}", sample.place, fixed.text);
+            let errors = |list: &[Diagnostic]| list.iter().filter(|finding| finding.level == Level::Error).count();
+            assert!(errors(&after) <= errors(&found), "{}: {after:#?}", sample.place);
+            offered.push(rule.id);
+        }
+    }
+    offered.dedup();
+    println!("rules that offer an edit: {}", offered.join(", "));
+    assert!(
+        offered.contains(&"title-style") && offered.contains(&"weak-approval"),
+        "{offered:?}"
+    );
+}
+
+/// Files that cannot be shown on a page.
+#[test]
+fn files_that_no_page_can_show() {
+    let long = "#".repeat(1024 * 1024 + 1);
+    assert_eq!(rules_of(long.as_bytes()), ["file-size"]);
+    assert_eq!(rules_of(b"runbook caf\xe9 \"A\" {\n}\n"), ["encoding"]);
+}
+
+fn rules_of(bytes: &[u8]) -> Vec<&'static str> {
+    let mut sources = starr::source::Sources::default();
+    let loaded = starr::syntax::load(&mut sources, "sample.starr", None, bytes.to_vec());
+    loaded.diagnostics.iter().map(|finding| finding.rule).collect()
+}
