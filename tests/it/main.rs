@@ -4,7 +4,7 @@
 
 mod findings_hostile;
 mod postgres;
-mod stdlib;
 mod rule_pages;
 mod rule_programs;
+mod stdlib;
 mod support;
