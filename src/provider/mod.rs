@@ -4,6 +4,9 @@
 //! embedded module `std.<provider>`; this module holds the types that text becomes, and the trait that code implements.
 
 pub mod gate;
+pub mod record;
+#[cfg(test)]
+mod record_tests;
 
 use crate::value::{Type, Unknown, Value};
 use futures::future::BoxFuture;
@@ -120,6 +123,10 @@ pub enum Outcome {
 }
 
 /// Shows that a change passed the gate. Only [`gate::Gate`] makes one; a dry run's gate never does.
+///
+/// ```compile_fail
+/// let permit = starr::provider::Permit { _private: () };
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     pub(in crate::provider) _private: (),

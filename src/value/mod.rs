@@ -1,9 +1,11 @@
 //! Values and types of the language. Pure: nothing here touches files, network, clock or environment.
 
+pub mod conform;
 pub mod decode;
 pub mod parse;
 pub mod probe;
 pub mod show;
+pub mod tagged;
 pub mod types;
 pub mod unit;
 

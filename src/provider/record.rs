@@ -1,0 +1,392 @@
+//! Recording what a provider answered, and answering from a recording.
+//!
+//! A recording is lines of JSON: the first says what it is, each other is one call with its targets and its reply. Secrets are
+//! not in it. A replayer knows nothing but what was recorded: each recorded reply is given once, in order, and a call that
+//! was not recorded has no answer.
+
+use super::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::value::{Reason, Unknown, Value, tagged};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::{Value as Json, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{BufRead, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The form of the lines.
+const FORM: u64 = 1;
+
+/// Longest line, and most bytes of a whole recording.
+const LINE_BYTES: u64 = 16 * 1024 * 1024;
+const RECORDING_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Where recorded lines go; several recorders share one.
+pub struct Tape {
+    state: Mutex<TapeState>,
+}
+
+struct TapeState {
+    writer: Box<dyn Write + Send>,
+    problem: Option<String>,
+}
+
+impl Tape {
+    /// A tape that writes to `writer`, beginning with the line that says what it is.
+    pub fn new(writer: Box<dyn Write + Send>) -> Arc<Self> {
+        let tape = Self {
+            state: Mutex::new(TapeState { writer, problem: None }),
+        };
+        tape.write(&json!({"starr_recording": FORM, "version": env!("CARGO_PKG_VERSION")}));
+        Arc::new(tape)
+    }
+
+    /// The first problem of writing. The recording is then not whole; the run is not held up by it.
+    pub fn problem(&self) -> Option<String> {
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .problem
+            .clone()
+    }
+
+    fn write(&self, line: &Json) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.problem.is_some() {
+            return;
+        }
+        // A line that is longer than a reader takes is not written at all.
+        let text = format!("{line}\n");
+        let written = if text.len() as u64 > LINE_BYTES {
+            Err("a reply is too large for a recording".to_owned())
+        } else {
+            let writer = &mut state.writer;
+            writer
+                .write_all(text.as_bytes())
+                .and_then(|()| writer.flush())
+                .map_err(|problem| problem.to_string())
+        };
+        state.problem = written.err();
+    }
+}
+
+/// A provider whose calls and replies are written down.
+pub struct Recorder {
+    inner: Arc<dyn Provider>,
+    tape: Arc<Tape>,
+}
+
+impl Recorder {
+    /// Records what `inner` answers.
+    pub fn new(inner: Arc<dyn Provider>, tape: Arc<Tape>) -> Self {
+        Self { inner, tape }
+    }
+
+    fn pending<'a>(&'a self, call: &'a Call) -> Pending<'a> {
+        Pending {
+            recorder: self,
+            call,
+            reply: None,
+        }
+    }
+}
+
+/// A call under way. When it is given up (its deadline, a cancelled run) that is what is written down.
+struct Pending<'a> {
+    recorder: &'a Recorder,
+    call: &'a Call,
+    reply: Option<Reply>,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let given_up = || {
+            let unknown = Unknown {
+                reason: Reason::Timeout,
+                detail: "no reply before it was given up".to_owned(),
+            };
+            match self.call.operation.effect {
+                super::Effect::Read | super::Effect::Probe => Reply::Value(Value::Unknown(Arc::new(unknown))),
+                super::Effect::Change | super::Effect::Tell => Reply::Outcome(Outcome::Unclear(unknown)),
+            }
+        };
+        let reply = self.reply.take().unwrap_or_else(given_up);
+        let mut line = json!({
+            "operation": self.call.operation.full_name(),
+            "args": arguments(self.call),
+            "targets": self.recorder.inner.targets(self.call),
+        });
+        let (key, content) = reply.to_json();
+        line[key] = content;
+        self.recorder.tape.write(&line);
+    }
+}
+
+impl Provider for Recorder {
+    fn name(&self) -> &'static str {
+        self.inner.name()
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        self.inner.operations()
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        self.inner.targets(call)
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        async move {
+            let mut pending = self.pending(call);
+            let value = self.inner.read(call).await;
+            pending.reply = Some(Reply::Value(value.clone()));
+            value
+        }
+        .boxed()
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        async move {
+            let mut pending = self.pending(call);
+            let outcome = self.inner.change(call, permit).await;
+            pending.reply = Some(Reply::Outcome(outcome.clone()));
+            outcome
+        }
+        .boxed()
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        self.inner.doctor()
+    }
+}
+
+/// Arguments by name, in the order of the parameters.
+fn arguments(call: &Call) -> Json {
+    Json::Array(
+        call.args
+            .iter()
+            .map(|(name, value)| json!([&**name, tagged::to_json(value)]))
+            .collect(),
+    )
+}
+
+/// What was answered.
+#[derive(Clone, Debug, PartialEq)]
+enum Reply {
+    Value(Value),
+    Outcome(Outcome),
+}
+
+impl Reply {
+    fn to_json(&self) -> (&'static str, Json) {
+        let unknown = |unknown: &Unknown| tagged::to_json(&Value::Unknown(Arc::new(unknown.clone())));
+        match self {
+            Reply::Value(value) => ("reply", tagged::to_json(value)),
+            Reply::Outcome(Outcome::Done(value)) => ("done", tagged::to_json(value)),
+            Reply::Outcome(Outcome::Failed(problem)) => ("failed", unknown(problem)),
+            Reply::Outcome(Outcome::Unclear(problem)) => ("unclear", unknown(problem)),
+        }
+    }
+
+    fn from_json(line: &Json) -> Result<Self, String> {
+        let unknown = |json: &Json| match tagged::from_json(json)? {
+            Value::Unknown(unknown) => Ok((*unknown).clone()),
+            _ => Err("a change that was not done has a reason".to_owned()),
+        };
+        let found: Vec<(&str, &Json)> = ["reply", "done", "failed", "unclear"]
+            .into_iter()
+            .filter_map(|key| Some((key, line.get(key)?)))
+            .collect();
+        match found.as_slice() {
+            [("reply", json)] => Ok(Reply::Value(tagged::from_json(json)?)),
+            [("done", json)] => Ok(Reply::Outcome(Outcome::Done(tagged::from_json(json)?))),
+            [("failed", json)] => Ok(Reply::Outcome(Outcome::Failed(unknown(json)?))),
+            [("unclear", json)] => Ok(Reply::Outcome(Outcome::Unclear(unknown(json)?))),
+            _ => Err("a line has one of `reply`, `done`, `failed`, `unclear`".to_owned()),
+        }
+    }
+}
+
+/// The recording cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// The line, counted from 1.
+    pub line: usize,
+    pub message: String,
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Operation and arguments as text.
+type Key = (String, String);
+
+#[derive(Debug, Default)]
+struct Replies {
+    targets: Vec<String>,
+    waiting: VecDeque<Reply>,
+}
+
+/// What was recorded, by operation and arguments.
+#[derive(Debug)]
+pub struct Recording {
+    replies: Mutex<BTreeMap<Key, Replies>>,
+}
+
+impl Recording {
+    /// Reads a whole recording.
+    ///
+    /// # Errors
+    /// Names the line that cannot be read; a recording is taken whole or not at all.
+    pub fn read(reader: impl BufRead) -> Result<Arc<Self>, Error> {
+        let mut reader = reader.take(RECORDING_BYTES);
+        let mut replies: BTreeMap<Key, Replies> = BTreeMap::new();
+        let mut text = String::new();
+        for number in 1.. {
+            let wrong = |message: String| Error { line: number, message };
+            text.clear();
+            let length = std::io::Read::take(&mut reader, LINE_BYTES + 1)
+                .read_line(&mut text)
+                .map_err(|problem| wrong(problem.to_string()))?;
+            if length == 0 {
+                if number == 1 {
+                    return Err(wrong("the recording is empty".to_owned()));
+                }
+                break;
+            }
+            if !text.ends_with('\n') {
+                return Err(wrong("the line is cut off or longer than 16 MiB".to_owned()));
+            }
+            let line: Json = serde_json::from_str(&text).map_err(|problem| wrong(problem.to_string()))?;
+            if number == 1 {
+                if line.get("starr_recording").and_then(Json::as_u64) != Some(FORM) {
+                    return Err(wrong("this is not a recording in a form that is known".to_owned()));
+                }
+                continue;
+            }
+            let (key, targets, reply) = entry(&line).map_err(wrong)?;
+            let replies = replies.entry(key).or_default();
+            replies.targets = targets;
+            replies.waiting.push_back(reply);
+        }
+        if reader.limit() == 0 {
+            return Err(Error {
+                line: 0,
+                message: "the recording is larger than 256 MiB".to_owned(),
+            });
+        }
+        Ok(Arc::new(Self {
+            replies: Mutex::new(replies),
+        }))
+    }
+
+    /// A stand-in for a provider that answers from this recording. Name and operations are those of the provider it stands for.
+    pub fn replay(self: &Arc<Self>, name: &'static str, operations: &'static [&'static str]) -> Replayer {
+        Replayer {
+            recording: self.clone(),
+            name,
+            operations,
+        }
+    }
+
+    /// Recorded replies that nobody asked for.
+    pub fn left(&self) -> usize {
+        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        replies.values().map(|replies| replies.waiting.len()).sum()
+    }
+
+    fn take(&self, call: &Call) -> Option<Reply> {
+        let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        replies.get_mut(&key(call))?.waiting.pop_front()
+    }
+}
+
+fn key(call: &Call) -> Key {
+    (call.operation.full_name(), arguments(call).to_string())
+}
+
+fn entry(line: &Json) -> Result<(Key, Vec<String>, Reply), String> {
+    let operation = line
+        .get("operation")
+        .and_then(Json::as_str)
+        .ok_or("`operation` is missing")?;
+    let args = line.get("args").filter(|args| args.is_array()).ok_or("`args` is missing")?;
+    let targets = line
+        .get("targets")
+        .and_then(Json::as_array)
+        .ok_or("`targets` is missing")?
+        .iter()
+        .map(|target| target.as_str().map(str::to_owned).ok_or("a target is a text"))
+        .collect::<Result<_, _>>()?;
+    Ok(((operation.to_owned(), args.to_string()), targets, Reply::from_json(line)?))
+}
+
+/// Answers from a recording alone.
+pub struct Replayer {
+    recording: Arc<Recording>,
+    name: &'static str,
+    operations: &'static [&'static str],
+}
+
+fn not_recorded(call: &Call) -> Unknown {
+    Unknown {
+        reason: Reason::Unavailable,
+        detail: format!(
+            "the recording has no further reply to `{}` with these arguments",
+            call.operation.full_name()
+        ),
+    }
+}
+
+impl Provider for Replayer {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        self.operations
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        let replies = self.recording.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        replies
+            .get(&key(call))
+            .map(|replies| replies.targets.clone())
+            .unwrap_or_default()
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        async move {
+            match self.recording.take(call) {
+                Some(Reply::Value(value)) => value,
+                Some(Reply::Outcome(_)) | None => Value::Unknown(Arc::new(not_recorded(call))),
+            }
+        }
+        .boxed()
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        async move {
+            match self.recording.take(call) {
+                Some(Reply::Outcome(outcome)) => outcome,
+                Some(Reply::Value(_)) | None => Outcome::Failed(not_recorded(call)),
+            }
+        }
+        .boxed()
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        async move {
+            vec![Health {
+                subject: self.name.to_owned(),
+                state: HealthState::Limited,
+                detail: format!("a recording with {} replies left", self.recording.left()),
+            }]
+        }
+        .boxed()
+    }
+}
