@@ -314,7 +314,10 @@ fn entry(line: &Json) -> Result<(Key, Vec<String>, Reply), String> {
         .get("operation")
         .and_then(Json::as_str)
         .ok_or("`operation` is missing")?;
-    let args = line.get("args").filter(|args| args.is_array()).ok_or("`args` is missing")?;
+    let args = line
+        .get("args")
+        .filter(|args| args.is_array())
+        .ok_or("`args` is missing")?;
     let targets = line
         .get("targets")
         .and_then(Json::as_array)
@@ -322,7 +325,11 @@ fn entry(line: &Json) -> Result<(Key, Vec<String>, Reply), String> {
         .iter()
         .map(|target| target.as_str().map(str::to_owned).ok_or("a target is a text"))
         .collect::<Result<_, _>>()?;
-    Ok(((operation.to_owned(), args.to_string()), targets, Reply::from_json(line)?))
+    Ok((
+        (operation.to_owned(), args.to_string()),
+        targets,
+        Reply::from_json(line)?,
+    ))
 }
 
 /// Answers from a recording alone.

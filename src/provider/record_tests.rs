@@ -117,7 +117,10 @@ fn gate(provider: Arc<dyn Provider>, targets: Option<Vec<String>>) -> Gate {
 async fn record() -> String {
     let written = Shared::default();
     let tape = Tape::new(Box::new(written.clone()));
-    let gate = gate(Arc::new(Recorder::new(Arc::new(Growing::default()), tape.clone())), None);
+    let gate = gate(
+        Arc::new(Recorder::new(Arc::new(Growing::default()), tape.clone())),
+        None,
+    );
     assert_eq!(gate.read(&call("read", "a")).await, Value::Int(0));
     assert_eq!(gate.read(&call("read", "b")).await, Value::Int(1));
     assert_eq!(gate.read(&call("read", "a")).await, Value::Int(2));
@@ -137,16 +140,41 @@ async fn a_recording_answers_in_its_order_and_then_no_more() {
     assert!(!text.contains("canary"), "{text}");
     let recording = Recording::read(text.as_bytes()).unwrap();
     assert_eq!(recording.left(), 5);
-    let only_a = gate(Arc::new(recording.replay("demo", OPERATIONS)), Some(vec!["a".to_owned()]));
+    let only_a = gate(
+        Arc::new(recording.replay("demo", OPERATIONS)),
+        Some(vec!["a".to_owned()]),
+    );
     assert_eq!(only_a.read(&call("read", "a")).await, Value::Int(0));
     assert_eq!(only_a.read(&call("read", "a")).await, Value::Int(2));
     let exhausted = only_a.read(&call("read", "a")).await;
     assert_eq!(reason(&exhausted), Some(Reason::Unavailable));
-    assert_eq!(reason(&only_a.read(&call("hang", "a")).await), Some(Reason::Timeout), "what hung then is no answer now");
+    assert_eq!(
+        reason(&only_a.read(&call("hang", "a")).await),
+        Some(Reason::Timeout),
+        "what hung then is no answer now"
+    );
     let denied = only_a.change(&call("change", "a")).await;
-    assert!(matches!(denied, Outcome::Failed(Unknown { reason: Reason::Denied, .. })), "{denied:?}");
+    assert!(
+        matches!(
+            denied,
+            Outcome::Failed(Unknown {
+                reason: Reason::Denied,
+                ..
+            })
+        ),
+        "{denied:?}"
+    );
     let again = only_a.change(&call("change", "a")).await;
-    assert!(matches!(again, Outcome::Failed(Unknown { reason: Reason::Unavailable, .. })), "{again:?}");
+    assert!(
+        matches!(
+            again,
+            Outcome::Failed(Unknown {
+                reason: Reason::Unavailable,
+                ..
+            })
+        ),
+        "{again:?}"
+    );
     // The grants hold for a recording too.
     assert!(only_a.allows(&call("read", "b")).is_err());
     assert_eq!(recording.left(), 1);
@@ -161,17 +189,39 @@ async fn a_recording_is_taken_whole_or_not_at_all() {
     let line = |error: super::record::Error| error.line;
     assert_eq!(line(Recording::read(&b""[..]).unwrap_err()), 1);
     assert_eq!(line(Recording::read(&b"{}\n"[..]).unwrap_err()), 1);
-    assert_eq!(line(Recording::read(text.replace("recording\":1", "recording\":2").as_bytes()).unwrap_err()), 1);
+    assert_eq!(
+        line(Recording::read(text.replace("recording\":1", "recording\":2").as_bytes()).unwrap_err()),
+        1
+    );
     assert_eq!(line(Recording::read(text[..text.len() - 1].as_bytes()).unwrap_err()), 6);
-    assert_eq!(line(Recording::read(text.replace("{\"int\":1}", "{\"int\":\"1\"}").as_bytes()).unwrap_err()), 3);
-    assert_eq!(line(Recording::read(text.replace("\"failed\"", "\"done\"").replace("\"reply\"", "\"replied\"").as_bytes()).unwrap_err()), 2);
-    assert_eq!(line(Recording::read(format!("{text}[{}\n", "[".repeat(5000)).as_bytes()).unwrap_err()), 7);
+    assert_eq!(
+        line(Recording::read(text.replace("{\"int\":1}", "{\"int\":\"1\"}").as_bytes()).unwrap_err()),
+        3
+    );
+    assert_eq!(
+        line(
+            Recording::read(
+                text.replace("\"failed\"", "\"done\"")
+                    .replace("\"reply\"", "\"replied\"")
+                    .as_bytes()
+            )
+            .unwrap_err()
+        ),
+        2
+    );
+    assert_eq!(
+        line(Recording::read(format!("{text}[{}\n", "[".repeat(5000)).as_bytes()).unwrap_err()),
+        7
+    );
 }
 
 #[tokio::test]
 async fn a_full_disk_does_not_hold_up_the_answer_and_is_told() {
     let tape = Tape::new(Box::new(Full));
-    let gate = gate(Arc::new(Recorder::new(Arc::new(Growing::default()), tape.clone())), None);
+    let gate = gate(
+        Arc::new(Recorder::new(Arc::new(Growing::default()), tape.clone())),
+        None,
+    );
     assert_eq!(gate.read(&call("read", "a")).await, Value::Int(0));
     assert!(tape.problem().unwrap().contains("no space left"));
 }

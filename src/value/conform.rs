@@ -95,7 +95,11 @@ mod tests {
 
     #[test]
     fn a_value_is_looked_at_to_its_ends() {
-        let good = vec![("age", Value::Duration(1)), ("state", Value::variant("on")), ("note", Value::None)];
+        let good = vec![
+            ("age", Value::Duration(1)),
+            ("state", Value::variant("on")),
+            ("note", Value::None),
+        ];
         assert_eq!(conforms(&value(good.clone()), &thing()), Ok(()));
         let list = Type::List(Box::new(thing()));
         let with = |name: &str, new: Value| {
@@ -108,11 +112,20 @@ mod tests {
         assert_eq!(with("note", Value::text("x")), Ok(()));
         assert_eq!(with("age", Value::unknown(Reason::Denied, "")), Ok(()));
         assert_eq!(with("age", Value::Int(1)), Err("[1].age is not Duration".to_owned()));
-        assert_eq!(with("state", Value::variant("broken")), Err("[1].state is not State".to_owned()));
+        assert_eq!(
+            with("state", Value::variant("broken")),
+            Err("[1].state is not State".to_owned())
+        );
         assert_eq!(with("age", Value::None), Err("[1].age is not Duration".to_owned()));
-        assert_eq!(conforms(&value(good[..2].to_vec()), &thing()), Err(".note is missing".to_owned()));
+        assert_eq!(
+            conforms(&value(good[..2].to_vec()), &thing()),
+            Err(".note is missing".to_owned())
+        );
         let more = good.iter().cloned().chain([("extra", Value::None)]).collect();
-        assert_eq!(conforms(&value(more), &thing()), Err(".extra is not declared".to_owned()));
+        assert_eq!(
+            conforms(&value(more), &thing()),
+            Err(".extra is not declared".to_owned())
+        );
         let secret = Value::Secret(Secret::new(Value::text("x")));
         assert_eq!(conforms(&secret, &Type::Secret(Box::new(Type::Text))), Ok(()));
         assert!(conforms(&secret, &Type::Text).is_err(), "a secret is not its content");

@@ -98,7 +98,10 @@ pub fn from_json(json: &Json) -> Result<Value, String> {
         "bytes" => Value::Bytes(whole()?),
         "rate" => Value::Rate(number()?),
         "json" => Value::Json(Arc::new(content.clone())),
-        "secret" => Value::Secret(Secret::new(Value::unknown(Reason::Unavailable, "a secret is not recorded"))),
+        "secret" => Value::Secret(Secret::new(Value::unknown(
+            Reason::Unavailable,
+            "a secret is not recorded",
+        ))),
         "series" => Value::Series(Arc::new(Series {
             samples: items()?.iter().map(sample).collect::<Result<_, _>>()?,
             until: time(member(object, "until")?)?,
@@ -202,7 +205,10 @@ mod tests {
                 proptest::collection::vec(("[a-z]{1,5}", inner.clone()), 0..5).prop_map(|fields| {
                     Value::Record(Arc::new(Record {
                         type_name: "Thing".into(),
-                        fields: fields.into_iter().map(|(name, value)| (name.as_str().into(), value)).collect(),
+                        fields: fields
+                            .into_iter()
+                            .map(|(name, value)| (name.as_str().into(), value))
+                            .collect(),
                     }))
                 }),
                 proptest::collection::vec((0i64..1_000_000, inner), 0..5).prop_map(|samples| {
