@@ -94,8 +94,20 @@ pub async fn query(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -
     let rows = texts
         .into_iter()
         .map(|text| match query.shape {
-            Shape::Rows => serde_json::from_str(&text)
-                .map_err(|_| Failure::definite(Reason::Unparsable, "a row of the server is not Json")),
+            Shape::Rows => serde_json::from_str::<Row>(&text)
+                .map(|Row(row)| serde_json::Value::Object(row))
+                .map_err(|problem| {
+                    // Our own words end in the place where the reader stopped.
+                    let twice = problem.to_string().starts_with(TWICE);
+                    Failure::definite(
+                        Reason::Unparsable,
+                        if twice {
+                            TWICE
+                        } else {
+                            "a row of the server is not Json"
+                        },
+                    )
+                }),
             Shape::Lines => Ok(serde_json::json!({ "line": text })),
         })
         .collect::<Result<Vec<serde_json::Value>, _>>()?;
@@ -117,5 +129,36 @@ pub async fn execute(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline)
             Value::Int,
         )),
         Err(failure) => super::changes::outcome(failure),
+    }
+}
+
+const TWICE: &str = "two columns have one name: give one of them another with `as`";
+
+/// A row whose columns have different names. A document would silently keep one of two.
+struct Row(serde_json::Map<String, serde_json::Value>);
+
+impl<'de> serde::Deserialize<'de> for Row {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RowVisitor)
+    }
+}
+
+struct RowVisitor;
+
+impl<'de> serde::de::Visitor<'de> for RowVisitor {
+    type Value = Row;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a row")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
+        let mut row = serde_json::Map::new();
+        while let Some((name, value)) = map.next_entry::<String, serde_json::Value>()? {
+            if row.insert(name, value).is_some() {
+                return Err(serde::de::Error::custom(TWICE));
+            }
+        }
+        Ok(Row(row))
     }
 }

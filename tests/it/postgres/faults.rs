@@ -353,6 +353,64 @@ async fn a_connection_that_was_closed_between_two_calls_is_replaced() {
     assert_eq!(json(&world.query("select 1 as one", vec![]).await)[0]["one"], 1);
 }
 
+/// Encryption that the configuration asks for is had, verified, or the call fails: nothing falls back.
+#[tokio::test]
+async fn tls_is_verified_and_never_falls_back() {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let server: &'static Server = Box::leak(Box::new(Server::start_with(|folder| {
+        let certificate = Server::private_file(folder, "server.crt", &certificate.pem());
+        let key = Server::private_file(folder, "server.key", &key.serialize_pem());
+        vec![
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", certificate.display()),
+            format!("ssl_key_file={}", key.display()),
+        ]
+    })));
+    let place = server.database().await;
+    let trusted = tempfile::tempdir().unwrap();
+    let root = trusted.path().join("root.pem");
+    std::fs::write(&root, certificate.pem()).unwrap();
+    let with = |host: &str, more: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut entry = place.entry(folder.path(), more);
+        entry.host = Some(host.to_owned());
+        world_of(entry, folder)
+    };
+    let trust = format!(", tls: verify-full, root_certificate: {}", root.display());
+    let good = with("localhost", &trust);
+    let encrypted = good
+        .query("select ssl from pg_stat_ssl where pid = pg_backend_pid()", vec![])
+        .await;
+    assert_eq!(json(&encrypted)[0]["ssl"], true);
+    // Another name than the certificate's, and a certificate that nobody vouches for.
+    for world in [with("127.0.0.1", &trust), with("localhost", ", tls: verify-full")] {
+        assert_eq!(
+            field(&world.read("server", &[]).await, "reply"),
+            &Value::variant("bad_certificate")
+        );
+        assert_eq!(reason(&world.read("connections", &[]).await).0, Reason::Unreachable);
+    }
+    let by_chain = with("127.0.0.1", &trust.replace("verify-full", "verify-ca"));
+    assert!(by_chain.read("connections", &[]).await.as_unknown().is_none());
+    let unverified = with("127.0.0.1", ", tls: require");
+    assert!(unverified.read("connections", &[]).await.as_unknown().is_none());
+    let lines = unverified.gate.providers().next().unwrap().doctor().await;
+    assert!(lines[0].detail.contains("not verified"), "{lines:?}");
+
+    // A server without encryption is not spoken to in the clear.
+    let plain = Server::shared().database().await;
+    let folder = tempfile::tempdir().unwrap();
+    let entry = plain.entry(folder.path(), ", tls: require");
+    let world = world_of(entry, folder);
+    let answer = world.read("connections", &[]).await;
+    assert_eq!(reason(&answer).0, Reason::Unreachable);
+    assert!(reason(&answer).1.contains("TLS"), "{answer:?}");
+}
+
 #[tokio::test]
 async fn a_dry_run_sends_no_change() {
     let place = Server::shared().database().await;

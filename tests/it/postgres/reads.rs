@@ -416,6 +416,19 @@ async fn rows_of_every_type_come_as_json() {
     );
 }
 
+/// A document would keep one of two values and say nothing.
+#[tokio::test]
+async fn two_columns_of_one_name_are_not_read_as_one() {
+    let world = World::new(&Server::shared().database().await);
+    let answer = world.query("select 1 as id, 2 as id", vec![]).await;
+    assert_eq!(reason(&answer).0, Reason::Unparsable);
+    assert!(reason(&answer).1.contains("two columns"), "{answer:?}");
+    assert_eq!(
+        json(&world.query("select 1 as id, 2 as other", vec![]).await)[0]["other"],
+        2
+    );
+}
+
 #[tokio::test]
 async fn parameters_are_bound_and_never_text() {
     let place = Server::shared().database().await;

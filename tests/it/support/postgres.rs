@@ -94,6 +94,11 @@ fn lowered(program: &Path) -> Command {
 impl Server {
     /// Makes a data folder and starts a server on it.
     pub fn start() -> Self {
+        Self::start_with(|_| Vec::new())
+    }
+
+    /// The same with more settings, which may name files that `prepare` puts into the server's folder.
+    pub fn start_with(prepare: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let folder = std::env::temp_dir().join(format!(
             "starr-pg-{}-{}",
             std::process::id(),
@@ -126,6 +131,7 @@ impl Server {
             .and_then(|listener| listener.local_addr())
             .expect("there is a free port")
             .port();
+        let more = prepare(&folder);
         let server = lowered(&program("postgres"));
         let mut shell = Command::new("sh");
         shell
@@ -151,7 +157,10 @@ impl Server {
             "max_prepared_transactions=5".to_owned(),
             "wal_level=logical".to_owned(),
             "shared_preload_libraries=pg_stat_statements".to_owned(),
-        ] {
+        ]
+        .into_iter()
+        .chain(more)
+        {
             shell.arg("-c").arg(setting);
         }
         let mut shell = shell
@@ -186,6 +195,17 @@ impl Server {
             assert!(Instant::now() < deadline, "the server does not start: {}", self.log());
             std::thread::yield_now();
         }
+    }
+
+    /// Writes a file that only the server's user can read.
+    pub fn private_file(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("the test's own folder");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("it is ours");
+        if let Some((user, group)) = unprivileged() {
+            chown(&path, Some(user), Some(group)).expect("root may give a file away");
+        }
+        path
     }
 
     /// The server every test of this process shares.
