@@ -166,6 +166,7 @@ pub fn probe_value(word: &str) -> Value {
             ("reply", Value::variant(word)),
             ("time", Value::unknown(Reason::Missing, "`time` is not given here")),
             ("ok", Value::Bool(word == "answered")),
+            ("status", Value::None),
         ],
     )
 }

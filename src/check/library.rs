@@ -23,6 +23,7 @@ pub trait Library {
 pub struct Embedded;
 
 const MODULES: &[(&str, &str)] = &[
+    ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),

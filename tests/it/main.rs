@@ -6,5 +6,6 @@ mod findings_hostile;
 mod postgres;
 mod rule_pages;
 mod rule_programs;
+mod shipped;
 mod stdlib;
 mod support;

@@ -123,7 +123,7 @@ async fn hostile_answers_are_words_not_failures() {
         let world = at(&format!("host: 127.0.0.1, port: {port}"));
         let begin = Instant::now();
         for path in ["server", "admission", "connections", "sessions.list"] {
-            let answer = world.read_within(path, &[], Duration::from_millis(500)).await;
+            let answer = world.read_within(path, &[], Duration::from_millis(250)).await;
             assert!(
                 answer.as_unknown().is_some() || path == "server" || path == "admission",
                 "{path}: {answer:?}"
@@ -133,7 +133,7 @@ async fn hostile_answers_are_words_not_failures() {
             .change_within(
                 "execute",
                 &[("sql", sql_text("delete from t"))],
-                Duration::from_millis(500),
+                Duration::from_millis(250),
             )
             .await;
         assert!(!matches!(outcome, starr::provider::Outcome::Done(_)), "{outcome:?}");

@@ -3,14 +3,15 @@
 mod changes;
 mod faults;
 mod guard;
+mod interface;
 mod reads;
 
 use crate::support::postgres::Place;
 use starr::provider::gate::{Gate, Grant, Mode};
-use starr::provider::{Call, Effect, Idempotence, Operation, Outcome};
+use starr::provider::{Call, Effect, Operation, Outcome};
 use starr::providers::postgres::Postgres;
 use starr::value::{Reason, Record, Type, Value};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A gate with everything granted, in front of one provider: no test speaks past it.
@@ -48,7 +49,12 @@ impl World {
     }
 
     pub async fn read_within(&self, path: &str, args: &[(&str, Value)], within: Duration) -> Value {
-        self.gate.read(&call(path, Effect::Read, args, within)).await
+        let value = self.gate.read(&call(path, args, within)).await;
+        assert!(
+            is_of(&operation(path).result, &value),
+            "{path}: not as declared: {value:?}"
+        );
+        value
     }
 
     pub async fn change(&self, path: &str, args: &[(&str, Value)]) -> Outcome {
@@ -56,7 +62,14 @@ impl World {
     }
 
     pub async fn change_within(&self, path: &str, args: &[(&str, Value)], within: Duration) -> Outcome {
-        self.gate.change(&call(path, Effect::Change, args, within)).await
+        let outcome = self.gate.change(&call(path, args, within)).await;
+        if let Outcome::Done(value) = &outcome {
+            assert!(
+                is_of(&operation(path).result, value),
+                "{path}: not as declared: {value:?}"
+            );
+        }
+        outcome
     }
 
     /// Rows of a statement of the author.
@@ -91,39 +104,75 @@ pub fn orders() -> Value {
     }
 }
 
-fn call(path: &str, effect: Effect, args: &[(&str, Value)], within: Duration) -> Call {
-    let mut given: Vec<(Arc<str>, Value)> = vec![];
-    if !args.iter().any(|(name, _)| *name == "db" || *name == "sessions") {
-        given.push(("db".into(), orders()));
+/// A call as the engine makes it: the operation from the interface text, every parameter there, defaults filled in.
+fn call(path: &str, args: &[(&str, Value)], within: Duration) -> Call {
+    let operation = operation(path);
+    for (name, _) in args {
+        assert!(
+            operation.params.iter().any(|parameter| &*parameter.name == *name),
+            "{path} has no parameter {name}"
+        );
     }
-    given.extend(args.iter().map(|(name, value)| ((*name).into(), value.clone())));
-    for (name, value) in [
-        ("at_most", Value::Int(1_000)),
-        ("older_than", Value::Duration(0)),
-        ("all_databases", Value::Bool(path == "sessions.by_client")),
-        ("schema", Value::text("public")),
-        ("by", Value::variant("mean_time")),
-        ("parameters", Value::list(vec![])),
-    ] {
-        if !given.iter().any(|(known, _)| &**known == name) {
-            given.push((name.into(), value));
-        }
-    }
+    let args = operation
+        .params
+        .iter()
+        .map(|parameter| {
+            let given = args.iter().find(|(name, _)| *name == &*parameter.name);
+            let value = match (given, &parameter.default) {
+                (Some((_, value)), _) => value.clone(),
+                (None, Some(default)) => default.clone(),
+                (None, None) if &*parameter.name == "db" => orders(),
+                (None, None) => panic!("{path} needs {}", parameter.name),
+            };
+            (Arc::clone(&parameter.name), value)
+        })
+        .collect();
     Call {
-        operation: Arc::new(Operation {
-            provider: "postgres".into(),
-            path: path.into(),
-            effect,
-            params: Vec::new(),
-            result: Type::Any,
-            idempotence: Idempotence::Unrepeatable,
-            heavy: false,
-            within,
-            doc: String::new(),
-        }),
-        args: given,
+        operation,
+        args,
         within,
         key: None,
+    }
+}
+
+/// An operation of the interface text.
+pub fn operation(path: &str) -> Arc<Operation> {
+    static INTERFACE: OnceLock<Vec<Arc<Operation>>> = OnceLock::new();
+    let operations = INTERFACE.get_or_init(|| starr::check::interface("postgres").expect("it is embedded"));
+    let found = operations.iter().find(|operation| &*operation.path == path);
+    Arc::clone(found.unwrap_or_else(|| panic!("the interface text has no {path}")))
+}
+
+/// Whether a value is of a type, down to the last field. An unknown is of every type.
+pub fn is_of(ty: &Type, value: &Value) -> bool {
+    match (ty, value) {
+        (_, Value::Unknown(_))
+        | (Type::Any | Type::Json, _)
+        | (Type::Bool, Value::Bool(_))
+        | (Type::Int, Value::Int(_))
+        | (Type::Float, Value::Float(_))
+        | (Type::Text, Value::Text(_))
+        | (Type::Time, Value::Time(_))
+        | (Type::Duration, Value::Duration(_))
+        | (Type::Ratio, Value::Ratio(_))
+        | (Type::Bytes, Value::Bytes(_))
+        | (Type::Rate, Value::Rate(_))
+        | (Type::Nothing | Type::None | Type::Optional(_), Value::None) => true,
+        (Type::Optional(inner), value) => is_of(inner, value),
+        (Type::Secret(inner), Value::Secret(secret)) => is_of(inner, secret.expose()),
+        (Type::List(inner), Value::List(list)) => list.items.iter().all(|item| is_of(inner, item)),
+        (Type::Enum(words), Value::Enum(word)) => words.values.contains(word),
+        (Type::Resource(resource), Value::Resource { kind, .. }) => resource.name == *kind,
+        (Type::Record(declared), Value::Record(record)) => {
+            declared.name == record.type_name
+                && declared.fields.len() == record.fields.len()
+                && declared
+                    .fields
+                    .iter()
+                    .zip(&record.fields)
+                    .all(|((name, ty), (field, value))| name == field && is_of(ty, value))
+        }
+        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the reads see.
 
-use super::{World, field, items, json, orders, reason, record, sql_text, text};
+use super::{World, field, items, json, orders, reason, sql_text, text};
 use crate::support::postgres::{Server, leave_open, one, run};
 use starr::value::{List, Reason, Value};
 use std::sync::Arc;
@@ -586,45 +586,4 @@ async fn a_login_that_does_not_see_the_others_gets_no_list_at_all() {
         assert!(reason(&answer).1.contains("pg_read_all_stats"), "{path}");
     }
     assert_eq!(json(&world.query("select 1 as one", vec![]).await)[0]["one"], 1);
-}
-
-/// Records are built in the order in which the interface text declares them.
-#[tokio::test]
-async fn records_have_the_fields_of_the_interface_text_in_its_order() {
-    let declared = |name: &str| -> Vec<String> {
-        let text = include_str!("../../../stdlib/postgres.starr");
-        let (_, rest) = text.split_once(&format!("record {name} {{")).unwrap();
-        let (body, _) = rest.split_once('}').unwrap();
-        body.split([',', '\n'])
-            .filter_map(|field| Some(field.split_once(':')?.0.trim().to_owned()))
-            .collect()
-    };
-    let place = Server::shared().database().await;
-    run(
-        &mut place.admin().await,
-        "create table t (id int primary key); create extension pg_stat_statements; select 1",
-    )
-    .await;
-    let world = World::new(&place);
-    let _clients = leave_open(&place, "leaky", 1).await;
-    let name = Value::text("work_mem");
-    for (path, args) in [
-        ("sessions.list", vec![]),
-        ("sessions.by_state", vec![]),
-        ("sessions.by_client", vec![]),
-        ("connections", vec![]),
-        ("settings.get", vec![("name", name.clone())]),
-        ("settings.of_database", vec![("name", name)]),
-        ("tables.list", vec![]),
-        ("indexes.list", vec![]),
-        ("statements.top", vec![("at_most", Value::Int(1))]),
-    ] {
-        let answer = world.read(path, &args).await;
-        let one = match &answer {
-            Value::List(_) => &items(&answer)[0],
-            other => other,
-        };
-        let fields: Vec<&str> = record(one).fields.iter().map(|(name, _)| &**name).collect();
-        assert_eq!(fields, declared(&record(one).type_name), "{path}");
-    }
 }
