@@ -176,53 +176,50 @@ enum Compared<'r> {
 
 /// Whether two values are the same target, although what is measured about it has gone on.
 ///
-/// A target is what its Bool, Int, Text, Time, Enum and Resource fields say it is. Measured quantities (Duration, Ratio, Float,
-/// Bytes, Rate, Series) and what may not be looked at (Secret, Json) are not part of what it is. Where that leaves nothing to
-/// compare, the values must be equal.
+/// What identifies a record stands first in it: its leading fields, up to the first that is measured (Duration, Ratio, Float,
+/// Bytes, Rate, Series), secret, a document or a list; and every resource in it. A record that begins with a measure must be
+/// equal as a whole, and so must everything that is not a record.
 pub(super) fn same_target(old: &Value, new: &Value) -> bool {
-    match identity(old, new) {
-        Some(same) => same,
-        None => old == new,
+    let (Value::Record(before), Value::Record(now)) = (old, new) else {
+        return match (old, new) {
+            (Value::List(before), Value::List(now)) => {
+                before.items.len() == now.items.len()
+                    && before.items.iter().zip(&now.items).all(|(old, new)| same_target(old, new))
+            }
+            _ => call::unknown_in(old).is_none() && old == new,
+        };
+    };
+    if before.type_name != now.type_name {
+        return false;
     }
+    let mut leading = true;
+    let mut identified = false;
+    for (name, value) in &before.fields {
+        leading = leading && !measured(value);
+        if !leading && !matches!(value, Value::Resource { .. }) {
+            continue;
+        }
+        if !now.get(name).is_some_and(|other| same_target(value, other)) {
+            return false;
+        }
+        identified = true;
+    }
+    identified || old == new
 }
 
-/// `None`: nothing of it says what it is.
-fn identity(old: &Value, new: &Value) -> Option<bool> {
-    match (old, new) {
-        (Value::Record(old), Value::Record(new)) => {
-            if old.type_name != new.type_name || old.fields.len() != new.fields.len() {
-                return Some(false);
-            }
-            let mut known = None;
-            for (name, value) in &old.fields {
-                let Some(other) = new.get(name) else { return Some(false) };
-                match identity(value, other) {
-                    Some(false) => return Some(false),
-                    Some(true) => known = Some(true),
-                    None => {}
-                }
-            }
-            known
-        }
-        (Value::List(old), Value::List(new)) => {
-            let same = old.items.len() == new.items.len()
-                && old.items.iter().zip(&new.items).all(|(old, new)| same_target(old, new));
-            Some(same)
-        }
-        (Value::Unknown(_), _) | (_, Value::Unknown(_)) => Some(false),
-        (
-            Value::Duration(_)
+fn measured(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Duration(_)
             | Value::Ratio(_)
             | Value::Float(_)
             | Value::Bytes(_)
             | Value::Rate(_)
             | Value::Series(_)
             | Value::Secret(_)
-            | Value::Json(_),
-            _,
-        ) => None,
-        (old, new) => Some(old == new),
-    }
+            | Value::Json(_)
+            | Value::List(_)
+    )
 }
 
 #[cfg(test)]

@@ -1,0 +1,747 @@
+//! A world that tests make up: providers with given answers, people with given replies, a virtual clock, a journal in memory.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use starr::engine::clock::Virtual;
+use starr::engine::random::Fixed;
+use starr::engine::world::{
+    Answered, ApprovalRequest, Ask, Clock, Decision, Environment, ManualOrder, Observe, Observed, OnUnclear, OnUnknown,
+    People, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
+};
+use starr::journal::event::Person;
+use starr::journal::{Error, Event, Journal, Memory};
+use starr::provider::gate::{Gate, Grant, Mode};
+use starr::provider::{Call, Effect, Health, Outcome, Permit, Provider};
+use starr::value::{Reason, Unknown, Value};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What was sent and when, in order: `fix a`, `set 5`, `page oncall`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    pub at: Duration,
+    pub what: String,
+}
+
+type Answer = Box<dyn Fn(&Past<'_>) -> Value + Send + Sync>;
+type Effect1 = Box<dyn Fn(&Past<'_>) -> Outcome + Send + Sync>;
+
+/// What a scripted answer may look at.
+pub struct Past<'a> {
+    /// Since the beginning of the run.
+    pub now: Duration,
+    /// Changes that were done, such as `fix a`.
+    pub done: &'a [String],
+    /// How often this was asked before.
+    pub asked: usize,
+}
+
+impl Past<'_> {
+    pub fn did(&self, what: &str) -> bool {
+        self.done.iter().any(|done| done == what)
+    }
+
+    pub fn minutes(&self) -> u64 {
+        self.now.as_secs() / 60
+    }
+}
+
+#[derive(Default)]
+pub struct Script {
+    pub answers: BTreeMap<String, Answer>,
+    pub effects: BTreeMap<String, Effect1>,
+    /// How long a call takes, in seconds.
+    pub delays: BTreeMap<String, u64>,
+}
+
+/// The state that all fake providers of a world share.
+pub struct Backend {
+    pub clock: Arc<Virtual>,
+    pub script: Script,
+    pub reads: Mutex<Vec<Seen>>,
+    pub sent: Mutex<Vec<Seen>>,
+    done: Mutex<Vec<String>>,
+}
+
+impl Backend {
+    /// `flag a`, `things`, `set 5`: the last part of the operation and its first argument, if it is a text or number.
+    fn key(call: &Call) -> String {
+        let name = call.operation.path.rsplit('.').next().unwrap_or_default().to_owned();
+        let first = call.args.first().map(|(_, value)| match value {
+            Value::Text(text) => format!(" {text}"),
+            Value::Int(number) => format!(" {number}"),
+            Value::List(list) => format!(
+                " {}",
+                list.items
+                    .iter()
+                    .map(|item| match item {
+                        Value::Record(record) => match record.get("id") {
+                            Some(Value::Int(id)) => id.to_string(),
+                            _ => "?".to_owned(),
+                        },
+                        _ => "?".to_owned(),
+                    })
+                    .collect::<Vec<_>>()
+                    .join("+")
+            ),
+            _ => String::new(),
+        });
+        format!("{name}{}", first.unwrap_or_default())
+    }
+
+    fn word(key: &str) -> &str {
+        key.split(' ').next().unwrap_or(key)
+    }
+
+    async fn take_time(&self, key: &str) {
+        let delay = self.script.delays.get(key).or(self.script.delays.get(Self::word(key)));
+        if let Some(seconds) = delay {
+            self.clock.sleep(Duration::from_secs(*seconds)).await;
+        }
+    }
+
+    async fn read(&self, call: &Call) -> Value {
+        let key = Self::key(call);
+        let asked = {
+            let mut reads = self.reads.lock().unwrap();
+            let asked = reads.iter().filter(|seen| seen.what == key).count();
+            reads.push(Seen {
+                at: self.clock.elapsed(),
+                what: key.clone(),
+            });
+            asked
+        };
+        self.take_time(&key).await;
+        let done = self.done.lock().unwrap().clone();
+        let past = Past {
+            now: self.clock.elapsed(),
+            done: &done,
+            asked,
+        };
+        match self.script.answers.get(&key).or(self.script.answers.get(Self::word(&key))) {
+            Some(answer) => answer(&past),
+            None => Value::unknown(Reason::Unavailable, format!("the test gives no answer for `{key}`")),
+        }
+    }
+
+    async fn change(&self, call: &Call) -> Outcome {
+        let key = Self::key(call);
+        self.sent.lock().unwrap().push(Seen {
+            at: self.clock.elapsed(),
+            what: key.clone(),
+        });
+        self.take_time(&key).await;
+        let done = self.done.lock().unwrap().clone();
+        let past = Past {
+            now: self.clock.elapsed(),
+            done: &done,
+            asked: 0,
+        };
+        let outcome = match self.script.effects.get(&key).or(self.script.effects.get(Self::word(&key))) {
+            Some(effect) => effect(&past),
+            None => Outcome::Done(Value::Int(1)),
+        };
+        if matches!(outcome, Outcome::Done(_)) {
+            self.done.lock().unwrap().push(key);
+        }
+        outcome
+    }
+}
+
+struct Fake {
+    name: &'static str,
+    operations: &'static [&'static str],
+    backend: Arc<Backend>,
+}
+
+impl Provider for Fake {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        self.operations
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        call.args
+            .first()
+            .and_then(|(_, value)| value.as_str())
+            .map(|text| vec![text.to_owned()])
+            .unwrap_or_default()
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        self.backend.read(call).boxed()
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        self.backend.change(call).boxed()
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        async { Vec::new() }.boxed()
+    }
+}
+
+/// One scripted reply and how many seconds it takes.
+type Replies<T> = Mutex<BTreeMap<String, Vec<(u64, T)>>>;
+
+/// People who reply as scripted, each reply once and the last again and again; without one they never answer.
+pub struct Crowd {
+    pub clock: Arc<Virtual>,
+    pub asked: Mutex<Vec<Seen>>,
+    pub requests: Mutex<Vec<ApprovalRequest>>,
+    pub choices: Mutex<Vec<UnknownChoice>>,
+    pub observations: Replies<Option<bool>>,
+    pub answers: Replies<String>,
+    /// By action, or by action and role: `wipe as dba`.
+    pub decisions: Replies<(String, Decision)>,
+    pub ticks: Replies<bool>,
+    pub unknowns: Replies<OnUnknown>,
+    pub unclears: Replies<OnUnclear>,
+    pub heavies: Replies<bool>,
+    pub reflections: Replies<String>,
+}
+
+fn person(name: &str) -> Person {
+    Person {
+        name: name.to_owned(),
+        by: "test".to_owned(),
+    }
+}
+
+impl Crowd {
+    fn new(clock: Arc<Virtual>) -> Self {
+        Self {
+            clock,
+            asked: Mutex::default(),
+            requests: Mutex::default(),
+            choices: Mutex::default(),
+            observations: Mutex::default(),
+            answers: Mutex::default(),
+            decisions: Mutex::default(),
+            ticks: Mutex::default(),
+            unknowns: Mutex::default(),
+            unclears: Mutex::default(),
+            heavies: Mutex::default(),
+            reflections: Mutex::default(),
+        }
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push(Seen {
+            at: self.clock.elapsed(),
+            what,
+        });
+    }
+
+    async fn reply<T: Clone>(&self, replies: &Replies<T>, keys: &[&str]) -> T {
+        let found = {
+            let mut replies = replies.lock().unwrap();
+            keys.iter().find_map(|key| {
+                let queue = replies.get_mut(*key)?;
+                if queue.len() > 1 { Some(queue.remove(0)) } else { queue.first().cloned() }
+            })
+        };
+        match found {
+            Some((seconds, reply)) => {
+                self.clock.sleep(Duration::from_secs(seconds)).await;
+                reply
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl People for Crowd {
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        async move {
+            self.note(format!("observe {}", question.name));
+            let yes = self.reply(&self.observations, &[&question.name]).await;
+            let note = String::new();
+            Reply::Given(Observed { yes, note }, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        async move {
+            self.note(format!("ask {} {:?}", question.name, question.choices));
+            let text = self.reply(&self.answers, &[&question.name]).await;
+            let choice = question.choices.iter().position(|choice| *choice == text);
+            Reply::Given(Answered { text, choice }, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        async move {
+            self.note(format!("approve {} as {}", request.action, request.role));
+            self.requests.lock().unwrap().push(request.clone());
+            let exact = format!("{} as {}", request.action, request.role);
+            let (name, decision) = self.reply(&self.decisions, &[&exact, &request.action]).await;
+            Reply::Given(decision, person(&name))
+        }
+        .boxed()
+    }
+
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        async move {
+            self.note(format!("manual {}", order.name));
+            let done = self.reply(&self.ticks, &[&order.name]).await;
+            let note = String::new();
+            Reply::Given(Ticked { done, note }, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        async move {
+            self.note(format!("unknown {}", choice.cause));
+            self.choices.lock().unwrap().push(choice.clone());
+            let reply = self.reply(&self.unknowns, &[&choice.cause]).await;
+            Reply::Given(reply, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        async move {
+            self.note(format!("unclear {}", choice.action));
+            let reply = self.reply(&self.unclears, &[&choice.action]).await;
+            Reply::Given(reply, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        async move {
+            self.note(format!("heavy {operation}"));
+            let reply = self.reply(&self.heavies, &[operation]).await;
+            Reply::Given(reply, person("ann"))
+        }
+        .boxed()
+    }
+
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        async move {
+            self.note(format!("reflect {question}"));
+            let reply = self.reply(&self.reflections, &[question]).await;
+            Reply::Given(Some(reply), person("ann"))
+        }
+        .boxed()
+    }
+}
+
+struct Blind;
+
+impl Screen for Blind {
+    fn event(&self, _scope: &str, _event: &Event) {}
+    fn waiting(&self, _what: &str, _until: Option<Duration>) {}
+    fn done_waiting(&self) {}
+}
+
+/// A journal that fails at the k-th append, and ever after.
+pub struct Failing {
+    pub inner: Memory,
+    pub at: Option<usize>,
+    pub appends: Mutex<usize>,
+}
+
+impl Failing {
+    fn step(&self) -> Result<(), Error> {
+        let mut appends = self.appends.lock().unwrap();
+        *appends += 1;
+        match self.at {
+            Some(at) if *appends >= at => Err(Error {
+                message: "the disk is full".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Journal for Failing {
+    fn run_id(&self) -> &str {
+        self.inner.run_id()
+    }
+
+    fn append<'a>(&'a self, scope: &'a str, event: &'a Event) -> BoxFuture<'a, Result<u64, Error>> {
+        async move {
+            self.step()?;
+            self.inner.append(scope, event).await
+        }
+        .boxed()
+    }
+
+    fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
+        async move {
+            self.step()?;
+            self.inner.append_all(scope, events).await
+        }
+        .boxed()
+    }
+}
+
+/// A world before its run.
+pub struct Setup {
+    pub clock: Arc<Virtual>,
+    pub script: Script,
+    pub crowd: Crowd,
+    pub mode: Mode,
+    pub unattended: bool,
+    pub fail_at: Option<usize>,
+    /// Ctrl-C after so many seconds.
+    pub interrupt_after: Option<u64>,
+    pub grants: Vec<Grant>,
+    pub arguments: Vec<(String, Value)>,
+}
+
+/// What came of a run.
+pub struct Ran {
+    pub ended: Result<starr::engine::Ended, Error>,
+    pub events: Vec<(String, Event)>,
+    pub backend: Arc<Backend>,
+    pub crowd: Arc<Crowd>,
+    pub took: Duration,
+}
+
+impl Setup {
+    pub fn new() -> Self {
+        let clock = Arc::new(Virtual::new(Timestamp::UNIX_EPOCH));
+        Self {
+            script: Script::default(),
+            crowd: Crowd::new(clock.clone()),
+            clock,
+            mode: Mode::Live,
+            unattended: false,
+            fail_at: None,
+            interrupt_after: None,
+            grants: vec![everything("demo"), everything("chat"), everything("pager")],
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The answer of a read, such as `flag a`.
+    pub fn given(mut self, key: &str, answer: impl Fn(&Past<'_>) -> Value + Send + Sync + 'static) -> Self {
+        self.script.answers.insert(key.to_owned(), Box::new(answer));
+        self
+    }
+
+    /// A flag that is always the same.
+    pub fn flag(self, name: &str, value: bool) -> Self {
+        self.given(&format!("flag {name}"), move |_| Value::Bool(value))
+    }
+
+    /// A flag that is set until `fix NAME` was done.
+    pub fn until_fixed(self, name: &'static str) -> Self {
+        self.given(&format!("flag {name}"), move |past| Value::Bool(!past.did(&format!("fix {name}"))))
+    }
+
+    /// A flag that nobody can tell.
+    pub fn silent(self, name: &str) -> Self {
+        self.given(&format!("flag {name}"), |_| Value::unknown(Reason::Timeout, ""))
+    }
+
+    /// What comes of a change, such as `fix a`.
+    pub fn effect(mut self, key: &str, effect: impl Fn(&Past<'_>) -> Outcome + Send + Sync + 'static) -> Self {
+        self.script.effects.insert(key.to_owned(), Box::new(effect));
+        self
+    }
+
+    pub fn fails(self, key: &str) -> Self {
+        self.effect(key, |_| Outcome::Failed(unknown(Reason::Denied)))
+    }
+
+    pub fn unclear(self, key: &str) -> Self {
+        self.effect(key, |_| Outcome::Unclear(unknown(Reason::Timeout)))
+    }
+
+    pub fn takes(mut self, key: &str, seconds: u64) -> Self {
+        self.script.delays.insert(key.to_owned(), seconds);
+        self
+    }
+
+    pub fn observes(self, name: &str, replies: &[(u64, Option<bool>)]) -> Self {
+        self.crowd
+            .observations
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), replies.to_vec());
+        self
+    }
+
+    pub fn says(self, name: &str, text: &str) -> Self {
+        let reply = vec![(1, text.to_owned())];
+        self.crowd.answers.lock().unwrap().insert(name.to_owned(), reply);
+        self
+    }
+
+    /// `key` is an action, or `ACTION as ROLE`.
+    pub fn approves(self, key: &str, who: &str, seconds: u64) -> Self {
+        self.decides(key, who, seconds, Decision::Approve)
+    }
+
+    pub fn refuses(self, key: &str, who: &str) -> Self {
+        let because = "not now".to_owned();
+        self.decides(key, who, 1, Decision::Refuse { because })
+    }
+
+    fn decides(self, key: &str, who: &str, seconds: u64, decision: Decision) -> Self {
+        let reply = vec![(seconds, (who.to_owned(), decision))];
+        self.crowd.decisions.lock().unwrap().insert(key.to_owned(), reply);
+        self
+    }
+
+    pub fn ticks(self, name: &str, seconds: u64, done: bool) -> Self {
+        self.crowd
+            .ticks
+            .lock()
+            .unwrap()
+            .insert(name.to_owned(), vec![(seconds, done)]);
+        self
+    }
+
+    pub fn on_unknown(self, cause: &str, replies: Vec<OnUnknown>) -> Self {
+        let replies = replies.into_iter().map(|reply| (1, reply)).collect();
+        self.crowd.unknowns.lock().unwrap().insert(cause.to_owned(), replies);
+        self
+    }
+
+    pub fn on_unclear(self, action: &str, reply: OnUnclear) -> Self {
+        self.crowd
+            .unclears
+            .lock()
+            .unwrap()
+            .insert(action.to_owned(), vec![(1, reply)]);
+        self
+    }
+
+    pub fn unattended(mut self) -> Self {
+        self.unattended = true;
+        self
+    }
+
+    pub fn dry(mut self) -> Self {
+        self.mode = Mode::DryRun;
+        self
+    }
+
+    /// Runs a runbook text to its end.
+    pub async fn run(self, text: &str) -> Ran {
+        let program = super::program(text);
+        let Setup {
+            clock,
+            script,
+            crowd,
+            mode,
+            unattended,
+            fail_at,
+            interrupt_after,
+            grants,
+            arguments,
+        } = self;
+        let backend = Arc::new(Backend {
+            clock: clock.clone(),
+            script,
+            reads: Mutex::default(),
+            sent: Mutex::default(),
+            done: Mutex::default(),
+        });
+        let crowd = Arc::new(crowd);
+        let mut gate = Gate::new(grants, mode);
+        for (name, operations) in [
+            ("demo", super::OPERATIONS),
+            ("chat", &["post"] as &[_]),
+            ("pager", &["page"]),
+        ] {
+            gate.register(Arc::new(Fake {
+                name,
+                operations,
+                backend: backend.clone(),
+            }));
+        }
+        let stamp = clock.clone();
+        let journal = Arc::new(Failing {
+            inner: Memory::with_time("test-run", move || stamp.now()),
+            at: fail_at,
+            appends: Mutex::default(),
+        });
+        let (interrupt, receiver) = tokio::sync::watch::channel(false);
+        let world = World {
+            gate: Arc::new(gate),
+            people: crowd.clone(),
+            journal: journal.clone(),
+            clock: clock.clone(),
+            randomness: Arc::new(Fixed::new(1)),
+            screen: Arc::new(Blind),
+            environment: environment(unattended, mode == Mode::DryRun),
+            interrupt: receiver,
+        };
+        let work = starr::engine::run(Arc::new(program), starr::program::RunbookId(0), arguments, world);
+        let stop = async {
+            if let Some(seconds) = interrupt_after {
+                clock.sleep(Duration::from_secs(seconds)).await;
+                interrupt.send_replace(true);
+            }
+            std::future::pending::<()>().await;
+        };
+        let ended = clock
+            .drive(async {
+                match futures::future::select(work.boxed(), stop.boxed()).await {
+                    futures::future::Either::Left((ended, _)) => ended,
+                    futures::future::Either::Right(_) => unreachable!("it never ends"),
+                }
+            })
+            .await;
+        let ran = Ran {
+            ended,
+            events: journal.inner.events(),
+            backend,
+            crowd,
+            took: clock.elapsed(),
+        };
+        ran.check_invariants();
+        ran
+    }
+}
+
+fn unknown(reason: Reason) -> Unknown {
+    Unknown {
+        reason,
+        detail: "scripted".to_owned(),
+    }
+}
+
+fn everything(capability: &str) -> Grant {
+    Grant {
+        capability: capability.to_owned(),
+        effects: vec![Effect::Read, Effect::Probe, Effect::Change, Effect::Tell],
+        targets: None,
+    }
+}
+
+fn environment(unattended: bool, dry_run: bool) -> Environment {
+    Environment {
+        name: "test".to_owned(),
+        operator: person("olga"),
+        severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
+        default_severity: "sev3".to_owned(),
+        escalation: None,
+        unattended,
+        dry_run,
+        host: "testhost".to_owned(),
+        resources: BTreeMap::new(),
+    }
+}
+
+impl Ran {
+    /// The outcome as a word, with the reason of `stopped`.
+    pub fn outcome(&self) -> String {
+        match &self.ended {
+            Ok(ended) => ended.outcome.word().to_owned(),
+            Err(error) => format!("journal: {error}"),
+        }
+    }
+
+    pub fn in_place(&self) -> Vec<String> {
+        self.ended.as_ref().unwrap().in_place.clone()
+    }
+
+    pub fn severity(&self) -> String {
+        self.ended.as_ref().unwrap().severity.clone().unwrap_or_default()
+    }
+
+    /// Changes and tells that were sent.
+    pub fn sent(&self) -> Vec<String> {
+        self.backend.sent.lock().unwrap().iter().map(|seen| seen.what.clone()).collect()
+    }
+
+    /// With the second at which each was sent.
+    pub fn sent_at(&self) -> Vec<(u64, String)> {
+        let sent = self.backend.sent.lock().unwrap();
+        sent.iter().map(|seen| (seen.at.as_secs(), seen.what.clone())).collect()
+    }
+
+    pub fn reads(&self, what: &str) -> usize {
+        let reads = self.backend.reads.lock().unwrap();
+        reads.iter().filter(|seen| seen.what == what).count()
+    }
+
+    pub fn asked(&self) -> Vec<String> {
+        self.crowd.asked.lock().unwrap().iter().map(|seen| seen.what.clone()).collect()
+    }
+
+    /// Every event of one kind, as its JSON form.
+    pub fn of(&self, kind: &str) -> Vec<serde_json::Value> {
+        self.events
+            .iter()
+            .filter(|(_, event)| event.kind() == kind)
+            .map(|(_, event)| serde_json::to_value(event).unwrap())
+            .collect()
+    }
+
+    /// One field of every event of one kind.
+    pub fn texts(&self, kind: &str, field: &str) -> Vec<String> {
+        self.of(kind)
+            .iter()
+            .map(|event| match &event[field] {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+            .collect()
+    }
+
+    /// The causes that were chosen, in order.
+    pub fn causes(&self) -> Vec<String> {
+        self.of("cause")
+            .iter()
+            .filter(|event| event["chosen"] == true)
+            .map(|event| event["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// How each action ended.
+    pub fn actions(&self) -> Vec<String> {
+        self.of("action_ended")
+            .iter()
+            .map(|event| {
+                let outcome = event["outcome"].as_str().unwrap();
+                let word = outcome.split(':').next().unwrap_or(outcome);
+                format!("{} {word}", event["name"].as_str().unwrap())
+            })
+            .collect()
+    }
+
+    /// Every run, whatever it tests, keeps these.
+    fn check_invariants(&self) {
+        let mut open: Vec<String> = Vec::new();
+        let mut intents = 0;
+        for (_, event) in &self.events {
+            match event {
+                Event::Intent { id, .. } => {
+                    assert!(!open.contains(id), "the intent {id} is there twice");
+                    intents += 1;
+                    open.push(id.clone());
+                }
+                Event::Result { id, .. } => {
+                    assert!(open.contains(id), "the result {id} has no intent before it");
+                    open.retain(|known| known != id);
+                }
+                _ => {}
+            }
+        }
+        let sent = self.backend.sent.lock().unwrap().len();
+        assert!(sent <= intents, "{sent} were sent, {intents} were intended");
+        if let Ok(ended) = &self.ended {
+            assert!(open.is_empty(), "without a result: {open:?}");
+            assert_eq!(sent, intents, "every intent is sent once");
+            let last = self.of("ended");
+            assert_eq!(last.len(), 1, "a run ends once");
+            assert_eq!(last[0]["outcome"], ended.outcome.word());
+        }
+    }
+}
