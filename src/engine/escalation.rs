@@ -187,10 +187,33 @@ impl Run {
         }
     }
 
-    /// Stops the clock: nothing more is sent by it.
-    pub fn stop_escalating(&self) {
+    /// Stops the clock. What was due by now is still sent: `now` means now, however soon the run ended.
+    pub async fn stop_escalating(&self) -> Way<()> {
+        // What the background is sending comes first.
+        drop(self.sending.lock().await);
+        while let Some((row, entry)) = self.take_due() {
+            self.send_entry(row, entry).await?;
+        }
         self.shared().escalating.over = true;
         self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Takes the first entry that is due, so that nobody else sends it.
+    fn take_due(&self) -> Option<(usize, usize)> {
+        let now = self.elapsed();
+        let mut shared = self.shared();
+        if shared.escalating.over {
+            return None;
+        }
+        for (index, row) in shared.escalating.rows.iter_mut().enumerate() {
+            let due = row.entries.iter().position(|entry| !entry.sent && entry.due <= now);
+            if let Some(entry) = due {
+                row.entries[entry].sent = true;
+                return Some((index, entry));
+            }
+        }
+        None
     }
 
     /// Entries that were not sent, for the record of an interruption.

@@ -353,8 +353,7 @@ impl<'r> Frame<'r> {
         if decided.is_none() || now.outcome == Outcome::Escalated {
             *decided = Some((now, run.elapsed().saturating_sub(run.start)));
         }
-        run.stop_escalating();
-        drop(run.sending.lock().await);
+        run.stop_escalating().await?;
         if !quiet {
             self.wait_for_timers().await?;
         }

@@ -112,6 +112,8 @@ impl Run {
         };
         self.record("", event).await?;
         self.start_row(name);
+        // The background sends what is due now before the way goes on.
+        self.let_background_begin().await;
         Ok(())
     }
 

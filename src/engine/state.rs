@@ -164,6 +164,20 @@ impl Run {
         Ok(())
     }
 
+    /// Gives the background its turn, once.
+    pub async fn let_background_begin(&self) {
+        let mut turn = false;
+        std::future::poll_fn(|context| {
+            if std::mem::replace(&mut turn, true) {
+                std::task::Poll::Ready(())
+            } else {
+                context.waker().wake_by_ref();
+                std::task::Poll::Pending
+            }
+        })
+        .await;
+    }
+
     /// Resolves when the run is to end from outside.
     pub async fn cut(&self) {
         let mut interrupt = self.world.interrupt.clone();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod findings_hostile;
+mod engine;
 mod postgres;
 mod rule_pages;
 mod rule_programs;

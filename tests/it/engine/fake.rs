@@ -222,7 +222,10 @@ impl Crowd {
             choices: Mutex::default(),
             observations: Mutex::default(),
             answers: Mutex::default(),
-            decisions: Mutex::default(),
+            decisions: Mutex::new(BTreeMap::from([(
+                "*".to_owned(),
+                vec![(0, ("otto".to_owned(), Decision::Approve))],
+            )])),
             ticks: Mutex::default(),
             unknowns: Mutex::default(),
             unclears: Mutex::default(),
@@ -282,7 +285,7 @@ impl People for Crowd {
             self.note(format!("approve {} as {}", request.action, request.role));
             self.requests.lock().unwrap().push(request.clone());
             let exact = format!("{} as {}", request.action, request.role);
-            let (name, decision) = self.reply(&self.decisions, &[&exact, &request.action]).await;
+            let (name, decision) = self.reply(&self.decisions, &[&exact, &request.action, "*"]).await;
             Reply::Given(decision, person(&name))
         }
         .boxed()
@@ -488,6 +491,12 @@ impl Setup {
     pub fn refuses(self, key: &str, who: &str) -> Self {
         let because = "not now".to_owned();
         self.decides(key, who, 1, Decision::Refuse { because })
+    }
+
+    /// Nobody approves anything that is not said otherwise.
+    pub fn silence(self) -> Self {
+        self.crowd.decisions.lock().unwrap().remove("*");
+        self
     }
 
     fn decides(self, key: &str, who: &str, seconds: u64, decision: Decision) -> Self {

@@ -1,0 +1,137 @@
+//! What holds in every run: intent before effect, nothing sent after the journal failed, the same replies give the same events.
+//! Every run of these tests checks the order of intents and results besides (`Ran::check_invariants`).
+
+use super::{Setup, book, cause, flag};
+use starr::journal::Event;
+use starr::value::Value;
+
+/// A run with reads, a page, an approval, two changes, an undo, a goal, and an end.
+fn busy() -> String {
+    book(&format!(
+        r##"situation {{
+  symptom bad "Bad?" {{
+    read value = demo.flag("a")
+    yes when value
+  }}
+  severity {{
+    sev2 when bad
+    sev2 when cannot tell
+    sev3 otherwise
+  }}
+}}
+task {{
+  goal not bad
+}}
+check a_flag "Is a set?" {{
+  read value = demo.flag("a")
+  yes when value
+}}
+{}branch "What is it?" {{
+{}{}  otherwise or cannot tell {{
+    escalate
+  }}
+}}
+result {{
+  escalation matrix
+}}
+reflection {{
+  prevent "Something" by "team" in 1 d
+}}
+"##,
+        flag("b_flag"),
+        cause("b", "b_flag", "undo, next cause"),
+        cause("a", "a_flag", "undo, next cause"),
+    ))
+}
+
+fn world() -> Setup {
+    Setup::new()
+        .until_fixed("a")
+        .flag("b_flag", true)
+        .takes("fix", 20)
+        .takes("flag", 3)
+        .approves("fix_a", "otto", 40)
+}
+
+#[tokio::test]
+async fn the_same_replies_give_the_same_events() {
+    let one = world().run(&busy()).await;
+    let two = world().run(&busy()).await;
+    assert_eq!(one.outcome(), "resolved");
+    assert_eq!(one.sent(), ["page oncall", "fix b", "fix un-b", "fix a"]);
+    assert_eq!(one.events, two.events);
+    assert_eq!(one.took, two.took);
+}
+
+#[tokio::test]
+async fn when_the_journal_fails_at_the_kth_append_nothing_more_is_sent() {
+    let whole = world().run(&busy()).await;
+    let sent = whole.sent();
+    // Some appends carry several events, so there are fewer appends than events.
+    let mut reached_the_end = false;
+    for k in 1..=whole.events.len() + 1 {
+        let mut setup = world();
+        setup.fail_at = Some(k);
+        let ran = setup.run(&busy()).await;
+        if ran.ended.is_ok() {
+            reached_the_end = true;
+            assert_eq!(ran.events, whole.events);
+            continue;
+        }
+        assert_eq!(ran.outcome(), "journal: the disk is full", "at append {k}");
+        let intents = ran.events.iter().filter(|(_, event)| matches!(event, Event::Intent { .. })).count();
+        assert_eq!(ran.sent().len(), intents, "at append {k}: sent without an intent, or intended and not sent");
+        assert_eq!(ran.sent(), sent[..intents], "at append {k}: {:#?}", ran.events);
+    }
+    assert!(reached_the_end, "the last k is behind the last append");
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_written_at_all_sends_nothing() {
+    let mut setup = world();
+    setup.fail_at = Some(1);
+    let ran = setup.run(&busy()).await;
+    assert_eq!(ran.sent(), Vec::<String>::new());
+    assert_eq!(ran.events, Vec::new());
+}
+
+#[tokio::test]
+async fn a_dry_run_sends_nothing() {
+    let ran = world().dry().run(&busy()).await;
+    assert_eq!(ran.sent(), Vec::<String>::new());
+    assert!(ran.events.iter().all(|(_, event)| event.kind() != "intent"));
+}
+
+#[tokio::test]
+async fn a_change_that_may_not_be_repeated_is_sent_at_most_once_per_cause() {
+    // Every read is lost after the first change.
+    let ran = Setup::new()
+        .given("flag", |past| {
+            if past.done.is_empty() {
+                Value::Bool(true)
+            } else {
+                Value::unknown(starr::value::Reason::Timeout, "")
+            }
+        })
+        .unattended()
+        .run(&busy())
+        .await;
+    let fixes = ran.sent().iter().filter(|what| what.starts_with("fix")).count();
+    assert!(fixes <= 1, "{:?}", ran.sent());
+}
+
+#[tokio::test]
+async fn what_comes_from_outside_is_never_a_template() {
+    let text = book(
+        r##"ask who "Who?" {
+  text
+}
+tell chat.post("#inc", "for {who}")
+stop "{who}"
+"##,
+    );
+    let hostile = "{run.id} ${7*7} {{ 7*7 }} <%= 7*7 %>";
+    let ran = Setup::new().says("who", hostile).run(&text).await;
+    assert_eq!(ran.of("told")[0]["arguments"][1][1], format!("for {hostile}"));
+    assert_eq!(ran.texts("ended", "reason"), [hostile]);
+}

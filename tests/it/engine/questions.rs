@@ -1,0 +1,356 @@
+//! When questions are asked, and what their answers are.
+
+use super::{Setup, book, flag};
+use starr::value::Value;
+use std::time::Duration;
+
+fn summary(goal: &str, checks: &str) -> String {
+    book(&format!("task {{\n goal {goal}\n}}\n{checks}"))
+}
+
+#[tokio::test]
+async fn a_health_summary_has_its_goal_as_the_verdict() {
+    let text = summary("a and b", &(flag("a") + &flag("b")));
+    let good = Setup::new().flag("a", true).flag("b", true).run(&text).await;
+    assert_eq!(good.outcome(), "resolved");
+    let bad = Setup::new().flag("a", true).flag("b", false).run(&text).await;
+    assert_eq!(bad.outcome(), "stopped", "it says so, and calls nobody");
+    assert_eq!(bad.sent(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn unknown_is_not_success() {
+    let text = summary("a and b", &(flag("a") + &flag("b")));
+    let ran = Setup::new().silent("a").flag("b", true).run(&text).await;
+    assert_eq!(ran.outcome(), "stopped");
+    let ended = &ran.texts("ended", "reason")[0];
+    assert!(ended.contains("unknown (no reply in time"), "{ended}");
+}
+
+#[tokio::test]
+async fn an_answer_is_good_or_bad_by_its_sign_in_the_goal() {
+    let text = summary("a and not b", &(flag("a") + &flag("b") + &flag("c")));
+    let setup = Setup::new().flag("a", true).flag("b", true).flag("c", true);
+    let ran = setup.run(&text).await;
+    let mut signs: Vec<(String, serde_json::Value)> = ran
+        .of("answered")
+        .iter()
+        .map(|event| (event["name"].as_str().unwrap().to_owned(), event["good"].clone()))
+        .collect();
+    signs.sort_by(|left, right| left.0.cmp(&right.0));
+    signs.dedup();
+    let expected = [
+        ("a".to_owned(), true.into()),
+        ("b".to_owned(), false.into()),
+        ("c".to_owned(), serde_json::Value::Null),
+    ];
+    assert_eq!(signs, expected);
+}
+
+#[tokio::test]
+async fn independent_questions_are_asked_together() {
+    let text = summary("a and b and c", &(flag("a") + &flag("b") + &flag("c")));
+    let setup = Setup::new().flag("a", true).flag("b", true).flag("c", true).takes("flag", 20);
+    let ran = setup.run(&(text.trim_end().trim_end_matches('}').to_owned() + "require a and b and c else escalate\n}\n")).await;
+    let reads = ran.backend.reads.lock().unwrap();
+    let first: Vec<Duration> = reads.iter().take(3).map(|seen| seen.at).collect();
+    assert_eq!(first, [Duration::ZERO; 3], "all three begin at once");
+}
+
+#[tokio::test]
+async fn equal_reads_are_made_once_in_a_round() {
+    let text = summary(
+        "one and two",
+        r##"check one "One?" {
+  read value = demo.flag("same")
+  yes when value
+}
+check two "Two?" {
+  read again = demo.flag("same")
+  yes when again
+}
+require one and two else stop "no"
+"##,
+    );
+    let ran = Setup::new().flag("same", true).run(&text).await;
+    assert_eq!(ran.outcome(), "resolved");
+    // Once for `require`, once for the goal at the end, which is a round of its own.
+    assert_eq!(ran.reads("flag same"), 2);
+    let mut names = ran.texts("read", "name");
+    names.truncate(2);
+    assert_eq!(names, ["one.value", "two.again"], "both have it");
+}
+
+#[tokio::test]
+async fn a_read_that_does_not_answer_in_time_is_unknown() {
+    let text = summary("a", &flag("a"));
+    let ran = Setup::new().flag("a", true).takes("flag", 40).run(&text).await;
+    assert_eq!(ran.outcome(), "stopped");
+    let reasons = ran.texts("answered", "reason");
+    assert!(reasons[0].contains("did not answer within 30 s"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn every_symptom_a_definite_no_is_not_present() {
+    let text = book(
+        r##"situation {
+  symptom a "A?" {
+    read value = demo.flag("a")
+    yes when value
+  }
+  symptom b "B?" {
+    read value = demo.flag("b")
+    yes when value
+  }
+}
+escalate
+"##,
+    );
+    let ran = Setup::new().flag("a", false).flag("b", false).run(&text).await;
+    assert_eq!(ran.outcome(), "not present");
+    assert_eq!(ran.ended.as_ref().unwrap().outcome.exit_code(), 0);
+    assert_eq!(ran.severity(), "", "nothing is there, so there is no severity");
+    let unknown = Setup::new().flag("a", false).silent("b").run(&text).await;
+    assert_eq!(unknown.outcome(), "escalated", "unknown is not no");
+}
+
+fn observed() -> String {
+    book(
+        r##"situation {
+  symptom full "Full?" {
+    read value = demo.flag("full")
+    yes when value
+  }
+  symptom complaints "Do users complain?" observed
+  severity {
+    sev1 when full and complaints
+    sev2 when full
+    sev2 when cannot tell
+    sev3 otherwise
+  }
+}
+stop "seen"
+result {
+  escalation matrix
+}
+"##,
+    )
+}
+
+#[tokio::test]
+async fn a_person_is_asked_only_when_something_needs_it() {
+    let full = Setup::new()
+        .flag("full", true)
+        .observes("complaints", &[(60, Some(true))])
+        .run(&observed())
+        .await;
+    assert_eq!(full.asked(), ["observe complaints"]);
+    assert_eq!(full.severity(), "sev1");
+    let absent = Setup::new()
+        .flag("full", false)
+        .observes("complaints", &[(60, Some(false))])
+        .run(&observed())
+        .await;
+    assert_eq!(absent.outcome(), "not present");
+    let empty = Setup::new()
+        .flag("full", false)
+        .observes("complaints", &[(60, Some(true))])
+        .run(&observed())
+        .await;
+    assert_eq!(empty.asked(), ["observe complaints"]);
+    assert_eq!(empty.severity(), "sev3", "both rows of a full pool are a definite no");
+    let book = book(
+        r##"situation {
+  symptom full "Full?" {
+    read value = demo.flag("full")
+    yes when value
+  }
+  symptom complaints "Do users complain?" observed
+  severity {
+    sev2 when full or complaints
+    sev2 when cannot tell
+    sev3 otherwise
+  }
+}
+stop "seen"
+"##,
+    );
+    let decided = Setup::new().flag("full", true).run(&book).await;
+    assert_eq!(decided.asked(), Vec::<String>::new(), "nobody can change that answer");
+}
+
+#[tokio::test]
+async fn while_a_person_has_not_answered_the_cannot_tell_row_counts_so_nobody_waits_for_a_page() {
+    let ran = Setup::new()
+        .flag("full", true)
+        .observes("complaints", &[(300, Some(true))])
+        .run(&observed())
+        .await;
+    assert_eq!(
+        ran.sent_at(),
+        [(0, "page oncall".to_owned()), (300, "page boss".to_owned())],
+        "sev2 at once, sev1 when the person said so"
+    );
+    assert_eq!(ran.texts("severity", "name"), ["sev2", "sev1"]);
+}
+
+#[tokio::test]
+async fn a_person_who_does_not_answer_in_time_leaves_it_unknown() {
+    let ran = Setup::new().flag("full", true).run(&observed()).await;
+    assert_eq!(ran.severity(), "sev2");
+    assert_eq!(ran.took, Duration::from_secs(15 * 60));
+    let reasons = ran.texts("answered", "reason");
+    assert!(
+        reasons.iter().any(|reason| reason.contains("nobody answered within 15 min")),
+        "{reasons:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_unattended_run_asks_nobody() {
+    let ran = Setup::new().flag("full", true).unattended().run(&observed()).await;
+    assert_eq!(ran.asked(), Vec::<String>::new());
+    assert_eq!(ran.took, Duration::ZERO);
+    assert_eq!(ran.severity(), "sev2");
+}
+
+#[tokio::test]
+async fn a_heavy_read_is_asked_about_once_per_run() {
+    let text = summary(
+        "one and two",
+        r##"check one "One?" {
+  read value = demo.costly()
+  yes when value
+}
+check two "Two?" {
+  read value = demo.costly()
+  yes when value
+}
+require one else stop "no"
+"##,
+    );
+    let setup = || Setup::new().given("costly", |_| Value::Bool(true));
+    let allowed = setup();
+    allowed
+        .crowd
+        .heavies
+        .lock()
+        .unwrap()
+        .insert("demo.costly".to_owned(), vec![(5, true)]);
+    let allowed = allowed.run(&text).await;
+    assert_eq!(allowed.outcome(), "resolved");
+    assert_eq!(allowed.asked(), ["heavy demo.costly"]);
+    let refused = setup();
+    refused
+        .crowd
+        .heavies
+        .lock()
+        .unwrap()
+        .insert("demo.costly".to_owned(), vec![(5, false)]);
+    let refused = refused.run(&text).await;
+    assert_eq!(refused.outcome(), "stopped");
+    assert_eq!(refused.reads("costly"), 0);
+}
+
+#[tokio::test]
+async fn a_fan_out_asks_every_element() {
+    let module_check = r##"check any_of = any is_set(each names)
+check all_of = all is_set(each names)
+"##;
+    let text = format!(
+        "{}\n{}",
+        book(&format!(
+            "task {{\n goal any_of and not all_of\n}}\nread names = demo.names()\n{module_check}"
+        )),
+        r##"check is_set(name: Text) "Is {name} set?" {
+  read value = demo.flag(name)
+  yes when value
+}
+"##
+    );
+    let names = |_: &super::fake::Past<'_>| Value::list(["a", "b", "c"].map(Value::text).to_vec());
+    let ran = Setup::new()
+        .given("names", names)
+        .flag("a", true)
+        .flag("b", false)
+        .flag("c", true)
+        .takes("flag", 5)
+        .run(&text)
+        .await;
+    assert_eq!(ran.outcome(), "resolved");
+    assert!(ran.took < Duration::from_secs(20), "they are asked side by side: {:?}", ran.took);
+    let unknown = Setup::new()
+        .given("names", names)
+        .flag("a", true)
+        .silent("b")
+        .flag("c", true)
+        .run(&text)
+        .await;
+    assert_eq!(unknown.outcome(), "stopped", "`all` is unknown with one unknown element");
+}
+
+#[tokio::test]
+async fn a_person_gives_a_value() {
+    let text = book(
+        r##"read names = demo.names()
+ask which "Which one?" {
+  choose from names
+}
+tell chat.post("#inc", "{which}")
+ask note "Anything else?" {
+  text
+}
+tell chat.post("#inc", "{note}")
+stop "done"
+"##,
+    );
+    let ran = Setup::new()
+        .given("names", |_| Value::list(["a", "b"].map(Value::text).to_vec()))
+        .says("which", "b")
+        .says("note", "no {which} here")
+        .run(&text)
+        .await;
+    assert_eq!(ran.asked(), [r#"ask which ["a", "b"]"#, "ask note []"]);
+    let told: Vec<String> = ran
+        .of("told")
+        .iter()
+        .map(|event| event["arguments"][1][1].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(told, ["b", "no {which} here"], "what a person writes is never read as a template");
+}
+
+#[tokio::test]
+async fn a_called_runbook_answers_a_question() {
+    let child = r##"runbook child(name: Text) "A child" {
+  owner "team"
+  reads demo
+  task {
+    goal set
+  }
+  check set "Set?" {
+    read value = demo.flag(name)
+    yes when value
+  }
+}
+"##;
+    let parent = r##"use team.{demo, chat, pager, matrix}
+
+runbook test() "A parent" {
+  owner "team"
+  reads demo
+  runs  child
+  task {
+    goal fine
+  }
+  check fine = run child(name: "a")
+  require fine else stop "the child is not resolved"
+}
+"##;
+    let text = format!("{parent}\n{child}");
+    let yes = Setup::new().flag("a", true).run(&text).await;
+    assert_eq!(yes.outcome(), "resolved");
+    assert!(yes.events.iter().any(|(scope, event)| scope == "fine" && event.kind() == "answered"));
+    let no = Setup::new().flag("a", false).run(&text).await;
+    assert_eq!(no.outcome(), "stopped");
+    assert_eq!(no.texts("child_ended", "outcome"), ["stopped"]);
+}
