@@ -184,7 +184,11 @@ pub(super) fn same_target(old: &Value, new: &Value) -> bool {
         return match (old, new) {
             (Value::List(before), Value::List(now)) => {
                 before.items.len() == now.items.len()
-                    && before.items.iter().zip(&now.items).all(|(old, new)| same_target(old, new))
+                    && before
+                        .items
+                        .iter()
+                        .zip(&now.items)
+                        .all(|(old, new)| same_target(old, new))
             }
             _ => call::unknown_in(old).is_none() && old == new,
         };

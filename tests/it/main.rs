@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
-mod findings_hostile;
 mod engine;
+mod findings_hostile;
 mod postgres;
 mod rule_pages;
 mod rule_programs;

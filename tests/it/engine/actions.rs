@@ -8,7 +8,9 @@ use starr::value::{Reason, Value};
 /// One action among the steps, after checks that read a flag each.
 fn one(checks: &[&str], action: &str) -> String {
     let checks: String = checks.iter().map(|name| flag(name)).collect();
-    book(&format!("{checks}{action}\ntell chat.post(\"#inc\", \"behind\")\nresult {{\n  escalation matrix\n}}\n"))
+    book(&format!(
+        "{checks}{action}\ntell chat.post(\"#inc\", \"behind\")\nresult {{\n  escalation matrix\n}}\n"
+    ))
 }
 
 fn mend(before: &str, after: &str) -> String {
@@ -55,7 +57,10 @@ async fn a_definite_no_of_when_is_not_needed_and_an_unknown_one_is_unclear() {
 #[tokio::test]
 async fn an_action_that_works_is_done_and_listed_as_in_place() {
     let text = one(&["good"], &mend("", VERIFY));
-    let ran = Setup::new().given("flag good", |past| Value::Bool(past.did("fix x"))).run(&text).await;
+    let ran = Setup::new()
+        .given("flag good", |past| Value::Bool(past.did("fix x")))
+        .run(&text)
+        .await;
     assert_eq!(ran.actions(), ["mend done"]);
     assert_eq!(ran.sent(), ["fix x", "post #inc"]);
     assert_eq!(ran.in_place(), ["Mend it (`demo.parts.fix` on x)"]);
@@ -68,7 +73,10 @@ async fn a_verify_that_stays_a_definite_no_until_its_deadline_failed() {
     let ran = Setup::new().flag("good", false).run(&text).await;
     assert_eq!(ran.actions(), ["mend failed"]);
     assert_eq!(ran.sent_at(), [(0, "fix x".to_owned()), (120, "fix un-x".to_owned())]);
-    assert_eq!(ran.texts("action_ended", "outcome"), ["failed: `good` did not come true in 2 min"]);
+    assert_eq!(
+        ran.texts("action_ended", "outcome"),
+        ["failed: `good` did not come true in 2 min"]
+    );
     let next = &ran.texts("action_ended", "next")[0];
     assert!(next.starts_with("taking the change back, then escalating"), "{next}");
     assert_eq!(ran.in_place(), Vec::<String>::new());
@@ -99,7 +107,11 @@ async fn a_verify_that_ends_unknown_is_unclear_and_keeps_the_change() {
 #[tokio::test]
 async fn only_the_operator_may_choose_to_undo_what_is_unclear() {
     let text = one(&["good"], &mend("", VERIFY));
-    let ran = Setup::new().silent("good").on_unclear("mend", OnUnclear::Undo).run(&text).await;
+    let ran = Setup::new()
+        .silent("good")
+        .on_unclear("mend", OnUnclear::Undo)
+        .run(&text)
+        .await;
     assert_eq!(ran.sent(), ["fix x", "fix un-x"]);
     assert_eq!(ran.texts("choice", "choice"), ["take it back"]);
     assert_eq!(ran.in_place(), Vec::<String>::new());
@@ -203,7 +215,11 @@ async fn approval_by_a_and_b_needs_both_and_two_people() {
 #[tokio::test]
 async fn approval_by_a_or_b_needs_one() {
     let text = one(&["good"], &mend("", VERIFY)).replace("by oncall", "by oncall or dba");
-    let ran = Setup::new().flag("good", true).approves("mend", "dora", 10).run(&text).await;
+    let ran = Setup::new()
+        .flag("good", true)
+        .approves("mend", "dora", 10)
+        .run(&text)
+        .await;
     assert_eq!(ran.asked(), ["approve mend as oncall or dba"]);
     assert_eq!(ran.actions(), ["mend done"]);
 }
@@ -230,12 +246,21 @@ async fn the_approval_says_in_words_what_follows_and_its_digest_is_in_the_intent
     }
     assert_eq!(request.digest.len(), 64);
     let approvals = ran.texts("intent", "approval");
-    assert_eq!(approvals, [request.digest.clone(), request.digest.clone()], "it covers the undo");
+    assert_eq!(
+        approvals,
+        [request.digest.clone(), request.digest.clone()],
+        "it covers the undo"
+    );
 }
 
 #[tokio::test]
 async fn the_digest_depends_on_what_will_be_sent_and_on_what_was_seen() {
-    let text = |what: &str| one(&["good"], &mend("", VERIFY).replace("fix(\"x\")", &format!("fix(\"{what}\")")));
+    let text = |what: &str| {
+        one(
+            &["good"],
+            &mend("", VERIFY).replace("fix(\"x\")", &format!("fix(\"{what}\")")),
+        )
+    };
     let mut digests = Vec::new();
     for what in ["x", "x", "y"] {
         let ran = Setup::new().flag("good", true).run(&text(what)).await;
@@ -279,10 +304,20 @@ fn ended(past: &Past<'_>) -> bool {
 
 #[tokio::test]
 async fn more_targets_than_allowed_are_refused_never_a_silent_first_n() {
-    let ran = Setup::new().given("things", |_| things(&[1, 2, 3], 9)).run(&end_things(2)).await;
-    assert_eq!(ran.texts("not_approved", "because"), ["3 things, at most 2 are allowed"]);
+    let ran = Setup::new()
+        .given("things", |_| things(&[1, 2, 3], 9))
+        .run(&end_things(2))
+        .await;
+    assert_eq!(
+        ran.texts("not_approved", "because"),
+        ["3 things, at most 2 are allowed"]
+    );
     assert_eq!(ran.sent(), Vec::<String>::new());
-    assert_eq!(ran.asked(), Vec::<String>::new(), "nobody is asked for what may not be done");
+    assert_eq!(
+        ran.asked(),
+        Vec::<String>::new(),
+        "nobody is asked for what may not be done"
+    );
     assert_eq!(ran.outcome(), "refused");
 }
 
@@ -378,12 +413,17 @@ action resize "Resize to {goal_size}" {
     let ran = Setup::new()
         .flag("good", true)
         .given("size", |_| Value::record("Size", vec![("now", Value::Int(3))]))
-        .given("number target", |past| Value::Int(if past.now.as_secs() == 0 { 5 } else { 6 }))
+        .given("number target", |past| {
+            Value::Int(if past.now.as_secs() == 0 { 5 } else { 6 })
+        })
         .approves("resize", "otto", 60)
         .run(&text)
         .await;
     let because = &ran.texts("not_approved", "because")[0];
-    assert!(because.contains("the approval is void: `to` changed from 5 to 6"), "{because}");
+    assert!(
+        because.contains("the approval is void: `to` changed from 5 to 6"),
+        "{because}"
+    );
     assert_eq!(ran.sent(), Vec::<String>::new());
 }
 
@@ -411,10 +451,17 @@ fn sized() -> Setup {
 
 #[tokio::test]
 async fn restore_puts_back_the_value_that_was_read_directly_before() {
-    let ran = sized().flag("good", false).run(&resize("undo, escalate", "restore")).await;
+    let ran = sized()
+        .flag("good", false)
+        .run(&resize("undo, escalate", "restore"))
+        .await;
     assert_eq!(ran.sent(), ["set 5", "set 3"]);
     let intents = ran.of("intent");
-    assert!(intents[0]["before"]["text"].as_str().unwrap().contains('3'), "{}", intents[0]);
+    assert!(
+        intents[0]["before"]["text"].as_str().unwrap().contains('3'),
+        "{}",
+        intents[0]
+    );
     assert_eq!(intents[1]["purpose"], "undo");
     assert_eq!(ran.in_place(), Vec::<String>::new());
 }
@@ -439,7 +486,10 @@ async fn a_failed_undo_ends_the_run_and_escalates_one_severity_up() {
         .await;
     assert_eq!(ran.outcome(), "escalated");
     assert_eq!(ran.severity(), "sev2", "sev3 was the default");
-    assert_eq!(ran.sent(), ["set 5", "set 3", "page oncall", "page second", "post #inc"]);
+    assert_eq!(
+        ran.sent(),
+        ["set 5", "set 3", "page oncall", "page second", "post #inc"]
+    );
     assert_eq!(ran.in_place(), ["Resize (`demo.parts.set`)"]);
 }
 
@@ -492,7 +542,12 @@ async fn a_timer_that_fails_ends_the_run_one_severity_up() {
         "tell chat",
         "check late \"Late?\" {\n  read value = demo.flag(\"late\")\n  yes when value\n}\nwait until late within 10 min every 1 min else escalate\ntell chat",
     );
-    let ran = sized().flag("good", true).flag("late", false).fails("set 3").run(&text).await;
+    let ran = sized()
+        .flag("good", true)
+        .flag("late", false)
+        .fails("set 3")
+        .run(&text)
+        .await;
     assert_eq!(ran.outcome(), "escalated");
     assert_eq!(ran.severity(), "sev2");
     assert_eq!(ran.took.as_secs(), 120, "the wait is cut short");
@@ -504,7 +559,8 @@ async fn an_undo_at_the_end_runs_at_the_end() {
     let ran = sized().flag("good", true).run(&text).await;
     assert_eq!(ran.sent(), ["set 5", "post #inc", "set 3"]);
     assert_eq!(ran.in_place(), Vec::<String>::new());
-    let escalating = resize("undo, escalate", "restore at end").replace("tell chat.post(\"#inc\", \"behind\")", "escalate");
+    let escalating =
+        resize("undo, escalate", "restore at end").replace("tell chat.post(\"#inc\", \"behind\")", "escalate");
     let ran = sized().flag("good", true).run(&escalating).await;
     assert_eq!(ran.sent(), ["set 5", "set 3"], "however the run ends");
 }
@@ -535,7 +591,11 @@ async fn undos_run_for_what_was_sent_last_first() {
 #[tokio::test]
 async fn a_failed_do_skips_the_rest() {
     let ran = Setup::new().flag("good", false).fails("fix b").run(&several()).await;
-    assert_eq!(ran.sent(), ["fix a", "fix b", "fix un-ab"], "c was never sent, so it is not undone");
+    assert_eq!(
+        ran.sent(),
+        ["fix a", "fix b", "fix un-ab"],
+        "c was never sent, so it is not undone"
+    );
     assert_eq!(ran.actions(), ["many failed"]);
     let first = Setup::new().flag("good", false).fails("fix a").run(&several()).await;
     assert_eq!(first.sent(), ["fix a"], "it definitely did not happen");
@@ -544,10 +604,18 @@ async fn a_failed_do_skips_the_rest() {
 #[tokio::test]
 async fn a_change_of_unknown_fate_is_in_doubt() {
     let ran = Setup::new().flag("good", true).unclear("fix b").run(&several()).await;
-    assert_eq!(ran.sent(), ["fix a", "fix b"], "nothing is repeated, nothing is taken back");
+    assert_eq!(
+        ran.sent(),
+        ["fix a", "fix b"],
+        "nothing is repeated, nothing is taken back"
+    );
     assert_eq!(ran.outcome(), "in doubt");
     assert_eq!(ran.in_place().len(), 2);
-    assert!(ran.in_place()[1].starts_with("perhaps: Do many"), "{:?}", ran.in_place());
+    assert!(
+        ran.in_place()[1].starts_with("perhaps: Do many"),
+        "{:?}",
+        ran.in_place()
+    );
     let undone = Setup::new()
         .flag("good", true)
         .unclear("fix b")
@@ -555,12 +623,20 @@ async fn a_change_of_unknown_fate_is_in_doubt() {
         .run(&several())
         .await;
     assert_eq!(undone.sent(), ["fix a", "fix b", "fix un-ab"]);
-    assert_eq!(undone.outcome(), "escalated", "what was taken back is no longer in doubt");
+    assert_eq!(
+        undone.outcome(),
+        "escalated",
+        "what was taken back is no longer in doubt"
+    );
 }
 
 #[tokio::test]
 async fn a_change_that_does_not_answer_in_time_is_in_doubt() {
-    let ran = Setup::new().flag("good", true).takes("fix a", 400).run(&several()).await;
+    let ran = Setup::new()
+        .flag("good", true)
+        .takes("fix a", 400)
+        .run(&several())
+        .await;
     assert_eq!(ran.outcome(), "in doubt");
     assert_eq!(ran.texts("result", "outcome"), ["unclear"]);
 }
@@ -660,5 +736,8 @@ async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
     let next = &ran.texts("action_ended", "next")[0];
     assert!(next.contains("would ask approval by oncall"), "{next}");
     assert_eq!(ran.outcome(), "stopped");
-    assert_eq!(ran.of("action_started")[0]["operations"][0]["operation"], "demo.parts.fix");
+    assert_eq!(
+        ran.of("action_started")[0]["operations"][0]["operation"],
+        "demo.parts.fix"
+    );
 }

@@ -38,7 +38,11 @@ fn named(check: &str, name: &str) -> String {
 
 #[tokio::test]
 async fn the_first_cause_that_is_a_definite_yes_is_treated() {
-    let ran = Setup::new().until_fixed("a").flag("b", false).run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .until_fixed("a")
+        .flag("b", false)
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.causes(), ["a"]);
     assert_eq!(ran.sent(), ["fix a"]);
     assert_eq!(ran.outcome(), "resolved");
@@ -47,26 +51,43 @@ async fn the_first_cause_that_is_a_definite_yes_is_treated() {
 
 #[tokio::test]
 async fn a_refuted_cause_is_passed_over_and_its_implication_is_said() {
-    let ran = Setup::new().flag("a", false).until_fixed("b").run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .flag("a", false)
+        .until_fixed("b")
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.causes(), ["b"]);
     let because: Vec<String> = ran
         .of("cause")
         .iter()
-        .map(|event| format!("{}: {}", event["name"].as_str().unwrap(), event["because"].as_str().unwrap()))
+        .map(|event| {
+            format!(
+                "{}: {}",
+                event["name"].as_str().unwrap(),
+                event["because"].as_str().unwrap()
+            )
+        })
         .collect();
     assert_eq!(because, ["a: refuted", "b: and not *a*, which was refuted"]);
 }
 
 #[tokio::test]
 async fn after_a_treated_cause_the_branch_is_asked_again_with_fresh_answers() {
-    let ran = Setup::new().until_fixed("a").until_fixed("b").run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .until_fixed("a")
+        .until_fixed("b")
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.causes(), ["a", "b"], "both held, one after the other");
     assert_eq!(ran.sent(), ["fix a", "fix b"]);
     assert_eq!(ran.outcome(), "resolved");
     assert_eq!(ran.texts("branch_entered", "round"), ["1", "2"]);
     let because = ran.texts("cause", "because");
     assert!(
-        because.last().unwrap().contains("*a* was treated, and the goal is not reached"),
+        because
+            .last()
+            .unwrap()
+            .contains("*a* was treated, and the goal is not reached"),
         "{because:?}"
     );
 }
@@ -114,7 +135,11 @@ async fn an_unknown_answer_in_the_way_of_an_earlier_cause_does_not_slide_to_the_
 
 #[tokio::test]
 async fn an_unknown_answer_behind_a_cause_that_holds_is_not_in_the_way() {
-    let ran = Setup::new().until_fixed("a").silent("b").run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .until_fixed("a")
+        .silent("b")
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.causes(), ["a"]);
 }
 
@@ -148,8 +173,11 @@ async fn the_operator_may_answer_by_hand_and_it_is_recorded_as_such() {
         .run(&two_causes("escalate"))
         .await;
     assert_eq!(ran.causes(), ["b"]);
-    let by_hand: Vec<serde_json::Value> =
-        ran.of("answered").into_iter().filter(|event| !event["by"].is_null()).collect();
+    let by_hand: Vec<serde_json::Value> = ran
+        .of("answered")
+        .into_iter()
+        .filter(|event| !event["by"].is_null())
+        .collect();
     assert_eq!(by_hand[0]["by"]["name"], "ann");
     assert_eq!(by_hand[0]["evidence"][0]["actual"], "I looked");
     let choices = ran.crowd.choices.lock().unwrap();
@@ -160,14 +188,22 @@ async fn the_operator_may_answer_by_hand_and_it_is_recorded_as_such() {
 
 #[tokio::test]
 async fn nobody_who_chooses_in_time_is_cannot_tell() {
-    let ran = Setup::new().silent("a").flag("b", true).run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .silent("a")
+        .flag("b", true)
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.texts("arm", "arm"), ["cannot tell"]);
     assert_eq!(ran.took.as_secs(), 15 * 60);
 }
 
 #[tokio::test]
 async fn no_cause_at_all_is_otherwise() {
-    let ran = Setup::new().flag("a", false).flag("b", false).run(&two_causes("escalate")).await;
+    let ran = Setup::new()
+        .flag("a", false)
+        .flag("b", false)
+        .run(&two_causes("escalate"))
+        .await;
     assert_eq!(ran.texts("arm", "because"), ["no cause holds"]);
     assert_eq!(ran.outcome(), "stopped");
 }

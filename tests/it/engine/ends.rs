@@ -42,7 +42,10 @@ result {{
     let ran = Setup::new().flag("good", false).run(&text).await;
     assert_eq!(ran.outcome(), "escalated");
     let reason = &ran.texts("ended", "reason")[0];
-    assert!(reason.starts_with("the end was reached, and `good` does not hold"), "{reason}");
+    assert!(
+        reason.starts_with("the end was reached, and `good` does not hold"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -94,7 +97,11 @@ wait until good within 1 min every 10 s else stop "no"
             flag("good")
         ),
     );
-    let ran = Setup::new().flag("good", false).approves("mend", "otto", 95).run(&text).await;
+    let ran = Setup::new()
+        .flag("good", false)
+        .approves("mend", "otto", 95)
+        .run(&text)
+        .await;
     assert_eq!(ran.sent_at(), [(95, "fix x".to_owned()), (105, "fix un-x".to_owned())]);
     assert_eq!(ran.outcome(), "escalated");
     assert_eq!(ran.took.as_secs(), 120);
@@ -153,12 +160,10 @@ reflection {
 "##,
     );
     let setup = Setup::new();
-    setup
-        .crowd
-        .reflections
-        .lock()
-        .unwrap()
-        .insert("What could have told us earlier?".to_owned(), vec![(5, "An alert".to_owned())]);
+    setup.crowd.reflections.lock().unwrap().insert(
+        "What could have told us earlier?".to_owned(),
+        vec![(5, "An alert".to_owned())],
+    );
     let ran = setup.run(&text).await;
     assert_eq!(ran.texts("prevention", "due"), ["1970-01-15"]);
     assert_eq!(ran.texts("reflection", "answer"), ["An alert"]);

@@ -51,7 +51,11 @@ async fn rows_count_from_the_first_known_severity_until_the_run_ends() {
 
 #[tokio::test]
 async fn escalate_sends_the_rest_of_its_row_at_once_and_ends_the_run() {
-    let ran = Setup::new().flag("bad", true).flag("worse", false).run(&waiting("escalate")).await;
+    let ran = Setup::new()
+        .flag("bad", true)
+        .flag("worse", false)
+        .run(&waiting("escalate"))
+        .await;
     assert_eq!(ran.outcome(), "escalated");
     assert_eq!(ran.sent(), ["page oncall", "page second", "post #inc"]);
     assert_eq!(ran.took.as_secs(), 0);
@@ -87,7 +91,11 @@ async fn a_failed_page_sends_the_next_entry_at_once_and_does_not_change_the_way(
         [(0, "page oncall".to_owned()), (0, "page second".to_owned())]
     );
     assert_eq!(ran.outcome(), "resolved");
-    let told: Vec<bool> = ran.of("told").iter().map(|event| event["ok"].as_bool().unwrap()).collect();
+    let told: Vec<bool> = ran
+        .of("told")
+        .iter()
+        .map(|event| event["ok"].as_bool().unwrap())
+        .collect();
     assert_eq!(told, [false, true]);
 }
 
@@ -105,7 +113,11 @@ async fn a_failed_tell_is_recorded_and_never_changes_the_way() {
 
 #[tokio::test]
 async fn stop_pages_nobody_more() {
-    let ran = Setup::new().flag("bad", true).flag("worse", false).run(&waiting("stop \"fine\"")).await;
+    let ran = Setup::new()
+        .flag("bad", true)
+        .flag("worse", false)
+        .run(&waiting("stop \"fine\""))
+        .await;
     assert_eq!(ran.sent(), ["page oncall"], "which was due at once");
     assert_eq!(ran.outcome(), "stopped");
 }
@@ -125,7 +137,11 @@ async fn without_a_matrix_the_record_says_that_nobody_is_told() {
 
 #[tokio::test]
 async fn an_unknown_answer_in_the_way_of_a_row_takes_the_cannot_tell_row() {
-    let ran = Setup::new().flag("bad", false).silent("worse").run(&waiting("stop \"x\"")).await;
+    let ran = Setup::new()
+        .flag("bad", false)
+        .silent("worse")
+        .run(&waiting("stop \"x\""))
+        .await;
     assert_eq!(ran.severity(), "sev2");
     assert_eq!(ran.texts("severity", "because"), ["`worse` is unknown"]);
 }

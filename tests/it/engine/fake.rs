@@ -120,7 +120,12 @@ impl Backend {
             done: &done,
             asked,
         };
-        match self.script.answers.get(&key).or(self.script.answers.get(Self::word(&key))) {
+        match self
+            .script
+            .answers
+            .get(&key)
+            .or(self.script.answers.get(Self::word(&key)))
+        {
             Some(answer) => answer(&past),
             None => Value::unknown(Reason::Unavailable, format!("the test gives no answer for `{key}`")),
         }
@@ -139,7 +144,12 @@ impl Backend {
             done: &done,
             asked: 0,
         };
-        let outcome = match self.script.effects.get(&key).or(self.script.effects.get(Self::word(&key))) {
+        let outcome = match self
+            .script
+            .effects
+            .get(&key)
+            .or(self.script.effects.get(Self::word(&key)))
+        {
             Some(effect) => effect(&past),
             None => Outcome::Done(Value::Int(1)),
         };
@@ -246,7 +256,11 @@ impl Crowd {
             let mut replies = replies.lock().unwrap();
             keys.iter().find_map(|key| {
                 let queue = replies.get_mut(*key)?;
-                if queue.len() > 1 { Some(queue.remove(0)) } else { queue.first().cloned() }
+                if queue.len() > 1 {
+                    Some(queue.remove(0))
+                } else {
+                    queue.first().cloned()
+                }
             })
         };
         match found {
@@ -441,7 +455,9 @@ impl Setup {
 
     /// A flag that is set until `fix NAME` was done.
     pub fn until_fixed(self, name: &'static str) -> Self {
-        self.given(&format!("flag {name}"), move |past| Value::Bool(!past.did(&format!("fix {name}"))))
+        self.given(&format!("flag {name}"), move |past| {
+            Value::Bool(!past.did(&format!("fix {name}")))
+        })
     }
 
     /// A flag that nobody can tell.
@@ -666,7 +682,13 @@ impl Ran {
 
     /// Changes and tells that were sent.
     pub fn sent(&self) -> Vec<String> {
-        self.backend.sent.lock().unwrap().iter().map(|seen| seen.what.clone()).collect()
+        self.backend
+            .sent
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|seen| seen.what.clone())
+            .collect()
     }
 
     /// With the second at which each was sent.
@@ -681,7 +703,13 @@ impl Ran {
     }
 
     pub fn asked(&self) -> Vec<String> {
-        self.crowd.asked.lock().unwrap().iter().map(|seen| seen.what.clone()).collect()
+        self.crowd
+            .asked
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|seen| seen.what.clone())
+            .collect()
     }
 
     /// Every event of one kind, as its JSON form.

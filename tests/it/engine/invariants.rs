@@ -79,8 +79,16 @@ async fn when_the_journal_fails_at_the_kth_append_nothing_more_is_sent() {
             continue;
         }
         assert_eq!(ran.outcome(), "journal: the disk is full", "at append {k}");
-        let intents = ran.events.iter().filter(|(_, event)| matches!(event, Event::Intent { .. })).count();
-        assert_eq!(ran.sent().len(), intents, "at append {k}: sent without an intent, or intended and not sent");
+        let intents = ran
+            .events
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Intent { .. }))
+            .count();
+        assert_eq!(
+            ran.sent().len(),
+            intents,
+            "at append {k}: sent without an intent, or intended and not sent"
+        );
         assert_eq!(ran.sent(), sent[..intents], "at append {k}: {:#?}", ran.events);
     }
     assert!(reached_the_end, "the last k is behind the last append");

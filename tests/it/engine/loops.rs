@@ -40,14 +40,20 @@ async fn every_element_is_treated_with_answers_of_its_own() {
         .await;
     assert_eq!(
         ran.sent(),
-        ["fix n0", "post n0", "fix n1", "post n1", "fix n2", "post n2", "post end"]
+        [
+            "fix n0", "post n0", "fix n1", "post n1", "fix n2", "post n2", "post end"
+        ]
     );
     assert_eq!(ran.texts("each", "index"), ["1", "2", "3"]);
 }
 
 #[tokio::test]
 async fn a_list_that_is_longer_treats_none_and_escalates() {
-    let ran = Setup::new().given("names", names(11)).given("flag", |_| Value::Bool(true)).run(&each("", "next step")).await;
+    let ran = Setup::new()
+        .given("names", names(11))
+        .given("flag", |_| Value::Bool(true))
+        .run(&each("", "next step"))
+        .await;
     assert_eq!(ran.sent(), Vec::<String>::new());
     assert_eq!(ran.outcome(), "escalated");
 }
@@ -92,7 +98,11 @@ async fn an_unclear_element_ends_the_loop() {
 async fn an_element_that_left_the_list_is_not_needed() {
     let ran = Setup::new()
         .given("names", |past| {
-            let left: &[&str] = if past.did("fix n0") { &["n0", "n2"] } else { &["n0", "n1", "n2"] };
+            let left: &[&str] = if past.did("fix n0") {
+                &["n0", "n2"]
+            } else {
+                &["n0", "n1", "n2"]
+            };
             Value::list(left.iter().map(|name| Value::text(*name)).collect())
         })
         .given("flag", |_| Value::Bool(true))
@@ -153,7 +163,10 @@ async fn a_wait_ends_with_a_definite_yes_or_its_deadline() {
         "{}wait until a within 5 min every 30 s else stop \"never\"\ntell chat.post(\"#inc\", \"behind\")\n",
         flag("a")
     ));
-    let ran = Setup::new().given("flag a", |past| Value::Bool(past.now.as_secs() >= 100)).run(&text).await;
+    let ran = Setup::new()
+        .given("flag a", |past| Value::Bool(past.now.as_secs() >= 100))
+        .run(&text)
+        .await;
     assert_eq!(ran.sent_at(), [(120, "post #inc".to_owned())]);
     let never = Setup::new().flag("a", false).run(&text).await;
     assert_eq!(never.outcome(), "stopped");
@@ -234,19 +247,30 @@ async fn a_called_runbook_that_is_resolved_is_yes() {
         .run(&family(CHILD_ACTION))
         .await;
     assert_eq!(ran.texts("ended", "reason"), ["worked"]);
-    assert_eq!(ran.in_place(), ["fixed: Mend x (`demo.parts.fix` on x): it is not taken back because it is harmless"]);
+    assert_eq!(
+        ran.in_place(),
+        ["fixed: Mend x (`demo.parts.fix` on x): it is not taken back because it is harmless"]
+    );
     let scopes: Vec<&str> = ran
         .events
         .iter()
         .filter(|(_, event)| event.kind() == "intent")
         .map(|(scope, _)| scope.as_str())
         .collect();
-    assert_eq!(scopes, ["", "fixed"], "the page of the outermost run, then the child's change");
+    assert_eq!(
+        scopes,
+        ["", "fixed"],
+        "the page of the outermost run, then the child's change"
+    );
 }
 
 #[tokio::test]
 async fn a_called_runbook_that_escalates_is_no_and_uses_the_one_row() {
-    let ran = Setup::new().flag("bad", true).flag("x", false).run(&family(CHILD_ACTION)).await;
+    let ran = Setup::new()
+        .flag("bad", true)
+        .flag("x", false)
+        .run(&family(CHILD_ACTION))
+        .await;
     assert_eq!(ran.texts("child_ended", "outcome"), ["escalated"]);
     assert_eq!(ran.texts("ended", "reason"), ["did not"]);
     assert_eq!(

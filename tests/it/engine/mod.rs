@@ -17,7 +17,17 @@ pub use fake::Setup;
 
 /// The operations of the provider below, by path.
 const OPERATIONS: &[&str] = &[
-    "flag", "things", "size", "number", "costly", "names", "ping", "parts.fix", "parts.end", "parts.set", "parts.make",
+    "flag",
+    "things",
+    "size",
+    "number",
+    "costly",
+    "names",
+    "ping",
+    "parts.fix",
+    "parts.end",
+    "parts.set",
+    "parts.make",
     "parts.use",
 ];
 

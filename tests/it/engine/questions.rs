@@ -50,8 +50,14 @@ async fn an_answer_is_good_or_bad_by_its_sign_in_the_goal() {
 #[tokio::test]
 async fn independent_questions_are_asked_together() {
     let text = summary("a and b and c", &(flag("a") + &flag("b") + &flag("c")));
-    let setup = Setup::new().flag("a", true).flag("b", true).flag("c", true).takes("flag", 20);
-    let ran = setup.run(&(text.trim_end().trim_end_matches('}').to_owned() + "require a and b and c else escalate\n}\n")).await;
+    let setup = Setup::new()
+        .flag("a", true)
+        .flag("b", true)
+        .flag("c", true)
+        .takes("flag", 20);
+    let ran = setup
+        .run(&(text.trim_end().trim_end_matches('}').to_owned() + "require a and b and c else escalate\n}\n"))
+        .await;
     let reads = ran.backend.reads.lock().unwrap();
     let first: Vec<Duration> = reads.iter().take(3).map(|seen| seen.at).collect();
     assert_eq!(first, [Duration::ZERO; 3], "all three begin at once");
@@ -201,7 +207,9 @@ async fn a_person_who_does_not_answer_in_time_leaves_it_unknown() {
     assert_eq!(ran.took, Duration::from_secs(15 * 60));
     let reasons = ran.texts("answered", "reason");
     assert!(
-        reasons.iter().any(|reason| reason.contains("nobody answered within 15 min")),
+        reasons
+            .iter()
+            .any(|reason| reason.contains("nobody answered within 15 min")),
         "{reasons:?}"
     );
 }
@@ -278,7 +286,11 @@ check all_of = all is_set(each names)
         .run(&text)
         .await;
     assert_eq!(ran.outcome(), "resolved");
-    assert!(ran.took < Duration::from_secs(20), "they are asked side by side: {:?}", ran.took);
+    assert!(
+        ran.took < Duration::from_secs(20),
+        "they are asked side by side: {:?}",
+        ran.took
+    );
     let unknown = Setup::new()
         .given("names", names)
         .flag("a", true)
@@ -286,7 +298,11 @@ check all_of = all is_set(each names)
         .flag("c", true)
         .run(&text)
         .await;
-    assert_eq!(unknown.outcome(), "stopped", "`all` is unknown with one unknown element");
+    assert_eq!(
+        unknown.outcome(),
+        "stopped",
+        "`all` is unknown with one unknown element"
+    );
 }
 
 #[tokio::test]
@@ -316,7 +332,11 @@ stop "done"
         .iter()
         .map(|event| event["arguments"][1][1].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(told, ["b", "no {which} here"], "what a person writes is never read as a template");
+    assert_eq!(
+        told,
+        ["b", "no {which} here"],
+        "what a person writes is never read as a template"
+    );
 }
 
 #[tokio::test]
@@ -349,7 +369,11 @@ runbook test() "A parent" {
     let text = format!("{parent}\n{child}");
     let yes = Setup::new().flag("a", true).run(&text).await;
     assert_eq!(yes.outcome(), "resolved");
-    assert!(yes.events.iter().any(|(scope, event)| scope == "fine" && event.kind() == "answered"));
+    assert!(
+        yes.events
+            .iter()
+            .any(|(scope, event)| scope == "fine" && event.kind() == "answered")
+    );
     let no = Setup::new().flag("a", false).run(&text).await;
     assert_eq!(no.outcome(), "stopped");
     assert_eq!(no.texts("child_ended", "outcome"), ["stopped"]);
