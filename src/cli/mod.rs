@@ -1,5 +1,125 @@
 //! The command line: one file per command.
 
+pub mod args;
+mod check;
+mod completions;
+mod console;
+mod doctor;
+mod explain;
+pub mod files;
+mod fmt;
+mod journal;
+mod load;
+mod output;
+mod people;
+mod plan;
+mod providers;
+mod render;
+mod run;
+mod screen;
+mod table;
+
+use args::{Cli, Command};
+use clap::Parser;
+use output::{Output, complain};
+use std::process::ExitCode;
+
+/// How a command ends. The numbers are documented and stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Resolved, or nothing to report.
+    Good,
+    /// Findings, failed tests, or not resolved.
+    Findings,
+    /// Wrong usage or an invalid file.
+    Usage,
+    /// Refused by policy, approval or grant.
+    Refused,
+    /// The fate of a change is unknown.
+    InDoubt,
+    /// The journal cannot be written.
+    Journal,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Exit::Good => 0,
+            Exit::Findings => 1,
+            Exit::Usage => 2,
+            Exit::Refused => 3,
+            Exit::InDoubt => 4,
+            Exit::Journal => 5,
+        }
+    }
+}
+
+/// A command that could not do its work: what to say, and how to end.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+}
+
+impl From<crate::config::Error> for Failure {
+    fn from(error: crate::config::Error) -> Self {
+        Self::usage(error.message)
+    }
+}
+
+impl From<crate::journal::Error> for Failure {
+    fn from(error: crate::journal::Error) -> Self {
+        Self { exit: Exit::Journal, message: error.message }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(problem) => {
+            // Help and version are not mistakes; clap knows which stream and which colour.
+            let _ = problem.print();
+            return ExitCode::from(if problem.use_stderr() { Exit::Usage.code() } else { 0 });
+        }
+    };
+    let output = Output::new(&cli.global);
+    let global = &cli.global;
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args, global, output),
+        Command::Plan(args) => plan::plan(args, global, output),
+        Command::Check(args) => check::check(args, global, output),
+        Command::Fmt(args) => fmt::fmt(args, output),
+        Command::Explain(args) => explain::explain(args, output),
+        Command::Providers(args) => providers::providers(args, output),
+        Command::Render(args) => render::render(args, global, output),
+        Command::Runs(args) => journal::runs(args, global, output),
+        Command::Show(args) => journal::show(args, global, output),
+        Command::Report(args) => journal::report(args, global, output),
+        Command::Journal(args::JournalCommand::Verify) => journal::verify(global, output),
+        Command::Doctor => doctor::doctor(global, output),
+        Command::Completions(args) => completions::completions(args),
+        Command::Man => completions::man(),
+    };
+    match done {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(failure) => {
+            if output.json {
+                output::line(&serde_json::json!({ "error": failure.message, "exit_code": failure.exit.code() }).to_string());
+            } else {
+                complain(&format!("starr: {}", failure.message));
+            }
+            ExitCode::from(failure.exit.code())
+        }
+    }
+}
+
 /// The login name of whoever runs this process: the name of the real user id, or the id itself when it has no name.
 pub fn login() -> String {
     let id = rustix::process::getuid().as_raw();
@@ -12,4 +132,12 @@ pub fn login() -> String {
             (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
         })
         .unwrap_or_else(|| format!("uid {id}"))
+}
+
+/// A runtime for the commands that reach outside; built only when one does.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|problem| Failure::usage(format!("cannot start: {problem}")))
 }

@@ -8,6 +8,7 @@ pub use crate::providers::secret;
 
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
+use crate::value::Value;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
+    /// True for the environment of a machine without configuration.
+    #[serde(skip)]
+    pub embedded: bool,
     /// Severity names, worst first.
     #[serde(default = "default_severities")]
     pub severities: Vec<String>,
@@ -41,10 +45,16 @@ pub struct Environment {
     /// The journal's file; the user's state folder when absent.
     #[serde(default)]
     pub journal: Option<PathBuf>,
+    #[cfg(feature = "http")]
+    #[serde(default)]
+    pub http: crate::providers::http::config::HttpConfig,
     /// PostgreSQL databases.
     #[cfg(feature = "postgres")]
     #[serde(default)]
-    pub postgres: Option<crate::providers::postgres::config::Config>,
+    pub postgres: crate::providers::postgres::config::Config,
+    /// Fields of resources: kind, name, field.
+    #[serde(default)]
+    pub resources: BTreeMap<String, BTreeMap<String, BTreeMap<String, Field>>>,
     /// What may be done here. Default nothing.
     #[serde(default)]
     pub grants: Vec<GrantItem>,
@@ -78,6 +88,16 @@ pub enum EffectItem {
     Read,
     Change,
     Tell,
+}
+
+/// The value of a resource's field.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[serde(untagged)]
+pub enum Field {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
 }
 
 fn default_severities() -> Vec<String> {
@@ -240,9 +260,7 @@ impl Environment {
             ));
         }
         #[cfg(feature = "postgres")]
-        if let Some(postgres) = &self.postgres {
-            postgres.validate().or_else(error)?;
-        }
+        self.postgres.validate().or_else(error)?;
         for grant in &self.grants {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
@@ -277,6 +295,24 @@ impl Environment {
             .collect()
     }
 
+    /// Fields of resources, by kind and name.
+    pub fn resources(&self) -> BTreeMap<(String, String), BTreeMap<String, Value>> {
+        let value = |field: &Field| match field {
+            Field::Bool(value) => Value::Bool(*value),
+            Field::Int(value) => Value::Int(*value),
+            Field::Float(value) => Value::float(*value),
+            Field::Text(value) => Value::text(value.as_str()),
+        };
+        self.resources
+            .iter()
+            .flat_map(|(kind, names)| names.iter().map(move |(name, fields)| (kind, name, fields)))
+            .map(|(kind, name, fields)| {
+                let fields = fields.iter().map(|(field, given)| (field.clone(), value(given))).collect();
+                ((kind.clone(), name.clone()), fields)
+            })
+            .collect()
+    }
+
     /// The severity of a runbook that names none.
     pub fn default_severity(&self) -> &str {
         self.default_severity
@@ -304,6 +340,7 @@ pub fn embedded() -> Config {
         all: targets.is_empty(),
     };
     let local = Environment {
+        embedded: true,
         severities: default_severities(),
         default_severity: None,
         people: BTreeMap::from([(
@@ -313,8 +350,11 @@ pub fn embedded() -> Config {
             },
         )]),
         journal: None,
+        #[cfg(feature = "http")]
+        http: Default::default(),
         #[cfg(feature = "postgres")]
-        postgres: None,
+        postgres: Default::default(),
+        resources: BTreeMap::new(),
         grants: vec![
             grant("host", &[EffectItem::Read, EffectItem::Change], &[]),
             // The provider's own address guard lets nothing but loopback through unless the configuration says so.
@@ -379,7 +419,7 @@ environments:
             ))
         };
         let good = with("{ host: db.example.org, database: orders, read: { user: r } }").unwrap();
-        assert!(good.environments["local"].postgres.is_some());
+        assert!(good.environments["local"].postgres.databases.contains_key("orders"));
         let bad = with("{ database: orders, read: { user: r } }").unwrap_err();
         assert!(bad.message.contains("`orders`: neither `host` nor `socket`"), "{bad}");
         let key = with("{ host: h, database: orders, read: { user: r }, pasword: x }").unwrap_err();

@@ -1,5 +1,15 @@
 //! The providers, one folder each, behind cargo features.
 
+/// The providers of this build, by name.
+pub const NAMES: &[&str] = &[
+    #[cfg(feature = "host")]
+    "host",
+    #[cfg(feature = "http")]
+    "http",
+    #[cfg(feature = "postgres")]
+    "postgres",
+];
+
 pub mod detached;
 #[cfg(feature = "host")]
 pub mod host;

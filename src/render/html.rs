@@ -2,6 +2,7 @@
 
 use super::document::{Document, Piece, pieces};
 use super::safe::{safe, safe_multiline};
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 
@@ -23,7 +24,7 @@ pub fn html(document: &Document, footer: &str) -> Result<String, String> {
         .and_then(|page| {
             page.render(context! {
                 title => safe(&document.title.replace('`', "")),
-                blocks => document.blocks,
+                blocks => Serde(&document.blocks),
                 footer,
             })
         })

@@ -1,6 +1,9 @@
 //! What people read: guide, diagram, incident report.
 
 pub mod diagnostics;
+pub mod document;
+pub mod guide;
+pub mod html;
 pub mod lines;
 pub mod markdown;
 pub mod report;

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod architecture;
+mod cli;
 mod engine;
 mod findings_hostile;
+mod hostile;
+mod incident;
 mod postgres;
 mod rule_pages;
 mod rule_programs;

@@ -1,0 +1,234 @@
+//! The words of the command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Runbooks as programs: checked before they run, run with approval, recorded as they happen.
+#[derive(Debug, Parser)]
+#[command(
+    name = "starr",
+    version,
+    about,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  starr run runbooks/host/slow-host.starr      find out what slows this machine down
+  starr check runbooks                         prove what can be proved before anything runs
+  starr plan runbooks/host/slow-host.starr     what would run, on which answer
+  starr report latest                          the record of the last run
+
+Exit codes:
+  0  resolved, or nothing to report       3  refused by policy, approval or grant
+  1  findings, or not resolved            4  in doubt: the fate of a change is unknown
+  2  wrong usage or an invalid file       5  the journal cannot be written"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Write JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// When to use colours; NO_COLOR is respected
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// The configuration file [default: $STARR_CONFIG, then starr/starr.yaml in the user's configuration folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The environment of the configuration
+    #[arg(long, global = true, value_name = "NAME")]
+    pub env: Option<String>,
+    /// The journal's file [default: the configuration's, then starr/journal.db in the user's state folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a runbook with a person: look, find the cause, ask before changing, verify, record
+    Run(Run),
+    /// Say what would run, on which answer, without running anything
+    Plan(Plan),
+    /// Prove what can be proved before anything runs
+    Check(Check),
+    /// Bring files into their one canonical form
+    Fmt(Fmt),
+    /// Explain a rule of the checker
+    Explain(Explain),
+    /// List providers and their operations
+    Providers(Providers),
+    /// Render a runbook as the guide that people read, or as a diagram
+    Render(Render),
+    /// List the runs of the journal
+    Runs(Runs),
+    /// Show what happened in a run, line by line
+    Show(RunRef),
+    /// Write the incident record of a run: situation, task, action, result, reflection
+    Report(Report),
+    /// Look after the journal
+    #[command(subcommand)]
+    Journal(JournalCommand),
+    /// Is every provider of this environment reachable, and with which rights?
+    Doctor,
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr run runbooks/host/slow-host.starr
+  starr run runbooks/sergas/db-pool-exhausted.starr --set db=orders --env production
+  starr run runbooks/host/slow-host.starr --dry-run")]
+pub struct Run {
+    /// The runbook
+    pub file: PathBuf,
+    /// Give a parameter a value
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Answer an `observed` question beforehand: yes, no or unknown
+    #[arg(long = "answer", value_name = "NAME=ANSWER")]
+    pub answer: Vec<String>,
+    /// Look, but change nothing: no change is ever sent
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Nobody is there: ask nothing, refuse what needs approval
+    #[arg(long)]
+    pub unattended: bool,
+    /// Record every call and reply into this folder
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The runbook
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr check                     every .starr file below this folder
+  starr check runbooks --fix      and make the edits that rules offer
+  starr check --format sarif      for code scanning")]
+pub struct Check {
+    /// Files and folders
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub paths: Vec<PathBuf>,
+    /// How findings are written
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Make the edits that rules offer
+    #[arg(long)]
+    pub fix: bool,
+    /// Warnings fail too
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Human,
+    Json,
+    Sarif,
+    Github,
+}
+
+#[derive(Debug, Args)]
+pub struct Fmt {
+    /// Files and folders
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub paths: Vec<PathBuf>,
+    /// Change nothing; show what would change and fail if anything would
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The rule's id, for example series-without-for; without it, the list of rules
+    pub rule: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Providers {
+    /// One provider, with its operations in full
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Render {
+    /// The runbook
+    pub file: PathBuf,
+    /// What to make of it
+    #[arg(long, value_enum, default_value_t = To::Md)]
+    pub to: To,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum To {
+    Md,
+    Html,
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub struct Runs {
+    /// At most so many, newest first
+    #[arg(long, default_value_t = 20)]
+    pub last: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct RunRef {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(default_value = "latest")]
+    pub run: String,
+    /// Write to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// Check every entry against its hashes, and say how far that reaches
+    Verify,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr completions bash > ~/.local/share/bash-completion/completions/starr
+  starr completions zsh > ~/.zfunc/_starr")]
+pub struct Completions {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

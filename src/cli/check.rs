@@ -1,0 +1,90 @@
+//! `starr check`: all static findings.
+
+use super::args::{Check, Format, Global};
+use super::files::{collect, read};
+use super::load::check_bytes;
+use super::output::{Output, complain, line, print};
+use super::{Exit, Failure};
+use crate::check::{Checked, fix};
+use crate::config;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::render::diagnostics;
+use std::path::PathBuf;
+
+/// Most rounds of `--fix`: an edit may uncover a finding that offers the next one.
+const ROUNDS: usize = 8;
+
+/// Checks files and folders.
+pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Failure> {
+    let loaded = config::load(global.config.as_deref())?;
+    let (_, environment) = loaded.environment(global.env.as_deref())?;
+    let paths = collect(&args.paths).map_err(Failure::usage)?;
+    if paths.is_empty() {
+        return Err(Failure::usage("no .starr files there"));
+    }
+    let format = args.format.unwrap_or(if output.json { Format::Json } else { Format::Human });
+    let mut all: Vec<Checked> = Vec::new();
+    let mut edits = 0;
+    for path in &paths {
+        let one = || -> Result<Checked, Failure> { Ok(check_bytes(read(path).map_err(Failure::usage)?, Some(environment))) };
+        let mut checked = one()?;
+        if args.fix {
+            for _ in 0..ROUNDS {
+                let applied = apply(path, &checked)?;
+                if applied == 0 {
+                    break;
+                }
+                edits += applied;
+                checked = one()?;
+            }
+        }
+        // Only the findings are needed from here on.
+        checked.program = None;
+        checked.files.clear();
+        all.push(checked);
+    }
+    let groups: Vec<diagnostics::Group<'_>> =
+        all.iter().map(|checked| (&checked.sources, checked.diagnostics.as_slice())).collect();
+    let form = match format {
+        Format::Human => diagnostics::Format::Human,
+        Format::Json => diagnostics::Format::Json,
+        Format::Sarif => diagnostics::Format::Sarif,
+        Format::Github => diagnostics::Format::Github,
+    };
+    print(&diagnostics::render(&groups, form, &output.findings()));
+    let findings: Vec<&Diagnostic> = all.iter().flat_map(|checked| &checked.diagnostics).collect();
+    let of = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (errors, warnings) = (of(Level::Error), of(Level::Warning));
+    if format == Format::Human {
+        if !findings.is_empty() {
+            line("");
+        }
+        let fixed = if edits > 0 { format!(", {}", count(edits, "edit made", "edits made")) } else { String::new() };
+        complain(&format!(
+            "{}: {}, {}{fixed}",
+            count(paths.len(), "file", "files"),
+            count(errors, "error", "errors"),
+            count(warnings, "warning", "warnings")
+        ));
+    }
+    Ok(if errors > 0 || (args.strict && warnings > 0) { Exit::Findings } else { Exit::Good })
+}
+
+/// Makes the edits that the file's own findings offer; how many.
+fn apply(path: &PathBuf, checked: &Checked) -> Result<usize, Failure> {
+    let Some((id, source)) = checked.sources.iter().find(|(_, source)| source.path.as_deref() == Some(path)) else {
+        return Ok(0);
+    };
+    let own: Vec<Diagnostic> = checked.diagnostics.iter().filter(|finding| finding.span.file == id).cloned().collect();
+    let fixed = fix::apply(id, &source.text, &own);
+    if fixed.applied > 0 {
+        super::fmt::replace(path, &fixed.text)
+            .map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", path.display())))?;
+    }
+    Ok(fixed.applied)
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}

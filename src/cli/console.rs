@@ -1,0 +1,128 @@
+//! The terminal of a run: lines, a sign of life while something takes long, and answers from a person.
+
+use super::output::{Output, Style, print};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{BufRead, IsTerminal};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// Waiting shorter than this shows nothing.
+const QUIET: Duration = Duration::from_secs(1);
+/// Longest line that is read as an answer, in bytes.
+const ANSWER_BYTES: u64 = 4096;
+
+/// Shared by the screen and the prompts, so that they never write over each other.
+pub struct Console {
+    pub output: Output,
+    state: Mutex<State>,
+    input: tokio::sync::Mutex<Option<mpsc::UnboundedReceiver<String>>>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Option<(String, Instant, Option<Duration>)>,
+    bar: Option<ProgressBar>,
+}
+
+impl Console {
+    /// A console that writes as `output` says.
+    pub fn new(output: Output) -> Arc<Self> {
+        Arc::new(Self { output, state: Mutex::default(), input: tokio::sync::Mutex::new(None) })
+    }
+
+    /// Whether a person can be asked here: both directions must be a terminal.
+    pub fn person_is_there() -> bool {
+        std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Writes a line for people; nothing with `--json`.
+    pub fn line(&self, text: &str) {
+        if self.output.json {
+            return;
+        }
+        let state = self.state();
+        match &state.bar {
+            Some(bar) => bar.suspend(|| print(&format!("{text}\n"))),
+            None => print(&format!("{text}\n")),
+        }
+    }
+
+    /// Writes a line in a style.
+    pub fn styled(&self, style: Style, text: &str) {
+        self.line(&self.output.style(style, text));
+    }
+
+    /// Notes that something is being waited for.
+    pub fn waiting(&self, what: &str, until: Option<Duration>) {
+        self.state().waiting = Some((what.to_owned(), Instant::now(), until));
+    }
+
+    /// The waiting is over.
+    pub fn done_waiting(&self) {
+        let mut state = self.state();
+        state.waiting = None;
+        if let Some(bar) = state.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Draws the sign of life; called a few times a second while the run goes on.
+    pub fn tick(&self) {
+        if !self.output.terminal || self.output.json {
+            return;
+        }
+        let mut state = self.state();
+        let Some((what, since, until)) = state.waiting.clone() else { return };
+        if since.elapsed() < QUIET {
+            return;
+        }
+        let bar = state.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout());
+            let style = ProgressStyle::with_template("  {spinner} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        let so_far = since.elapsed().as_secs();
+        bar.set_message(match until {
+            Some(until) => format!("{what}, {so_far} s of at most {} s", until.as_secs()),
+            None => format!("{what}, {so_far} s"),
+        });
+        bar.tick();
+    }
+
+    /// Asks for one line. `None`: the terminal was closed. What was typed before the question was shown does not count.
+    /// May be dropped at any time: the line then typed is thrown away by the next question.
+    pub async fn ask(&self, prompt: &str) -> Option<String> {
+        self.done_waiting();
+        let mut input = self.input.lock().await;
+        let lines = input.get_or_insert_with(read_lines);
+        while lines.try_recv().is_ok() {}
+        // Best effort: an answer given before the question was read is no answer.
+        let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
+        print(&format!("{} ", self.output.style(Style::Attention, prompt)));
+        lines.recv().await.map(|line| line.trim().to_owned())
+    }
+}
+
+/// A thread that reads standard input line by line. It ends with the process.
+fn read_lines() -> mpsc::UnboundedReceiver<String> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    std::thread::spawn(move || {
+        let stdin = std::io::stdin();
+        loop {
+            let mut line = Vec::new();
+            let read = std::io::Read::take(&mut stdin.lock(), ANSWER_BYTES).read_until(b'\n', &mut line);
+            match read {
+                Ok(0) | Err(_) => return,
+                Ok(_) if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() => return,
+                Ok(_) => {}
+            }
+        }
+    });
+    receiver
+}

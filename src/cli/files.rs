@@ -1,0 +1,149 @@
+//! Which files a command works on, and where a project's modules lie.
+
+use crate::check::{Embedded, Library, ModuleSource};
+use crate::syntax::limits::FILE_BYTES;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+/// Deepest folder that is searched for runbooks.
+const FOLDER_DEPTH: usize = 32;
+
+/// A file as it was read: exactly once, these bytes and no others are checked and run.
+#[derive(Debug)]
+pub struct Bytes {
+    /// As the user named it.
+    pub name: String,
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
+/// Reads a file, one byte more than the limit at most, so that the parser can say that it is too large.
+pub fn read(path: &Path) -> Result<Bytes, String> {
+    let name = path.display().to_string();
+    let status = std::fs::metadata(path).map_err(|problem| format!("cannot read {name}: {problem}"))?;
+    if !status.is_file() {
+        return Err(format!("{name} is not a file"));
+    }
+    let file = std::fs::File::open(path).map_err(|problem| format!("cannot read {name}: {problem}"))?;
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|problem| format!("cannot read {name}: {problem}"))?;
+    Ok(Bytes { name, path: path.to_path_buf(), bytes })
+}
+
+/// The `.starr` files among and below these paths, sorted. Hidden folders, `target`, and links to folders are left out; a
+/// path that is named is always taken.
+pub fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let mut found = Vec::new();
+    for path in paths {
+        let status = std::fs::metadata(path).map_err(|problem| format!("cannot read {}: {problem}", path.display()))?;
+        if status.is_dir() {
+            below(path, 0, &mut found)?;
+        } else {
+            found.push(path.clone());
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
+    if depth > FOLDER_DEPTH {
+        return Err(format!("{} lies more than {FOLDER_DEPTH} folders deep", folder.display()));
+    }
+    let entries = std::fs::read_dir(folder).map_err(|problem| format!("cannot read {}: {problem}", folder.display()))?;
+    for entry in entries {
+        let entry = entry.map_err(|problem| format!("cannot read {}: {problem}", folder.display()))?;
+        let name = entry.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".");
+        let Ok(kind) = entry.file_type() else { continue };
+        // `./a` is shown as `a`, as people type it.
+        let path = entry.path();
+        let path = path.strip_prefix("./").map_or(path.clone(), Path::to_path_buf);
+        if kind.is_dir() && !hidden && name != "target" && name != "node_modules" {
+            below(&path, depth + 1, found)?;
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "starr") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The modules a runbook can import: the embedded ones, and those below the project's root.
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// The project a file belongs to: the nearest folder above it that holds `starr.lock` or `.git`, or else its own folder.
+    pub fn of(file: &Path) -> Self {
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        let root = absolute
+            .ancestors()
+            .find(|folder| folder.join("starr.lock").exists() || folder.join(".git").exists())
+            .unwrap_or(&absolute);
+        Self { root: root.to_path_buf() }
+    }
+
+    /// The file of a module, if it lies inside the root after links are followed.
+    fn find(&self, module: &str) -> Option<PathBuf> {
+        let relative: PathBuf = module.split('.').collect();
+        if !relative.components().all(|component| matches!(component, Component::Normal(_))) {
+            return None;
+        }
+        let path = self.root.join(relative.with_extension("starr"));
+        let real = path.canonicalize().ok()?;
+        real.starts_with(self.root.canonicalize().ok()?).then_some(real)
+    }
+}
+
+impl Library for Project {
+    fn module(&self, path: &str) -> Option<ModuleSource> {
+        if let Some(embedded) = Embedded.module(path) {
+            return Some(embedded);
+        }
+        let file = self.find(path)?;
+        let bytes = read(&file).ok()?;
+        let name = file.strip_prefix(&self.root).unwrap_or(&file).display().to_string();
+        Some(ModuleSource { name, path: Some(file), bytes: bytes.bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Project, collect};
+    use crate::check::Library;
+
+    #[test]
+    fn modules_stay_inside_the_root() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret.starr"), "module secret \"s\"\n").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("starr.lock"), "").unwrap();
+        std::fs::create_dir(folder.path().join("a")).unwrap();
+        std::fs::write(folder.path().join("team.starr"), "module team \"t\"\n").unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret.starr"), folder.path().join("link.starr")).unwrap();
+        let project = Project::of(&folder.path().join("a/book.starr"));
+        assert_eq!(project.module("team").unwrap().name, "team.starr");
+        assert!(project.module("link").is_none());
+        assert!(project.module("../secret").is_none());
+        assert!(project.module("..secret").is_none());
+        assert!(project.module("/etc/passwd").is_none());
+    }
+
+    #[test]
+    fn hidden_and_built_folders_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [".git", "target", "b", "a"] {
+            std::fs::create_dir(folder.path().join(path)).unwrap();
+            std::fs::write(folder.path().join(path).join("x.starr"), "").unwrap();
+        }
+        std::fs::write(folder.path().join("a/x.txt"), "").unwrap();
+        let found = collect(&[folder.path().to_path_buf()]).unwrap();
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        assert_eq!(names, ["a/x.starr", "b/x.starr"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! From the name of a file to a checked program.
+
+use super::files::{Bytes, Project, read};
+use super::output::{Output, complain};
+use super::{Exit, Failure};
+use crate::check::{Checked, Context, check};
+use crate::config::Environment;
+use crate::diagnostic::Level;
+use crate::program::Program;
+use crate::render::diagnostics;
+use std::path::Path;
+
+/// Checks bytes that were read, in the light of an environment where there is one.
+pub fn check_bytes(bytes: Bytes, environment: Option<&Environment>) -> Checked {
+    let project = Project::of(&bytes.path);
+    // The embedded default says nothing about the environments a runbook is written for.
+    let environment = environment.filter(|environment| !environment.embedded);
+    let context = Context {
+        library: &project,
+        severities: environment.map(|environment| environment.severities.clone()).unwrap_or_default(),
+        roles: environment.map(Environment::roles),
+        today: Some(jiff::Zoned::now().date()),
+    };
+    check(&bytes.name, Some(&bytes.path), bytes.bytes, &context)
+}
+
+/// A program that can run, or the findings shown and the exit code for an invalid file. Warnings are shown on standard error and
+/// stop nothing.
+pub fn program(path: &Path, environment: Option<&Environment>, output: Output) -> Result<Program, Failure> {
+    let bytes = read(path).map_err(Failure::usage)?;
+    let name = bytes.name.clone();
+    let checked = check_bytes(bytes, environment);
+    let errors = checked.diagnostics.iter().filter(|finding| finding.level == Level::Error).count();
+    let worth: Vec<_> = checked.diagnostics.iter().filter(|finding| finding.level >= Level::Warning).cloned().collect();
+    if !worth.is_empty() && (errors > 0 || !output.json) {
+        complain(diagnostics::human(&checked.sources, &worth, &output.findings()).trim_end());
+    }
+    match checked.program {
+        Some(program) if errors == 0 => Ok(program),
+        _ => {
+            let noun = if errors == 1 { "error" } else { "errors" };
+            Err(Failure { exit: Exit::Usage, message: format!("{name} has {errors} {noun}; nothing was run") })
+        }
+    }
+}

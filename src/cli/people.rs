@@ -1,0 +1,390 @@
+//! The people of a run: the person at the terminal, or nobody; and answers that were given beforehand.
+
+use super::console::Console;
+use super::output::Style;
+use crate::engine::world::{
+    Answered, ApprovalRequest, Ask, Decision, ManualOrder, Observe, Observed, OnUnclear, OnUnknown, People, Reply, Ticked,
+    UnclearChoice, UnknownChoice,
+};
+use crate::journal::event::{Person, Shown};
+use crate::render::safe::{safe, safe_multiline};
+use futures::future::BoxFuture;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Rows of a list that a prompt shows before it says how many more there are.
+const ROWS: usize = 60;
+
+/// The person at the terminal.
+pub struct Terminal {
+    pub console: Arc<Console>,
+    pub person: Person,
+    pub roles: Vec<String>,
+}
+
+/// Nobody: every question is answered with the reason why there is nobody.
+pub struct Nobody {
+    pub reason: String,
+}
+
+/// Answers to `observed` questions that were given on the command line; everything else goes on to `behind`.
+pub struct Prepared {
+    pub answers: BTreeMap<String, Option<bool>>,
+    pub person: Person,
+    pub behind: Arc<dyn People>,
+}
+
+impl Terminal {
+    fn given<T>(&self, value: T) -> Reply<T> {
+        Reply::Given(value, self.person.clone())
+    }
+
+    fn closed<T>() -> Reply<T> {
+        Reply::Nobody("the terminal was closed".to_owned())
+    }
+
+    fn heading(&self, text: &str) {
+        self.console.line("");
+        self.console.styled(Style::Attention, &safe(text));
+    }
+
+    fn prose(&self, prose: &[String]) {
+        for text in prose {
+            for line in safe_multiline(text).lines() {
+                self.console.line(&format!("  │ {line}"));
+            }
+        }
+    }
+
+    /// Asks until the answer is one of the words; each word is given as its possible spellings.
+    async fn choose(&self, prompt: &str, words: &[(&str, &[&str])]) -> Option<usize> {
+        loop {
+            let line = self.console.ask(prompt).await?.to_lowercase();
+            if let Some(index) = words.iter().position(|(word, short)| line == *word || short.contains(&line.as_str())) {
+                return Some(index);
+            }
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            self.console.line(&format!("  please type one of: {}", known.join(", ")));
+        }
+    }
+
+    /// May this person act as the role?
+    fn role(&self, role: &str) -> Result<(), String> {
+        if self.roles.iter().any(|own| own == role) {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} does not have the role {role} in this environment, and nobody else is at this terminal",
+                self.person.name
+            ))
+        }
+    }
+
+    fn show_value(&self, name: &str, shown: &Shown) {
+        match &shown.data {
+            serde_json::Value::Array(rows) if rows.iter().any(serde_json::Value::is_object) => {
+                self.console.line(&format!("  {} ({})", safe(name), rows.len()));
+                for line in super::table::rows(rows, ROWS, self.console.output.width) {
+                    self.console.line(&format!("    {}", safe(&line)));
+                }
+            }
+            _ => {
+                let text = safe_multiline(&shown.text).into_owned();
+                let mut lines = text.lines();
+                self.console.line(&format!("  {}: {}", safe(name), lines.next().unwrap_or_default()));
+                for line in lines {
+                    self.console.line(&format!("    {line}"));
+                }
+            }
+        }
+    }
+
+    async fn decide(&self, request: &ApprovalRequest) -> Reply<Decision> {
+        if let Err(reason) = self.role(&request.role) {
+            return Reply::Nobody(reason);
+        }
+        let console = &self.console;
+        self.heading(&format!("Approval needed: {}", request.order));
+        self.prose(&request.prose);
+        console.line(&format!(
+            "  action {} · risk {} · as {} · digest {}",
+            safe(&request.action),
+            safe(&request.risk),
+            safe(&request.role),
+            request.digest.get(..12).unwrap_or(&request.digest)
+        ));
+        if !request.because.is_empty() {
+            console.styled(Style::Heading, "  Why");
+            for line in &request.because {
+                console.line(&format!("  · {}", safe(line)));
+            }
+        }
+        if !request.seeing.is_empty() {
+            console.styled(Style::Heading, "  What is known");
+            for (name, shown) in &request.seeing {
+                self.show_value(name, shown);
+            }
+        }
+        console.styled(Style::Heading, "  What would be sent");
+        for call in &request.calls {
+            console.line(&format!("  {} (class {})", safe(&call.operation), call.class));
+            for (name, shown) in &call.arguments {
+                let seen = request.seeing.iter().find(|(_, other)| other.data == shown.data);
+                match seen {
+                    Some((other, _)) => console.line(&format!("    {}: exactly {} above", safe(name), safe(other))),
+                    None => self.show_value(&format!("  {name}"), shown),
+                }
+            }
+        }
+        if !request.consequences.is_empty() {
+            console.styled(Style::Heading, "  What follows");
+            for line in &request.consequences {
+                console.line(&format!("  · {}", safe(line)));
+            }
+        }
+        let left = crate::value::show::show(&crate::value::Value::duration(request.deadline));
+        let expected = request.typed.as_deref();
+        let prompt = match expected {
+            Some(typed) => format!("  Approve? Type `{}` to approve, `no` to refuse; {left} left:", safe(typed)),
+            None => format!("  Approve? Type yes or no; {left} left, silence is refusal:"),
+        };
+        loop {
+            let Some(line) = console.ask(&prompt).await else { return Self::closed() };
+            let approved = match expected {
+                Some(typed) => line == typed,
+                None => line.eq_ignore_ascii_case("yes"),
+            };
+            if approved {
+                return self.given(Decision::Approve);
+            }
+            if line.eq_ignore_ascii_case("no") {
+                let because = console.ask("  Why not? (may be empty)").await.unwrap_or_default();
+                return self.given(Decision::Refuse { because });
+            }
+            console.line("  nothing was sent: the answer must be exactly one of the two");
+        }
+    }
+}
+
+impl People for Terminal {
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        Box::pin(async move {
+            if let Some(role) = &question.by
+                && let Err(reason) = self.role(role)
+            {
+                return Reply::Nobody(reason);
+            }
+            self.heading(&question.question);
+            self.prose(&question.prose);
+            let prompt = format!("  {}? Type yes, no or unknown:", safe(&question.name));
+            let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"]), ("unknown", &["u", "?"])];
+            let Some(index) = self.choose(&prompt, words).await else { return Self::closed() };
+            let Some(note) = self.console.ask("  What did you see? (a note, may be empty)").await else { return Self::closed() };
+            self.given(Observed { yes: [Some(true), Some(false), None][index], note })
+        })
+    }
+
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        Box::pin(async move {
+            self.heading(&question.question);
+            if question.choices.is_empty() {
+                loop {
+                    let Some(text) = self.console.ask(&format!("  {}:", safe(&question.name))).await else {
+                        return Self::closed();
+                    };
+                    if !text.is_empty() {
+                        return self.given(Answered { text, choice: None });
+                    }
+                }
+            }
+            for (index, choice) in question.choices.iter().enumerate() {
+                self.console.line(&format!("  {}  {}", index + 1, safe(choice)));
+            }
+            loop {
+                let prompt = format!("  {}? Type a number from 1 to {}:", safe(&question.name), question.choices.len());
+                let Some(line) = self.console.ask(&prompt).await else { return Self::closed() };
+                if let Some(index) = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1))
+                    && let Some(text) = question.choices.get(index)
+                {
+                    return self.given(Answered { text: text.clone(), choice: Some(index) });
+                }
+            }
+        })
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        Box::pin(self.decide(request))
+    }
+
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        Box::pin(async move {
+            self.heading(&format!("To do by hand: {}", order.order));
+            self.prose(&order.prose);
+            let words: &[(&str, &[&str])] = &[("done", &["d", "yes"]), ("failed", &["f", "no"])];
+            let Some(index) = self.choose("  Type done or failed:", words).await else { return Self::closed() };
+            let Some(note) = self.console.ask("  A note for the record (may be empty)").await else { return Self::closed() };
+            self.given(Ticked { done: index == 0, note })
+        })
+    }
+
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        Box::pin(async move {
+            self.heading(&format!("{} — it cannot be told whether: {}", choice.branch, choice.cause));
+            for (name, question, why) in &choice.unknown {
+                self.console.line(&format!("  · {}: {} unknown: {}", safe(name), safe(question), safe(why)));
+            }
+            self.console.line("  retry        ask again");
+            self.console.line("  answer       answer one of these questions by hand; recorded with your name");
+            self.console.line(&format!("  cannot tell  {}", safe(&choice.cannot_tell)));
+            let words: &[(&str, &[&str])] =
+                &[("retry", &["r"]), ("answer", &["a"]), ("cannot tell", &["c", "cannot", "cannot_tell"])];
+            loop {
+                match self.choose("  Type retry, answer or cannot tell:", words).await {
+                    None => return Self::closed(),
+                    Some(0) => return self.given(OnUnknown::Retry),
+                    Some(2) => return self.given(OnUnknown::CannotTell),
+                    Some(_) => {}
+                }
+                let name = match choice.unknown.as_slice() {
+                    [] => continue,
+                    [(name, ..)] => name.clone(),
+                    several => {
+                        let names: Vec<&str> = several.iter().map(|(name, ..)| name.as_str()).collect();
+                        let prompt = format!("  Which one: {}?", names.join(", "));
+                        let Some(line) = self.console.ask(&prompt).await else { return Self::closed() };
+                        match names.iter().find(|name| **name == line) {
+                            Some(name) => (*name).to_owned(),
+                            None => continue,
+                        }
+                    }
+                };
+                let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"])];
+                let Some(index) = self.choose(&format!("  {}? Type yes or no:", safe(&name)), words).await else {
+                    return Self::closed();
+                };
+                let Some(note) = self.console.ask("  How do you know? (for the record)").await else { return Self::closed() };
+                return self.given(OnUnknown::AnswerByHand { name, yes: index == 0, note });
+            }
+        })
+    }
+
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        Box::pin(async move {
+            self.heading(&format!("It is not clear whether this worked: {}", choice.order));
+            self.console.line(&format!("  {}", safe(&choice.why)));
+            if !choice.undo_possible {
+                self.console.line("  it cannot be taken back");
+                return self.given(OnUnclear::Keep);
+            }
+            let words: &[(&str, &[&str])] = &[("keep", &["k"]), ("undo", &["u"])];
+            match self.choose("  Type keep to leave it as it is, undo to take it back:", words).await {
+                None => Self::closed(),
+                Some(0) => self.given(OnUnclear::Keep),
+                Some(_) => self.given(OnUnclear::Undo),
+            }
+        })
+    }
+
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        Box::pin(async move {
+            self.heading(&format!("{operation} costs something or is intrusive; it is asked for once in a run"));
+            let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"])];
+            match self.choose("  Allow it? Type yes or no:", words).await {
+                None => Self::closed(),
+                Some(index) => self.given(index == 0),
+            }
+        })
+    }
+
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        Box::pin(async move {
+            self.heading(question);
+            match self.console.ask("  (may be empty)").await {
+                None => Self::closed(),
+                Some(text) => self.given(Some(text).filter(|text| !text.is_empty())),
+            }
+        })
+    }
+}
+
+impl Nobody {
+    fn reply<'a, T: Send + 'a>(&'a self) -> BoxFuture<'a, Reply<T>> {
+        Box::pin(async { Reply::Nobody(self.reason.clone()) })
+    }
+}
+
+impl People for Nobody {
+    fn observe<'a>(&'a self, _: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        self.reply()
+    }
+
+    fn ask<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.reply()
+    }
+
+    fn approve<'a>(&'a self, _: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        self.reply()
+    }
+
+    fn manual<'a>(&'a self, _: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.reply()
+    }
+
+    fn unknown<'a>(&'a self, _: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.reply()
+    }
+
+    fn unclear<'a>(&'a self, _: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.reply()
+    }
+
+    fn heavy<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.reply()
+    }
+
+    fn reflect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.reply()
+    }
+}
+
+impl People for Prepared {
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        match self.answers.get(&question.name) {
+            // An answer that the operator gives beforehand is the operator's; another role must answer for itself.
+            Some(yes) if question.by.is_none() => {
+                let observed = Observed { yes: *yes, note: "given on the command line".to_owned() };
+                Box::pin(std::future::ready(Reply::Given(observed, self.person.clone())))
+            }
+            _ => self.behind.observe(question),
+        }
+    }
+
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.behind.ask(question)
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        self.behind.approve(request)
+    }
+
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.behind.manual(order)
+    }
+
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.behind.unknown(choice)
+    }
+
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.behind.unclear(choice)
+    }
+
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.behind.heavy(operation)
+    }
+
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.behind.reflect(question)
+    }
+}
+

@@ -1,0 +1,251 @@
+//! `starr run`: a runbook with a person.
+
+use super::args::{Global, Run};
+use super::console::Console;
+use super::output::{Output, Style};
+use super::people::{Nobody, Prepared, Terminal};
+use super::screen::Lines;
+use super::{Exit, Failure, load};
+use crate::config::{self, Environment};
+use crate::engine::world::{self, People, World};
+use crate::engine::{self, Outcome, clock, random};
+use crate::journal;
+use crate::journal::event::Person;
+use crate::program::{BindingKind, Program, RunbookId};
+use crate::provider::Provider;
+use crate::provider::gate::{Gate, Mode};
+use crate::render::safe::safe;
+use crate::value::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Runs a runbook to its end.
+pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure> {
+    let loaded = config::load(global.config.as_deref())?;
+    let (name, environment) = loaded.environment(global.env.as_deref())?;
+    let program = Arc::new(load::program(&args.file, Some(environment), output)?);
+    let Some(book) = program.runbooks.first() else {
+        return Err(Failure::usage(format!("{} holds no runbook", args.file.display())));
+    };
+    let arguments = arguments(&program, &args.set)?;
+    let answers = answers(&program, &args.answer)?;
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
+    let gate = gate(environment, mode, args.record.as_deref())?;
+    let path = journal_path(global, environment)?;
+
+    let operator = Person { name: super::login(), by: "login".to_owned() };
+    let roles = environment.people.get(&operator.name).map(|human| human.roles.clone()).unwrap_or_default();
+    let console = Console::new(output);
+    let people = people(args, &console, &operator, roles, answers);
+    let facts = world::Environment {
+        name: name.to_owned(),
+        operator: operator.clone(),
+        severities: environment.severities.clone(),
+        default_severity: environment.default_severity().to_owned(),
+        unattended: args.unattended || !Console::person_is_there(),
+        dry_run: args.dry_run,
+        escalation: None,
+        resources: environment.resources(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    };
+    let text = &program.sources.file(book.span.file).name;
+    let digests = journal::entry::Digests {
+        runbook: program.digests.get(text).and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
+        ..Default::default()
+    };
+    let holder = format!("{} on {}, process {}", operator.name, facts.host, std::process::id());
+
+    let runtime = super::runtime()?;
+    let ended = runtime.block_on(async {
+        let store = open_journal(&path).await?;
+        let journal = store
+            .begin(journal::sqlite::RunHeader { digests, holder })
+            .await?;
+        let journal: Arc<dyn journal::Journal> = Arc::new(journal);
+        let screen = Arc::new(Lines::new(console.clone(), journal.run_id()));
+        let (stop, interrupt) = tokio::sync::watch::channel(false);
+        let world = World {
+            gate: Arc::new(gate),
+            people,
+            journal,
+            clock: Arc::new(clock::System::new()),
+            randomness: Arc::new(random::System),
+            screen,
+            environment: facts,
+            interrupt,
+        };
+        let run = engine::run(program.clone(), RunbookId(0), arguments, world);
+        let beside = async {
+            let mut tick = tokio::time::interval(Duration::from_millis(200));
+            let mut asked = 0;
+            loop {
+                tokio::select! {
+                    _ = tick.tick() => console.tick(),
+                    _ = tokio::signal::ctrl_c() => {
+                        asked += 1;
+                        console.styled(Style::Attention, match asked {
+                            1 => "  stopping: nothing new begins; what was sent is waited for",
+                            _ => "  still stopping: leaving a change that was sent would leave it in doubt",
+                        });
+                        let _ = stop.send(true);
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            ended = run => ended,
+            () = beside => unreachable_end(),
+        }
+    });
+    console.done_waiting();
+    let ended = ended?;
+    let exit = match &ended.outcome {
+        Outcome::Resolved | Outcome::NotPresent => Exit::Good,
+        Outcome::Escalated | Outcome::Stopped(_) => Exit::Findings,
+        Outcome::Refused => Exit::Refused,
+        Outcome::InDoubt => Exit::InDoubt,
+    };
+    Ok(exit)
+}
+
+/// The loop beside the run has no end of its own; `select!` wants a value all the same.
+fn unreachable_end() -> Result<engine::Ended, journal::Error> {
+    Err(journal::Error { message: "the display of the run ended before the run (a mistake in starr)".to_owned() })
+}
+
+/// The providers of an environment behind their gate.
+pub fn gate(environment: &Environment, mode: Mode, record: Option<&Path>) -> Result<Gate, Failure> {
+    let mut gate = Gate::new(environment.grants(), mode);
+    for provider in providers(environment)? {
+        let provider = match record {
+            None => provider,
+            Some(_) => provider,
+        };
+        gate.register(provider);
+    }
+    Ok(gate)
+}
+
+/// The providers of this build as the environment configures them. Nothing is connected yet.
+fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failure> {
+    let mut all: Vec<Arc<dyn Provider>> = Vec::new();
+    #[cfg(feature = "host")]
+    all.push(Arc::new(crate::providers::host::Host::new()));
+    #[cfg(feature = "http")]
+    all.push(Arc::new(crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?));
+    #[cfg(feature = "postgres")]
+    all.push(Arc::new(
+        crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?,
+    ));
+    Ok(all)
+}
+
+/// Where the journal lies: the flag, the configuration, the user's state folder.
+pub fn journal_path(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
+    if let Some(path) = global.journal.as_ref().or(environment.journal.as_ref()) {
+        return Ok(path.clone());
+    }
+    config::folder("XDG_STATE_HOME", ".local/state")
+        .map(|folder| folder.join("starr/journal.db"))
+        .ok_or_else(|| Failure {
+            exit: Exit::Journal,
+            message: "where is the journal to be kept? there is no home folder; name a file with --journal".to_owned(),
+        })
+}
+
+/// The journal of this path, made if it does not exist.
+pub async fn open_journal(path: &Path) -> Result<journal::sqlite::Store, journal::Error> {
+    journal::sqlite::Store::open(path).await
+}
+
+fn people(
+    args: &Run,
+    console: &Arc<Console>,
+    operator: &Person,
+    roles: Vec<String>,
+    answers: BTreeMap<String, Option<bool>>,
+) -> Arc<dyn People> {
+    let behind: Arc<dyn People> = if args.unattended {
+        Arc::new(Nobody { reason: "the run is unattended".to_owned() })
+    } else if Console::person_is_there() {
+        Arc::new(Terminal { console: console.clone(), person: operator.clone(), roles })
+    } else {
+        Arc::new(Nobody { reason: "there is no terminal to ask at".to_owned() })
+    };
+    if answers.is_empty() { behind } else { Arc::new(Prepared { answers, person: operator.clone(), behind }) }
+}
+
+/// `--set` values by the types of the parameters.
+fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, Failure> {
+    let Some(book) = program.runbooks.first() else { return Ok(Vec::new()) };
+    let parameters: Vec<_> = book.params.iter().map(|id| book.binding(*id)).collect();
+    let mut given: Vec<(String, Value)> = Vec::new();
+    for pair in set {
+        let Some((name, text)) = pair.split_once('=') else {
+            return Err(Failure::usage(format!("--set {pair}: expected NAME=VALUE")));
+        };
+        let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
+            let known: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
+            return Err(Failure::usage(format!("--set {name}: `{}` has no such parameter; {known}", book.name)));
+        };
+        if given.iter().any(|(other, _)| other == name) {
+            return Err(Failure::usage(format!("--set {name} is given twice")));
+        }
+        let value = crate::value::parse::from_text(&parameter.ty, text)
+            .map_err(|problem| Failure::usage(format!("--set {name}: {problem}")))?;
+        given.push((name.to_owned(), value));
+    }
+    for parameter in parameters {
+        let has_default = matches!(&parameter.kind, BindingKind::Param { default: Some(_) });
+        let optional = matches!(parameter.ty, crate::value::Type::Optional(_));
+        if !has_default && !optional && !given.iter().any(|(name, _)| *name == parameter.name) {
+            return Err(Failure::usage(format!(
+                "the parameter `{0}` ({1}) has no value; give it with --set {0}=…",
+                parameter.name, parameter.ty
+            )));
+        }
+    }
+    Ok(given)
+}
+
+/// `--answer` values; only for `observed` questions that exist.
+fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, Option<bool>>, Failure> {
+    let observed: Vec<&str> = program
+        .runbooks
+        .iter()
+        .flat_map(|book| &book.bindings)
+        .filter(|binding| {
+            matches!(&binding.kind, BindingKind::Question(question)
+                if matches!(question.form, crate::program::QuestionForm::Observed { .. }))
+        })
+        .map(|binding| binding.name.as_str())
+        .collect();
+    let mut answers = BTreeMap::new();
+    for pair in given {
+        let Some((name, word)) = pair.split_once('=') else {
+            return Err(Failure::usage(format!("--answer {pair}: expected NAME=yes, NAME=no or NAME=unknown")));
+        };
+        if !observed.contains(&name) {
+            let known = if observed.is_empty() { "there are none here".to_owned() } else { observed.join(", ") };
+            return Err(Failure::usage(format!("--answer {name}: there is no `observed` question of that name: {known}")));
+        }
+        let answer = match word {
+            "yes" => Some(true),
+            "no" => Some(false),
+            "unknown" => None,
+            _ => return Err(Failure::usage(format!("--answer {name}: expected yes, no or unknown, found `{word}`"))),
+        };
+        if answers.insert(name.to_owned(), answer).is_some() {
+            return Err(Failure::usage(format!("--answer {name} is given twice")));
+        }
+    }
+    Ok(answers)
+}
+
+/// Says where the record is, after a run.
+pub fn where_is_the_record(console: &Console, run: &str) {
+    console.styled(Style::Faint, &format!("  the record: starr report {}", safe(run)));
+}

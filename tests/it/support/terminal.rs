@@ -1,0 +1,63 @@
+//! The real binary in a pseudo-terminal, as a person sees it.
+
+use expectrl::{Eof, Expect, Session, WaitStatus};
+use std::process::Command;
+use std::time::Duration;
+
+/// Longest wait for a line that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A run of the binary with a person at the keyboard.
+pub struct Terminal {
+    session: expectrl::session::OsSession,
+    /// Everything that was on the screen so far.
+    pub seen: String,
+}
+
+impl Terminal {
+    /// Starts a command in a terminal of 140 columns.
+    pub fn start(command: Command) -> Self {
+        let mut session = Session::spawn(command).expect("a pseudo-terminal can be opened");
+        session.get_process_mut().set_window_size(140, 50).expect("the terminal has a size");
+        session.set_expect_timeout(Some(PATIENCE));
+        Self { session, seen: String::new() }
+    }
+
+    /// Waits until the text is on the screen. Fails with all that was seen when it does not come.
+    pub fn wait_for(&mut self, text: &str) {
+        match self.session.expect(text) {
+            Ok(found) => {
+                self.seen.push_str(&String::from_utf8_lossy(found.before()));
+                self.seen.push_str(text);
+            }
+            Err(problem) => {
+                let mut rest = vec![0; 64 * 1024];
+                let read = self.session.try_read(&mut rest).unwrap_or(0);
+                self.seen.push_str(&String::from_utf8_lossy(&rest[..read]));
+                panic!("waited for {text:?}: {problem}\n--- the screen ---\n{}", self.seen);
+            }
+        }
+    }
+
+    /// Types a line.
+    pub fn answer(&mut self, line: &str) {
+        self.session.send_line(line).expect("the program reads");
+    }
+
+    /// Presses Ctrl-C.
+    pub fn interrupt(&mut self) {
+        self.session.send("\u{3}").expect("the program reads");
+    }
+
+    /// Waits for the end and gives the exit code.
+    pub fn end(&mut self) -> i32 {
+        match self.session.expect(Eof) {
+            Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.before())),
+            Err(problem) => panic!("waited for the end: {problem}\n--- the screen ---\n{}", self.seen),
+        }
+        match self.session.get_process().wait().expect("the process can be waited for") {
+            WaitStatus::Exited(_, code) => code,
+            other => panic!("ended with {other:?}\n--- the screen ---\n{}", self.seen),
+        }
+    }
+}
