@@ -22,11 +22,14 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
     if paths.is_empty() {
         return Err(Failure::usage("no .starr files there"));
     }
-    let format = args.format.unwrap_or(if output.json { Format::Json } else { Format::Human });
+    let format = args
+        .format
+        .unwrap_or(if output.json { Format::Json } else { Format::Human });
     let mut all: Vec<Checked> = Vec::new();
     let mut edits = 0;
     for path in &paths {
-        let one = || -> Result<Checked, Failure> { Ok(check_bytes(read(path).map_err(Failure::usage)?, Some(environment))) };
+        let one =
+            || -> Result<Checked, Failure> { Ok(check_bytes(read(path).map_err(Failure::usage)?, Some(environment))) };
         let mut checked = one()?;
         if args.fix {
             for _ in 0..ROUNDS {
@@ -43,8 +46,10 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
         checked.files.clear();
         all.push(checked);
     }
-    let groups: Vec<diagnostics::Group<'_>> =
-        all.iter().map(|checked| (&checked.sources, checked.diagnostics.as_slice())).collect();
+    let groups: Vec<diagnostics::Group<'_>> = all
+        .iter()
+        .map(|checked| (&checked.sources, checked.diagnostics.as_slice()))
+        .collect();
     let form = match format {
         Format::Human => diagnostics::Format::Human,
         Format::Json => diagnostics::Format::Json,
@@ -59,7 +64,11 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
         if !findings.is_empty() {
             line("");
         }
-        let fixed = if edits > 0 { format!(", {}", count(edits, "edit made", "edits made")) } else { String::new() };
+        let fixed = if edits > 0 {
+            format!(", {}", count(edits, "edit made", "edits made"))
+        } else {
+            String::new()
+        };
         complain(&format!(
             "{}: {}, {}{fixed}",
             count(paths.len(), "file", "files"),
@@ -67,15 +76,28 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
             count(warnings, "warning", "warnings")
         ));
     }
-    Ok(if errors > 0 || (args.strict && warnings > 0) { Exit::Findings } else { Exit::Good })
+    Ok(if errors > 0 || (args.strict && warnings > 0) {
+        Exit::Findings
+    } else {
+        Exit::Good
+    })
 }
 
 /// Makes the edits that the file's own findings offer; how many.
 fn apply(path: &PathBuf, checked: &Checked) -> Result<usize, Failure> {
-    let Some((id, source)) = checked.sources.iter().find(|(_, source)| source.path.as_deref() == Some(path)) else {
+    let Some((id, source)) = checked
+        .sources
+        .iter()
+        .find(|(_, source)| source.path.as_deref() == Some(path))
+    else {
         return Ok(0);
     };
-    let own: Vec<Diagnostic> = checked.diagnostics.iter().filter(|finding| finding.span.file == id).cloned().collect();
+    let own: Vec<Diagnostic> = checked
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.span.file == id)
+        .cloned()
+        .collect();
     let fixed = fix::apply(id, &source.text, &own);
     if fixed.applied > 0 {
         super::fmt::replace(path, &fixed.text)

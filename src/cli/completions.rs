@@ -18,7 +18,9 @@ pub fn man() -> Result<Exit, Failure> {
     let mut text = Vec::new();
     let command = Cli::command();
     let failed = |problem: std::io::Error| Failure::usage(format!("cannot write the manual page: {problem}"));
-    clap_mangen::Man::new(command.clone()).render(&mut text).map_err(failed)?;
+    clap_mangen::Man::new(command.clone())
+        .render(&mut text)
+        .map_err(failed)?;
     for subcommand in command.get_subcommands() {
         let page = clap_mangen::Man::new(subcommand.clone());
         text.extend_from_slice(format!(".SH STARR {}\n", subcommand.get_name().to_uppercase()).as_bytes());

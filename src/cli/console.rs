@@ -28,7 +28,11 @@ struct State {
 impl Console {
     /// A console that writes as `output` says.
     pub fn new(output: Output) -> Arc<Self> {
-        Arc::new(Self { output, state: Mutex::default(), input: tokio::sync::Mutex::new(None) })
+        Arc::new(Self {
+            output,
+            state: Mutex::default(),
+            input: tokio::sync::Mutex::new(None),
+        })
     }
 
     /// Whether a person can be asked here: both directions must be a terminal.
@@ -77,7 +81,9 @@ impl Console {
             return;
         }
         let mut state = self.state();
-        let Some((what, since, until)) = state.waiting.clone() else { return };
+        let Some((what, since, until)) = state.waiting.clone() else {
+            return;
+        };
         if since.elapsed() < QUIET {
             return;
         }

@@ -13,11 +13,22 @@ pub fn doctor(global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (name, environment) = loaded.environment(global.env.as_deref())?;
     let mut lines: Vec<(String, HealthState, String)> = Vec::new();
-    let from = loaded.path.as_ref().map_or_else(|| "embedded default".to_owned(), |path| path.display().to_string());
-    lines.push(("configuration".to_owned(), HealthState::Good, format!("{from}, environment {name}")));
+    let from = loaded
+        .path
+        .as_ref()
+        .map_or_else(|| "embedded default".to_owned(), |path| path.display().to_string());
+    lines.push((
+        "configuration".to_owned(),
+        HealthState::Good,
+        format!("{from}, environment {name}"),
+    ));
 
     let operator = super::login();
-    let roles = environment.people.get(&operator).map(|human| human.roles.join(", ")).filter(|roles| !roles.is_empty());
+    let roles = environment
+        .people
+        .get(&operator)
+        .map(|human| human.roles.join(", "))
+        .filter(|roles| !roles.is_empty());
     lines.push(match roles {
         Some(roles) => ("operator".to_owned(), HealthState::Good, format!("{operator}, with the roles {roles}")),
         None => (
@@ -35,7 +46,13 @@ pub fn doctor(global: &Global, output: Output) -> Result<Exit, Failure> {
             Err(problem) => ("journal".to_owned(), HealthState::Bad, problem.message),
         });
         for provider in gate.providers() {
-            lines.extend(provider.doctor().await.into_iter().map(|health| (health.subject, health.state, health.detail)));
+            lines.extend(
+                provider
+                    .doctor()
+                    .await
+                    .into_iter()
+                    .map(|health| (health.subject, health.state, health.detail)),
+            );
         }
     });
 
@@ -47,7 +64,11 @@ pub fn doctor(global: &Global, output: Output) -> Result<Exit, Failure> {
             .collect();
         line(&serde_json::Value::from(all).to_string());
     } else {
-        let widest = lines.iter().map(|(subject, ..)| subject.chars().count()).max().unwrap_or(0);
+        let widest = lines
+            .iter()
+            .map(|(subject, ..)| subject.chars().count())
+            .max()
+            .unwrap_or(0);
         for (subject, state, detail) in &lines {
             let style = match state {
                 HealthState::Good => Style::Good,

@@ -19,8 +19,13 @@ pub fn explain(args: &Explain, output: Output) -> Result<Exit, Failure> {
             Ok(Exit::Good)
         }
         Err(unknown) => {
-            let hint = unknown.meant.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            Err(Failure::usage(format!("there is no rule `{id}`{hint} `starr explain` lists all rules")))
+            let hint = unknown
+                .meant
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            Err(Failure::usage(format!(
+                "there is no rule `{id}`{hint} `starr explain` lists all rules"
+            )))
         }
     }
 }

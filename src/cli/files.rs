@@ -29,7 +29,11 @@ pub fn read(path: &Path) -> Result<Bytes, String> {
     file.take(FILE_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|problem| format!("cannot read {name}: {problem}"))?;
-    Ok(Bytes { name, path: path.to_path_buf(), bytes })
+    Ok(Bytes {
+        name,
+        path: path.to_path_buf(),
+        bytes,
+    })
 }
 
 /// The `.starr` files among and below these paths, sorted. Hidden folders, `target`, and links to folders are left out; a
@@ -51,9 +55,13 @@ pub fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
 
 fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), String> {
     if depth > FOLDER_DEPTH {
-        return Err(format!("{} lies more than {FOLDER_DEPTH} folders deep", folder.display()));
+        return Err(format!(
+            "{} lies more than {FOLDER_DEPTH} folders deep",
+            folder.display()
+        ));
     }
-    let entries = std::fs::read_dir(folder).map_err(|problem| format!("cannot read {}: {problem}", folder.display()))?;
+    let entries =
+        std::fs::read_dir(folder).map_err(|problem| format!("cannot read {}: {problem}", folder.display()))?;
     for entry in entries {
         let entry = entry.map_err(|problem| format!("cannot read {}: {problem}", folder.display()))?;
         let name = entry.file_name();
@@ -79,19 +87,27 @@ pub struct Project {
 impl Project {
     /// The project a file belongs to: the nearest folder above it that holds `starr.lock` or `.git`, or else its own folder.
     pub fn of(file: &Path) -> Self {
-        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
         let root = absolute
             .ancestors()
             .find(|folder| folder.join("starr.lock").exists() || folder.join(".git").exists())
             .unwrap_or(&absolute);
-        Self { root: root.to_path_buf() }
+        Self {
+            root: root.to_path_buf(),
+        }
     }
 
     /// The file of a module, if it lies inside the root after links are followed.
     fn find(&self, module: &str) -> Option<PathBuf> {
         let relative: PathBuf = module.split('.').collect();
-        if !relative.components().all(|component| matches!(component, Component::Normal(_))) {
+        if !relative
+            .components()
+            .all(|component| matches!(component, Component::Normal(_)))
+        {
             return None;
         }
         let path = self.root.join(relative.with_extension("starr"));
@@ -108,7 +124,11 @@ impl Library for Project {
         let file = self.find(path)?;
         let bytes = read(&file).ok()?;
         let name = file.strip_prefix(&self.root).unwrap_or(&file).display().to_string();
-        Some(ModuleSource { name, path: Some(file), bytes: bytes.bytes })
+        Some(ModuleSource {
+            name,
+            path: Some(file),
+            bytes: bytes.bytes,
+        })
     }
 }
 
@@ -143,7 +163,10 @@ mod tests {
         }
         std::fs::write(folder.path().join("a/x.txt"), "").unwrap();
         let found = collect(&[folder.path().to_path_buf()]).unwrap();
-        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        let names: Vec<_> = found
+            .iter()
+            .map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string())
+            .collect();
         assert_eq!(names, ["a/x.starr", "b/x.starr"]);
     }
 }

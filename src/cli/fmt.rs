@@ -19,7 +19,11 @@ pub fn fmt(args: &Fmt, output: Output) -> Result<Exit, Failure> {
         let bytes = read(&path).map_err(Failure::usage)?;
         let mut sources = Sources::default();
         let loaded = syntax::load(&mut sources, &bytes.name, Some(&path), bytes.bytes);
-        let errors: Vec<_> = loaded.diagnostics.into_iter().filter(|finding| finding.level == Level::Error).collect();
+        let errors: Vec<_> = loaded
+            .diagnostics
+            .into_iter()
+            .filter(|finding| finding.level == Level::Error)
+            .collect();
         if !errors.is_empty() {
             complain(diagnostics::human(&sources, &errors, &output.findings()).trim_end());
             invalid += 1;
@@ -35,17 +39,25 @@ pub fn fmt(args: &Fmt, output: Output) -> Result<Exit, Failure> {
                 line(&difference(&bytes.name, &text, &formatted, output));
             }
         } else {
-            replace(&path, &formatted).map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", bytes.name)))?;
+            replace(&path, &formatted)
+                .map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", bytes.name)))?;
         }
         changed.push(bytes.name);
     }
     if output.json {
-        line(&serde_json::json!({ "files": total, "changed": changed, "invalid": invalid, "written": !args.check }).to_string());
+        line(
+            &serde_json::json!({ "files": total, "changed": changed, "invalid": invalid, "written": !args.check })
+                .to_string(),
+        );
     } else if total == 0 {
         complain("starr: no .starr files there");
     } else {
         let verb = if args.check { "would change" } else { "changed" };
-        let rest = if invalid > 0 { format!(", {invalid} with errors left as they are") } else { String::new() };
+        let rest = if invalid > 0 {
+            format!(", {invalid} with errors left as they are")
+        } else {
+            String::new()
+        };
         complain(&format!("{} of {total} files {verb}{rest}", changed.len()));
     }
     Ok(match (invalid, args.check && !changed.is_empty()) {
@@ -60,7 +72,10 @@ pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
     // A link is followed, so that the file it points to is replaced and not the link.
     let path = path.canonicalize()?;
     let permissions = std::fs::metadata(&path)?.permissions();
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let write = || -> std::io::Result<()> {
         let mut file = std::fs::File::create_new(&beside)?;
@@ -76,7 +91,11 @@ pub fn replace(path: &Path, text: &str) -> std::io::Result<()> {
 
 fn difference(name: &str, old: &str, new: &str, output: Output) -> String {
     let diff = similar::TextDiff::from_lines(old, new);
-    let text = diff.unified_diff().context_radius(2).header(name, &format!("{name} (formatted)")).to_string();
+    let text = diff
+        .unified_diff()
+        .context_radius(2)
+        .header(name, &format!("{name} (formatted)"))
+        .to_string();
     text.lines()
         .map(|line| match line.as_bytes().first() {
             Some(b'+') => output.style(Style::Good, line),

@@ -19,7 +19,10 @@ fn look<T, W: Future<Output = Result<T, Failure>>>(
     let path = run::journal_path(global, environment)?;
     if !path.exists() {
         let hint = "the first `starr run` makes it";
-        return Err(Failure::usage(format!("there is no journal at {}; {hint}", path.display())));
+        return Err(Failure::usage(format!(
+            "there is no journal at {}; {hint}",
+            path.display()
+        )));
     }
     super::runtime()?.block_on(async {
         let store = Store::read(&path).await?;
@@ -35,9 +38,10 @@ async fn entries(store: &Store, name: &str) -> Result<Vec<Recorded>, Failure> {
             let hint = "`starr runs` lists the runs";
             Err(Failure::usage(format!("the journal holds no run `{name}`; {hint}")))
         }
-        Found::Several(ids) => {
-            Err(Failure::usage(format!("`{name}` begins the ids of several runs: {}", ids.join(", "))))
-        }
+        Found::Several(ids) => Err(Failure::usage(format!(
+            "`{name}` begins the ids of several runs: {}",
+            ids.join(", ")
+        ))),
     }
 }
 
@@ -93,5 +97,9 @@ pub fn verify(global: &Global, output: Output) -> Result<Exit, Failure> {
     } else {
         line(&verified.to_string());
     }
-    Ok(if verified.is_intact() { Exit::Good } else { Exit::Findings })
+    Ok(if verified.is_intact() {
+        Exit::Good
+    } else {
+        Exit::Findings
+    })
 }

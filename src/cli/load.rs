@@ -17,7 +17,9 @@ pub fn check_bytes(bytes: Bytes, environment: Option<&Environment>) -> Checked {
     let environment = environment.filter(|environment| !environment.embedded);
     let context = Context {
         library: &project,
-        severities: environment.map(|environment| environment.severities.clone()).unwrap_or_default(),
+        severities: environment
+            .map(|environment| environment.severities.clone())
+            .unwrap_or_default(),
         roles: environment.map(Environment::roles),
         today: Some(jiff::Zoned::now().date()),
     };
@@ -30,8 +32,17 @@ pub fn program(path: &Path, environment: Option<&Environment>, output: Output) -
     let bytes = read(path).map_err(Failure::usage)?;
     let name = bytes.name.clone();
     let checked = check_bytes(bytes, environment);
-    let errors = checked.diagnostics.iter().filter(|finding| finding.level == Level::Error).count();
-    let worth: Vec<_> = checked.diagnostics.iter().filter(|finding| finding.level >= Level::Warning).cloned().collect();
+    let errors = checked
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.level == Level::Error)
+        .count();
+    let worth: Vec<_> = checked
+        .diagnostics
+        .iter()
+        .filter(|finding| finding.level >= Level::Warning)
+        .cloned()
+        .collect();
     if !worth.is_empty() && (errors > 0 || !output.json) {
         complain(diagnostics::human(&checked.sources, &worth, &output.findings()).trim_end());
     }
@@ -39,7 +50,10 @@ pub fn program(path: &Path, environment: Option<&Environment>, output: Output) -
         Some(program) if errors == 0 => Ok(program),
         _ => {
             let noun = if errors == 1 { "error" } else { "errors" };
-            Err(Failure { exit: Exit::Usage, message: format!("{name} has {errors} {noun}; nothing was run") })
+            Err(Failure {
+                exit: Exit::Usage,
+                message: format!("{name} has {errors} {noun}; nothing was run"),
+            })
         }
     }
 }

@@ -63,7 +63,10 @@ struct Failure {
 
 impl Failure {
     fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+        }
     }
 }
 
@@ -75,7 +78,10 @@ impl From<crate::config::Error> for Failure {
 
 impl From<crate::journal::Error> for Failure {
     fn from(error: crate::journal::Error) -> Self {
-        Self { exit: Exit::Journal, message: error.message }
+        Self {
+            exit: Exit::Journal,
+            message: error.message,
+        }
     }
 }
 
@@ -111,7 +117,9 @@ pub fn main() -> ExitCode {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {
             if output.json {
-                output::line(&serde_json::json!({ "error": failure.message, "exit_code": failure.exit.code() }).to_string());
+                output::line(
+                    &serde_json::json!({ "error": failure.message, "exit_code": failure.exit.code() }).to_string(),
+                );
             } else {
                 complain(&format!("starr: {}", failure.message));
             }

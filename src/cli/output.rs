@@ -31,18 +31,30 @@ impl Output {
             .flatten()
             .map_or(100, |size| usize::from(size.ws_col))
             .clamp(40, 160);
-        Self { json: global.json, color: color && !global.json, terminal, width }
+        Self {
+            json: global.json,
+            color: color && !global.json,
+            terminal,
+            width,
+        }
     }
 
     /// How findings are drawn here.
     pub fn findings(&self) -> diagnostics::Style {
         let style = diagnostics::Style::of(self.terminal, Some(self.width), |name| std::env::var(name).ok());
-        diagnostics::Style { colour: self.color, ..style }
+        diagnostics::Style {
+            colour: self.color,
+            ..style
+        }
     }
 
     /// The text in a style, when colours are on.
     pub fn style(&self, style: Style, text: &str) -> String {
-        if self.color { format!("\u{1b}[{}m{text}\u{1b}[0m", style.code()) } else { text.to_owned() }
+        if self.color {
+            format!("\u{1b}[{}m{text}\u{1b}[0m", style.code())
+        } else {
+            text.to_owned()
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::console::Console;
 use super::output::Style;
 use crate::engine::world::{
-    Answered, ApprovalRequest, Ask, Decision, ManualOrder, Observe, Observed, OnUnclear, OnUnknown, People, Reply, Ticked,
-    UnclearChoice, UnknownChoice,
+    Answered, ApprovalRequest, Ask, Decision, ManualOrder, Observe, Observed, OnUnclear, OnUnknown, People, Reply,
+    Ticked, UnclearChoice, UnknownChoice,
 };
 use crate::journal::event::{Person, Shown};
 use crate::render::safe::{safe, safe_multiline};
@@ -60,11 +60,15 @@ impl Terminal {
     async fn choose(&self, prompt: &str, words: &[(&str, &[&str])]) -> Option<usize> {
         loop {
             let line = self.console.ask(prompt).await?.to_lowercase();
-            if let Some(index) = words.iter().position(|(word, short)| line == *word || short.contains(&line.as_str())) {
+            if let Some(index) = words
+                .iter()
+                .position(|(word, short)| line == *word || short.contains(&line.as_str()))
+            {
                 return Some(index);
             }
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            self.console.line(&format!("  please type one of: {}", known.join(", ")));
+            self.console
+                .line(&format!("  please type one of: {}", known.join(", ")));
         }
     }
 
@@ -91,7 +95,8 @@ impl Terminal {
             _ => {
                 let text = safe_multiline(&shown.text).into_owned();
                 let mut lines = text.lines();
-                self.console.line(&format!("  {}: {}", safe(name), lines.next().unwrap_or_default()));
+                self.console
+                    .line(&format!("  {}: {}", safe(name), lines.next().unwrap_or_default()));
                 for line in lines {
                     self.console.line(&format!("    {line}"));
                 }
@@ -145,11 +150,16 @@ impl Terminal {
         let left = crate::value::show::show(&crate::value::Value::duration(request.deadline));
         let expected = request.typed.as_deref();
         let prompt = match expected {
-            Some(typed) => format!("  Approve? Type `{}` to approve, `no` to refuse; {left} left:", safe(typed)),
+            Some(typed) => format!(
+                "  Approve? Type `{}` to approve, `no` to refuse; {left} left:",
+                safe(typed)
+            ),
             None => format!("  Approve? Type yes or no; {left} left, silence is refusal:"),
         };
         loop {
-            let Some(line) = console.ask(&prompt).await else { return Self::closed() };
+            let Some(line) = console.ask(&prompt).await else {
+                return Self::closed();
+            };
             let approved = match expected {
                 Some(typed) => line == typed,
                 None => line.eq_ignore_ascii_case("yes"),
@@ -178,9 +188,16 @@ impl People for Terminal {
             self.prose(&question.prose);
             let prompt = format!("  {}? Type yes, no or unknown:", safe(&question.name));
             let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"]), ("unknown", &["u", "?"])];
-            let Some(index) = self.choose(&prompt, words).await else { return Self::closed() };
-            let Some(note) = self.console.ask("  What did you see? (a note, may be empty)").await else { return Self::closed() };
-            self.given(Observed { yes: [Some(true), Some(false), None][index], note })
+            let Some(index) = self.choose(&prompt, words).await else {
+                return Self::closed();
+            };
+            let Some(note) = self.console.ask("  What did you see? (a note, may be empty)").await else {
+                return Self::closed();
+            };
+            self.given(Observed {
+                yes: [Some(true), Some(false), None][index],
+                note,
+            })
         })
     }
 
@@ -201,12 +218,21 @@ impl People for Terminal {
                 self.console.line(&format!("  {}  {}", index + 1, safe(choice)));
             }
             loop {
-                let prompt = format!("  {}? Type a number from 1 to {}:", safe(&question.name), question.choices.len());
-                let Some(line) = self.console.ask(&prompt).await else { return Self::closed() };
+                let prompt = format!(
+                    "  {}? Type a number from 1 to {}:",
+                    safe(&question.name),
+                    question.choices.len()
+                );
+                let Some(line) = self.console.ask(&prompt).await else {
+                    return Self::closed();
+                };
                 if let Some(index) = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1))
                     && let Some(text) = question.choices.get(index)
                 {
-                    return self.given(Answered { text: text.clone(), choice: Some(index) });
+                    return self.given(Answered {
+                        text: text.clone(),
+                        choice: Some(index),
+                    });
                 }
             }
         })
@@ -221,23 +247,40 @@ impl People for Terminal {
             self.heading(&format!("To do by hand: {}", order.order));
             self.prose(&order.prose);
             let words: &[(&str, &[&str])] = &[("done", &["d", "yes"]), ("failed", &["f", "no"])];
-            let Some(index) = self.choose("  Type done or failed:", words).await else { return Self::closed() };
-            let Some(note) = self.console.ask("  A note for the record (may be empty)").await else { return Self::closed() };
+            let Some(index) = self.choose("  Type done or failed:", words).await else {
+                return Self::closed();
+            };
+            let Some(note) = self.console.ask("  A note for the record (may be empty)").await else {
+                return Self::closed();
+            };
             self.given(Ticked { done: index == 0, note })
         })
     }
 
     fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
         Box::pin(async move {
-            self.heading(&format!("{} — it cannot be told whether: {}", choice.branch, choice.cause));
+            self.heading(&format!(
+                "{} — it cannot be told whether: {}",
+                choice.branch, choice.cause
+            ));
             for (name, question, why) in &choice.unknown {
-                self.console.line(&format!("  · {}: {} unknown: {}", safe(name), safe(question), safe(why)));
+                self.console.line(&format!(
+                    "  · {}: {} unknown: {}",
+                    safe(name),
+                    safe(question),
+                    safe(why)
+                ));
             }
             self.console.line("  retry        ask again");
-            self.console.line("  answer       answer one of these questions by hand; recorded with your name");
-            self.console.line(&format!("  cannot tell  {}", safe(&choice.cannot_tell)));
-            let words: &[(&str, &[&str])] =
-                &[("retry", &["r"]), ("answer", &["a"]), ("cannot tell", &["c", "cannot", "cannot_tell"])];
+            self.console
+                .line("  answer       answer one of these questions by hand; recorded with your name");
+            self.console
+                .line(&format!("  cannot tell  {}", safe(&choice.cannot_tell)));
+            let words: &[(&str, &[&str])] = &[
+                ("retry", &["r"]),
+                ("answer", &["a"]),
+                ("cannot tell", &["c", "cannot", "cannot_tell"]),
+            ];
             loop {
                 match self.choose("  Type retry, answer or cannot tell:", words).await {
                     None => return Self::closed(),
@@ -251,7 +294,9 @@ impl People for Terminal {
                     several => {
                         let names: Vec<&str> = several.iter().map(|(name, ..)| name.as_str()).collect();
                         let prompt = format!("  Which one: {}?", names.join(", "));
-                        let Some(line) = self.console.ask(&prompt).await else { return Self::closed() };
+                        let Some(line) = self.console.ask(&prompt).await else {
+                            return Self::closed();
+                        };
                         match names.iter().find(|name| **name == line) {
                             Some(name) => (*name).to_owned(),
                             None => continue,
@@ -262,8 +307,14 @@ impl People for Terminal {
                 let Some(index) = self.choose(&format!("  {}? Type yes or no:", safe(&name)), words).await else {
                     return Self::closed();
                 };
-                let Some(note) = self.console.ask("  How do you know? (for the record)").await else { return Self::closed() };
-                return self.given(OnUnknown::AnswerByHand { name, yes: index == 0, note });
+                let Some(note) = self.console.ask("  How do you know? (for the record)").await else {
+                    return Self::closed();
+                };
+                return self.given(OnUnknown::AnswerByHand {
+                    name,
+                    yes: index == 0,
+                    note,
+                });
             }
         })
     }
@@ -277,7 +328,10 @@ impl People for Terminal {
                 return self.given(OnUnclear::Keep);
             }
             let words: &[(&str, &[&str])] = &[("keep", &["k"]), ("undo", &["u"])];
-            match self.choose("  Type keep to leave it as it is, undo to take it back:", words).await {
+            match self
+                .choose("  Type keep to leave it as it is, undo to take it back:", words)
+                .await
+            {
                 None => Self::closed(),
                 Some(0) => self.given(OnUnclear::Keep),
                 Some(_) => self.given(OnUnclear::Undo),
@@ -287,7 +341,9 @@ impl People for Terminal {
 
     fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
         Box::pin(async move {
-            self.heading(&format!("{operation} costs something or is intrusive; it is asked for once in a run"));
+            self.heading(&format!(
+                "{operation} costs something or is intrusive; it is asked for once in a run"
+            ));
             let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"])];
             match self.choose("  Allow it? Type yes or no:", words).await {
                 None => Self::closed(),
@@ -352,7 +408,10 @@ impl People for Prepared {
         match self.answers.get(&question.name) {
             // An answer that the operator gives beforehand is the operator's; another role must answer for itself.
             Some(yes) if question.by.is_none() => {
-                let observed = Observed { yes: *yes, note: "given on the command line".to_owned() };
+                let observed = Observed {
+                    yes: *yes,
+                    note: "given on the command line".to_owned(),
+                };
                 Box::pin(std::future::ready(Reply::Given(observed, self.person.clone())))
             }
             _ => self.behind.observe(question),
@@ -387,4 +446,3 @@ impl People for Prepared {
         self.behind.reflect(question)
     }
 }
-

@@ -16,7 +16,8 @@ pub fn plan(args: &Plan, global: &Global, output: Output) -> Result<Exit, Failur
     }
     let plan = crate::plan::plan(&program, RunbookId(0));
     if output.json {
-        let text = serde_json::to_string(&plan).map_err(|problem| Failure::usage(format!("cannot write the plan: {problem}")))?;
+        let text = serde_json::to_string(&plan)
+            .map_err(|problem| Failure::usage(format!("cannot write the plan: {problem}")))?;
         line(&text);
     } else {
         print(&crate::render::plan::text(&plan));

@@ -10,9 +10,10 @@ use crate::provider::{Effect, Operation};
 pub fn providers(args: &Providers, output: Output) -> Result<Exit, Failure> {
     let names: Vec<&str> = crate::providers::NAMES.to_vec();
     match &args.name {
-        Some(name) if !names.contains(&name.as_str()) => {
-            Err(Failure::usage(format!("there is no provider `{name}`; there are: {}", names.join(", "))))
-        }
+        Some(name) if !names.contains(&name.as_str()) => Err(Failure::usage(format!(
+            "there is no provider `{name}`; there are: {}",
+            names.join(", ")
+        ))),
         Some(name) => Ok(one(name, output)),
         None => Ok(all(&names, output)),
     }
@@ -36,11 +37,19 @@ fn signature(operation: &Operation) -> String {
         .params
         .iter()
         .map(|parameter| {
-            let default = parameter.default.as_ref().map(|value| format!(" = {}", crate::value::show::show(value)));
+            let default = parameter
+                .default
+                .as_ref()
+                .map(|value| format!(" = {}", crate::value::show::show(value)));
             format!("{}: {}{}", parameter.name, parameter.ty, default.unwrap_or_default())
         })
         .collect();
-    format!("{}({}) -> {}", operation.full_name(), parameters.join(", "), operation.result)
+    format!(
+        "{}({}) -> {}",
+        operation.full_name(),
+        parameters.join(", "),
+        operation.result
+    )
 }
 
 fn json(operation: &Operation) -> serde_json::Value {
@@ -60,7 +69,12 @@ fn all(names: &[&str], output: Output) -> Exit {
     if output.json {
         let all: serde_json::Map<String, serde_json::Value> = names
             .iter()
-            .map(|name| ((*name).to_owned(), operations(name).iter().map(|operation| json(operation)).collect()))
+            .map(|name| {
+                (
+                    (*name).to_owned(),
+                    operations(name).iter().map(|operation| json(operation)).collect(),
+                )
+            })
             .collect();
         line(&serde_json::Value::Object(all).to_string());
         return Exit::Good;
@@ -84,7 +98,15 @@ fn all(names: &[&str], output: Output) -> Exit {
 
 fn one(name: &str, output: Output) -> Exit {
     if output.json {
-        line(&serde_json::Value::from(operations(name).iter().map(|operation| json(operation)).collect::<Vec<_>>()).to_string());
+        line(
+            &serde_json::Value::from(
+                operations(name)
+                    .iter()
+                    .map(|operation| json(operation))
+                    .collect::<Vec<_>>(),
+            )
+            .to_string(),
+        );
         return Exit::Good;
     }
     for operation in operations(name) {
@@ -96,10 +118,19 @@ fn one(name: &str, output: Output) -> Exit {
             Effect::Read | Effect::Probe => String::new(),
             Effect::Change | Effect::Tell => format!(", idempotence class {}", operation.idempotence.class()),
         };
-        let heavy = if operation.heavy { ", heavy: asked for once in a run" } else { "" };
+        let heavy = if operation.heavy {
+            ", heavy: asked for once in a run"
+        } else {
+            ""
+        };
         line(&output.style(
             Style::Faint,
-            &format!("  {} of {}{class}{heavy}, {} s unless a call says otherwise", word(operation.effect), operation.capability(), operation.within.as_secs()),
+            &format!(
+                "  {} of {}{class}{heavy}, {} s unless a call says otherwise",
+                word(operation.effect),
+                operation.capability(),
+                operation.within.as_secs()
+            ),
         ));
         line("");
     }

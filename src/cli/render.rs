@@ -23,7 +23,8 @@ pub fn render(args: &Render, global: &Global, output: Output) -> Result<Exit, Fa
     match &args.output {
         None => print(&text),
         Some(path) => {
-            std::fs::write(path, text).map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", path.display())))?;
+            std::fs::write(path, text)
+                .map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", path.display())))?;
             complain(&format!("wrote {}", path.display()));
         }
     }

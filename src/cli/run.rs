@@ -35,8 +35,15 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let gate = gate(environment, mode, args.record.as_deref())?;
     let path = journal_path(global, environment)?;
 
-    let operator = Person { name: super::login(), by: "login".to_owned() };
-    let roles = environment.people.get(&operator.name).map(|human| human.roles.clone()).unwrap_or_default();
+    let operator = Person {
+        name: super::login(),
+        by: "login".to_owned(),
+    };
+    let roles = environment
+        .people
+        .get(&operator.name)
+        .map(|human| human.roles.clone())
+        .unwrap_or_default();
     let console = Console::new(output);
     let people = people(args, &console, &operator, roles, answers);
     let facts = world::Environment {
@@ -52,7 +59,10 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     };
     let text = &program.sources.file(book.span.file).name;
     let digests = journal::entry::Digests {
-        runbook: program.digests.get(text).and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
+        runbook: program
+            .digests
+            .get(text)
+            .and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
         ..Default::default()
     };
     let holder = format!("{} on {}, process {}", operator.name, facts.host, std::process::id());
@@ -60,9 +70,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let store = open_journal(&path).await?;
-        let journal = store
-            .begin(journal::sqlite::RunHeader { digests, holder })
-            .await?;
+        let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
         let journal: Arc<dyn journal::Journal> = Arc::new(journal);
         let screen = Arc::new(Lines::new(console.clone(), journal.run_id()));
         let (stop, interrupt) = tokio::sync::watch::channel(false);
@@ -112,7 +120,9 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
 
 /// The loop beside the run has no end of its own; `select!` wants a value all the same.
 fn unreachable_end() -> Result<engine::Ended, journal::Error> {
-    Err(journal::Error { message: "the display of the run ended before the run (a mistake in starr)".to_owned() })
+    Err(journal::Error {
+        message: "the display of the run ended before the run (a mistake in starr)".to_owned(),
+    })
 }
 
 /// The providers of an environment behind their gate.
@@ -134,7 +144,9 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
     #[cfg(feature = "host")]
     all.push(Arc::new(crate::providers::host::Host::new()));
     #[cfg(feature = "http")]
-    all.push(Arc::new(crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?));
+    all.push(Arc::new(
+        crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?,
+    ));
     #[cfg(feature = "postgres")]
     all.push(Arc::new(
         crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?,
@@ -168,18 +180,36 @@ fn people(
     answers: BTreeMap<String, Option<bool>>,
 ) -> Arc<dyn People> {
     let behind: Arc<dyn People> = if args.unattended {
-        Arc::new(Nobody { reason: "the run is unattended".to_owned() })
+        Arc::new(Nobody {
+            reason: "the run is unattended".to_owned(),
+        })
     } else if Console::person_is_there() {
-        Arc::new(Terminal { console: console.clone(), person: operator.clone(), roles })
+        Arc::new(Terminal {
+            console: console.clone(),
+            person: operator.clone(),
+            roles,
+        })
     } else {
-        Arc::new(Nobody { reason: "there is no terminal to ask at".to_owned() })
+        Arc::new(Nobody {
+            reason: "there is no terminal to ask at".to_owned(),
+        })
     };
-    if answers.is_empty() { behind } else { Arc::new(Prepared { answers, person: operator.clone(), behind }) }
+    if answers.is_empty() {
+        behind
+    } else {
+        Arc::new(Prepared {
+            answers,
+            person: operator.clone(),
+            behind,
+        })
+    }
 }
 
 /// `--set` values by the types of the parameters.
 fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, Failure> {
-    let Some(book) = program.runbooks.first() else { return Ok(Vec::new()) };
+    let Some(book) = program.runbooks.first() else {
+        return Ok(Vec::new());
+    };
     let parameters: Vec<_> = book.params.iter().map(|id| book.binding(*id)).collect();
     let mut given: Vec<(String, Value)> = Vec::new();
     for pair in set {
@@ -188,8 +218,15 @@ fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, 
         };
         let Some(parameter) = parameters.iter().find(|parameter| parameter.name == name) else {
             let known: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
-            let known = if known.is_empty() { "it has none".to_owned() } else { format!("it has {}", known.join(", ")) };
-            return Err(Failure::usage(format!("--set {name}: `{}` has no such parameter; {known}", book.name)));
+            let known = if known.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {}", known.join(", "))
+            };
+            return Err(Failure::usage(format!(
+                "--set {name}: `{}` has no such parameter; {known}",
+                book.name
+            )));
         };
         if given.iter().any(|(other, _)| other == name) {
             return Err(Failure::usage(format!("--set {name} is given twice")));
@@ -226,17 +263,29 @@ fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, Optio
     let mut answers = BTreeMap::new();
     for pair in given {
         let Some((name, word)) = pair.split_once('=') else {
-            return Err(Failure::usage(format!("--answer {pair}: expected NAME=yes, NAME=no or NAME=unknown")));
+            return Err(Failure::usage(format!(
+                "--answer {pair}: expected NAME=yes, NAME=no or NAME=unknown"
+            )));
         };
         if !observed.contains(&name) {
-            let known = if observed.is_empty() { "there are none here".to_owned() } else { observed.join(", ") };
-            return Err(Failure::usage(format!("--answer {name}: there is no `observed` question of that name: {known}")));
+            let known = if observed.is_empty() {
+                "there are none here".to_owned()
+            } else {
+                observed.join(", ")
+            };
+            return Err(Failure::usage(format!(
+                "--answer {name}: there is no `observed` question of that name: {known}"
+            )));
         }
         let answer = match word {
             "yes" => Some(true),
             "no" => Some(false),
             "unknown" => None,
-            _ => return Err(Failure::usage(format!("--answer {name}: expected yes, no or unknown, found `{word}`"))),
+            _ => {
+                return Err(Failure::usage(format!(
+                    "--answer {name}: expected yes, no or unknown, found `{word}`"
+                )));
+            }
         };
         if answers.insert(name.to_owned(), answer).is_some() {
             return Err(Failure::usage(format!("--answer {name} is given twice")));

@@ -20,7 +20,11 @@ pub struct Lines {
 impl Lines {
     /// A screen for the run of this id.
     pub fn new(console: Arc<Console>, run: &str) -> Self {
-        Self { console, run: run.to_owned(), place: Mutex::new(None) }
+        Self {
+            console,
+            run: run.to_owned(),
+            place: Mutex::new(None),
+        }
     }
 
     fn heading(&self, scope: &str, part: Part) {
@@ -37,7 +41,11 @@ impl Lines {
             Part::Result => "RESULT",
             Part::Reflection => "REFLECTION",
         };
-        let scope = if scope.is_empty() { String::new() } else { format!("  in {}", safe(scope)) };
+        let scope = if scope.is_empty() {
+            String::new()
+        } else {
+            format!("  in {}", safe(scope))
+        };
         self.console.line("");
         self.console.styled(Style::Heading, &format!("{title}{scope}"));
     }
@@ -48,7 +56,9 @@ impl Screen for Lines {
         self.console.done_waiting();
         if self.console.output.json {
             let mut object = serde_json::json!({ "run": self.run, "scope": scope });
-            if let (Some(object), Ok(serde_json::Value::Object(event))) = (object.as_object_mut(), serde_json::to_value(event)) {
+            if let (Some(object), Ok(serde_json::Value::Object(event))) =
+                (object.as_object_mut(), serde_json::to_value(event))
+            {
                 object.extend(event);
             }
             line(&object.to_string());
@@ -66,7 +76,11 @@ impl Screen for Lines {
             self.heading(scope, event.part());
         }
         for line in shown {
-            let indent = if matches!(event, Event::RunStarted { .. }) { "" } else { "  " };
+            let indent = if matches!(event, Event::RunStarted { .. }) {
+                ""
+            } else {
+                "  "
+            };
             let text = format!("{indent}{}{}", "    ".repeat(line.depth), line.text);
             match line.tone {
                 Tone::Plain => self.console.line(&text),

@@ -20,7 +20,12 @@ pub fn rows(records: &[Value], most: usize, width: usize) -> Vec<String> {
     let body: Vec<Vec<String>> = records
         .iter()
         .take(most)
-        .map(|record| columns.iter().map(|column| record.get(column).map(cell).unwrap_or_default()).collect())
+        .map(|record| {
+            columns
+                .iter()
+                .map(|column| record.get(column).map(cell).unwrap_or_default())
+                .collect()
+        })
         .collect();
     let mut table: Vec<Vec<String>> = vec![columns];
     table.extend(body);
@@ -36,8 +41,16 @@ pub fn align(table: &[Vec<String>], width: usize) -> Vec<String> {
     let count = table.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..count)
         .map(|column| {
-            let empty = table.iter().skip(1).all(|row| row.get(column).is_none_or(String::is_empty));
-            let widest = table.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0);
+            let empty = table
+                .iter()
+                .skip(1)
+                .all(|row| row.get(column).is_none_or(String::is_empty));
+            let widest = table
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.width())
+                .max()
+                .unwrap_or(0);
             if empty { 0 } else { widest.min(COLUMN) }
         })
         .collect();
@@ -87,8 +100,15 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_the_rest_is_counted() {
-        let records = [json!({"pid": 7, "state": "idle"}), json!({"pid": 4711, "state": "active"}), json!({"pid": 1})];
-        assert_eq!(rows(&records, 2, 80), ["pid   state", "7     idle", "4711  active", "… and 1 more"]);
+        let records = [
+            json!({"pid": 7, "state": "idle"}),
+            json!({"pid": 4711, "state": "active"}),
+            json!({"pid": 1}),
+        ];
+        assert_eq!(
+            rows(&records, 2, 80),
+            ["pid   state", "7     idle", "4711  active", "… and 1 more"]
+        );
     }
 
     #[test]

@@ -307,7 +307,10 @@ impl Environment {
             .iter()
             .flat_map(|(kind, names)| names.iter().map(move |(name, fields)| (kind, name, fields)))
             .map(|(kind, name, fields)| {
-                let fields = fields.iter().map(|(field, given)| (field.clone(), value(given))).collect();
+                let fields = fields
+                    .iter()
+                    .map(|(field, given)| (field.clone(), value(given)))
+                    .collect();
                 ((kind.clone(), name.clone()), fields)
             })
             .collect()

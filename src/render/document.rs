@@ -17,18 +17,36 @@ pub struct Document {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Block {
-    Heading { level: u8, text: String },
+    Heading {
+        level: u8,
+        text: String,
+    },
     /// Markdown of the file's author.
-    Prose { text: String },
-    Paragraph { text: String },
-    List { items: Vec<String> },
-    Numbered { items: Vec<String> },
+    Prose {
+        text: String,
+    },
+    Paragraph {
+        text: String,
+    },
+    List {
+        items: Vec<String>,
+    },
+    Numbered {
+        items: Vec<String>,
+    },
     /// Names with their values.
-    Rows { rows: Vec<(String, String)> },
+    Rows {
+        rows: Vec<(String, String)>,
+    },
     /// Blocks that belong together: a cause, an action, a loop. `what` names the kind of group.
-    Group { what: &'static str, blocks: Vec<Block> },
+    Group {
+        what: &'static str,
+        blocks: Vec<Block>,
+    },
     /// A flow chart in Mermaid's text.
-    Chart { text: String },
+    Chart {
+        text: String,
+    },
 }
 
 impl Document {
@@ -104,7 +122,11 @@ fn blocks(all: &[Block], out: &mut String) {
     for block in all {
         match block {
             Block::Heading { level, text } => {
-                out.push_str(&format!("\n{} {}\n", "#".repeat(usize::from(*level).max(1)), words(text)));
+                out.push_str(&format!(
+                    "\n{} {}\n",
+                    "#".repeat(usize::from(*level).max(1)),
+                    words(text)
+                ));
             }
             Block::Prose { text } => {
                 out.push('\n');
@@ -127,7 +149,11 @@ fn blocks(all: &[Block], out: &mut String) {
             Block::Rows { rows } => {
                 out.push_str("\n| | |\n|---|---|\n");
                 for (name, value) in rows {
-                    out.push_str(&format!("| **{}** | {} |\n", words(name), words(value).replace('|', "\\|")));
+                    out.push_str(&format!(
+                        "| **{}** | {} |\n",
+                        words(name),
+                        words(value).replace('|', "\\|")
+                    ));
                 }
             }
             Block::Group { blocks: inner, .. } => blocks(inner, out),
@@ -144,7 +170,10 @@ fn words(text: &str) -> String {
         match piece {
             Piece::Plain(plain) => {
                 for character in plain.chars() {
-                    if matches!(character, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '|' | '!') {
+                    if matches!(
+                        character,
+                        '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '|' | '!'
+                    ) {
                         out.push('\\');
                     }
                     out.push(character);

@@ -104,7 +104,10 @@ fn prose(text: &str) -> String {
 
 fn harmless(target: CowStr<'_>) -> CowStr<'_> {
     let lower = target.trim().to_ascii_lowercase();
-    if ["http://", "https://", "mailto:", "#"].iter().any(|scheme| lower.starts_with(scheme)) {
+    if ["http://", "https://", "mailto:", "#"]
+        .iter()
+        .any(|scheme| lower.starts_with(scheme))
+    {
         target
     } else {
         CowStr::Borrowed("#")
@@ -127,7 +130,10 @@ mod tests {
             text: format!("{evil}\n\n<img src=x onerror=y> ![p](http://x/p.png) [l](javascript:alert(1)) **strong**"),
         });
         let page = html(&document, "made").unwrap();
-        assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("javascript:"), "{page}");
+        assert!(
+            !page.contains("<script") && !page.contains("<img") && !page.contains("javascript:"),
+            "{page}"
+        );
         assert!(page.contains("&lt;script&gt;"));
         assert!(page.contains("<strong>strong</strong>"));
         assert!(!page.contains('\u{202e}'));

@@ -4,8 +4,21 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the bottom up. A layer may use what stands before it.
 const LAYERS: &[&str] = &[
-    "source", "diagnostic", "value", "syntax", "provider", "program", "eval", "check", "plan", "journal", "engine", "render",
-    "providers", "config", "cli",
+    "source",
+    "diagnostic",
+    "value",
+    "syntax",
+    "provider",
+    "program",
+    "eval",
+    "check",
+    "plan",
+    "journal",
+    "engine",
+    "render",
+    "providers",
+    "config",
+    "cli",
 ];
 
 /// Arrows that point up and are meant to.
@@ -18,11 +31,33 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 ];
 
 /// Layers that may not touch files, network, clock, environment or async.
-const PURE: &[&str] = &["source", "diagnostic", "value", "syntax", "program", "eval", "check", "plan", "render"];
+const PURE: &[&str] = &[
+    "source",
+    "diagnostic",
+    "value",
+    "syntax",
+    "program",
+    "eval",
+    "check",
+    "plan",
+    "render",
+];
 
 const OUTSIDE: &[&str] = &[
-    "std::fs", "std::env", "std::net", "std::process", "std::thread", "std::time::Instant", "std::time::SystemTime", "tokio::",
-    "reqwest::", "sqlx::", "Timestamp::now", "Zoned::now", "async fn", "async move",
+    "std::fs",
+    "std::env",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "tokio::",
+    "reqwest::",
+    "sqlx::",
+    "Timestamp::now",
+    "Zoned::now",
+    "async fn",
+    "async move",
 ];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
@@ -43,7 +78,13 @@ fn sources() -> Vec<(String, PathBuf, String)> {
         .into_iter()
         .map(|path| {
             let relative = path.strip_prefix(&root).unwrap().to_path_buf();
-            let first = relative.components().next().unwrap().as_os_str().to_string_lossy().into_owned();
+            let first = relative
+                .components()
+                .next()
+                .unwrap()
+                .as_os_str()
+                .to_string_lossy()
+                .into_owned();
             let layer = first.strip_suffix(".rs").unwrap_or(&first).to_owned();
             (layer, relative, std::fs::read_to_string(&path).unwrap())
         })
@@ -53,7 +94,11 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 /// The code before the file's own tests, without comments.
 fn code(text: &str) -> String {
     let end = text.find("#[cfg(test)]\nmod ").unwrap_or(text.len());
-    text[..end].lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    text[..end]
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[test]
@@ -61,19 +106,29 @@ fn arrows_go_one_way() {
     let mut wrong = Vec::new();
     for (layer, path, text) in sources() {
         let Some(rank) = LAYERS.iter().position(|known| *known == layer) else {
-            assert!(layer == "lib" || layer == "main", "{} is in no layer: add it to LAYERS", path.display());
+            assert!(
+                layer == "lib" || layer == "main",
+                "{} is in no layer: add it to LAYERS",
+                path.display()
+            );
             continue;
         };
         let code = code(&text);
         for (place, _) in code.match_indices("crate::") {
             let rest = &code[place + "crate::".len()..];
-            let end = rest.find(|character: char| !character.is_alphanumeric() && character != '_' && character != ':').unwrap_or(rest.len());
+            let end = rest
+                .find(|character: char| !character.is_alphanumeric() && character != '_' && character != ':')
+                .unwrap_or(rest.len());
             let path_used = &rest[..end];
             let mut parts = path_used.split("::");
             let target = parts.next().unwrap_or_default();
             let inner = parts.next().unwrap_or_default();
-            let Some(above) = LAYERS.iter().position(|known| *known == target) else { continue };
-            let meant = EXCEPTIONS.iter().any(|(from, to, what)| *from == layer && *to == target && *what == inner);
+            let Some(above) = LAYERS.iter().position(|known| *known == target) else {
+                continue;
+            };
+            let meant = EXCEPTIONS
+                .iter()
+                .any(|(from, to, what)| *from == layer && *to == target && *what == inner);
             if above > rank && !meant {
                 wrong.push(format!("{}: crate::{path_used}", path.display()));
             }
@@ -90,7 +145,12 @@ fn pure_layers_touch_nothing_outside() {
             continue;
         }
         let code = code(&text);
-        wrong.extend(OUTSIDE.iter().filter(|word| code.contains(**word)).map(|word| format!("{}: {word}", path.display())));
+        wrong.extend(
+            OUTSIDE
+                .iter()
+                .filter(|word| code.contains(**word))
+                .map(|word| format!("{}: {word}", path.display())),
+        );
     }
     assert!(wrong.is_empty(), "pure layers reach outside:\n{}", wrong.join("\n"));
 }

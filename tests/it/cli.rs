@@ -41,13 +41,34 @@ const GOOD: &str = "runbook calm() \"All is calm\" {
 #[test]
 fn help_and_version_are_no_mistakes() {
     let folder = tempfile::tempdir().unwrap();
-    for words in [&["--help"][..], &["--version"], &["run", "--help"], &["journal", "--help"], &["journal", "verify", "--help"]] {
+    for words in [
+        &["--help"][..],
+        &["--version"],
+        &["run", "--help"],
+        &["journal", "--help"],
+        &["journal", "verify", "--help"],
+    ] {
         let output = starr(folder.path(), words);
         assert_eq!(output.status.code(), Some(0), "{words:?}");
         assert!(!out(&output).is_empty() && err(&output).is_empty(), "{words:?}");
     }
     let help = out(&starr(folder.path(), &["--help"]));
-    for word in ["run", "plan", "check", "fmt", "explain", "providers", "render", "runs", "show", "report", "journal", "doctor", "Examples", "Exit codes"] {
+    for word in [
+        "run",
+        "plan",
+        "check",
+        "fmt",
+        "explain",
+        "providers",
+        "render",
+        "runs",
+        "show",
+        "report",
+        "journal",
+        "doctor",
+        "Examples",
+        "Exit codes",
+    ] {
         assert!(help.contains(word), "{word} is missing in\n{help}");
     }
 }
@@ -73,11 +94,20 @@ fn wrong_usage_is_exit_code_two() {
         (&["journal", "verify"], "no journal"),
     ] {
         let output = starr(folder.path(), words);
-        assert_eq!(output.status.code(), Some(2), "{words:?}\n{}{}", out(&output), err(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{words:?}\n{}{}",
+            out(&output),
+            err(&output)
+        );
         assert!(err(&output).contains(expected), "{words:?} says\n{}", err(&output));
         assert!(!err(&output).contains("panicked"), "{words:?}");
     }
-    assert!(!folder.path().join(".local").exists(), "looking at a journal has made one");
+    assert!(
+        !folder.path().join(".local").exists(),
+        "looking at a journal has made one"
+    );
 }
 
 #[test]
@@ -108,17 +138,27 @@ fn a_run_as_json_is_one_object_a_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("calm.starr"), GOOD).unwrap();
     let output = starr(folder.path(), &["run", "calm.starr", "--json"]);
-    let events: Vec<serde_json::Value> =
-        out(&output).lines().map(|line| serde_json::from_str(line).expect("each line is an object")).collect();
+    let events: Vec<serde_json::Value> = out(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("each line is an object"))
+        .collect();
     assert_eq!(events.first().unwrap()["event"], "run_started");
-    assert!(events.iter().any(|event| event["event"] == "ended" && event["outcome"] == "not present"));
+    assert!(
+        events
+            .iter()
+            .any(|event| event["event"] == "ended" && event["outcome"] == "not present")
+    );
 }
 
 #[test]
 fn a_journal_that_cannot_be_written_is_exit_code_five() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("calm.starr"), GOOD).unwrap();
-    std::fs::write(folder.path().join("file"), "not a database, and long enough to be looked at as one".repeat(100)).unwrap();
+    std::fs::write(
+        folder.path().join("file"),
+        "not a database, and long enough to be looked at as one".repeat(100),
+    )
+    .unwrap();
     let output = starr(folder.path(), &["run", "calm.starr", "--journal", "file"]);
     assert_eq!(output.status.code(), Some(5), "{}{}", out(&output), err(&output));
     assert!(err(&output).contains("file"), "{}", err(&output));
@@ -153,7 +193,10 @@ fn formatting_in_place_and_as_a_check() {
     assert_eq!(starr(folder.path(), &["fmt"]).status.code(), Some(0));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), GOOD);
     assert_eq!(starr(folder.path(), &["fmt", "--check"]).status.code(), Some(0));
-    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
@@ -174,11 +217,19 @@ fn doctor_says_what_this_environment_can_do() {
     let folder = tempfile::tempdir().unwrap();
     let output = starr(folder.path(), &["doctor", "--json"]);
     let lines: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
-    let subjects: Vec<&str> = lines.as_array().unwrap().iter().filter_map(|line| line["subject"].as_str()).collect();
+    let subjects: Vec<&str> = lines
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|line| line["subject"].as_str())
+        .collect();
     for subject in ["configuration", "operator", "journal"] {
         assert!(subjects.contains(&subject), "{subjects:?}");
     }
-    assert!(subjects.iter().any(|subject| subject.starts_with("host")), "{subjects:?}");
+    assert!(
+        subjects.iter().any(|subject| subject.starts_with("host")),
+        "{subjects:?}"
+    );
 }
 
 #[test]

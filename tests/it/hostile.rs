@@ -37,10 +37,19 @@ fn every_command_says_where(name: &str, content: &[u8]) {
     std::fs::write(folder.path().join(&file), content).unwrap();
     for words in COMMANDS {
         let (output, took) = starr(folder.path(), words, &file);
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         let begin: String = text.chars().take(600).collect();
         let expected = if words[0] == "check" { 1 } else { 2 };
-        assert_eq!(output.status.code(), Some(expected), "{words:?} on {name}: {:?}\n{begin}", output.status);
+        assert_eq!(
+            output.status.code(),
+            Some(expected),
+            "{words:?} on {name}: {:?}\n{begin}",
+            output.status
+        );
         let place = text.match_indices(&format!("{file}:")).any(|(at, found)| {
             let rest = &text[at + found.len()..];
             let mut numbers = rest.split(|character: char| !character.is_ascii_digit());
@@ -58,7 +67,10 @@ fn every_command_says_where(name: &str, content: &[u8]) {
 #[test]
 fn ten_thousand_brackets() {
     every_command_says_where("parentheses", book(&"(".repeat(10_000)).as_bytes());
-    every_command_says_where("closed", book(&format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000))).as_bytes());
+    every_command_says_where(
+        "closed",
+        book(&format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000))).as_bytes(),
+    );
     every_command_says_where("lists", book(&"[".repeat(10_000)).as_bytes());
     every_command_says_where("braces", book(&"{".repeat(10_000)).as_bytes());
 }

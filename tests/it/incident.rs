@@ -47,8 +47,13 @@ impl Desk {
                             break;
                         }
                     }
-                    taker.lock().unwrap().push(String::from_utf8_lossy(&request).into_owned());
-                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await;
+                    taker
+                        .lock()
+                        .unwrap()
+                        .push(String::from_utf8_lossy(&request).into_owned());
+                    let _ = stream
+                        .write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")
+                        .await;
                 });
             }
         });
@@ -106,7 +111,12 @@ impl Desk {
 
     fn output(&self, words: &[&str]) -> String {
         let output = self.command(words).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{words:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
@@ -117,11 +127,13 @@ impl Desk {
 
 /// Process numbers of the sessions of an application, sorted.
 async fn pids(place: &Place, application: &str) -> Vec<i32> {
-    sqlx::query_scalar("select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid")
-        .bind(application)
-        .fetch_all(&mut place.admin().await)
-        .await
-        .unwrap()
+    sqlx::query_scalar(
+        "select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid",
+    )
+    .bind(application)
+    .fetch_all(&mut place.admin().await)
+    .await
+    .unwrap()
 }
 
 /// Runs something that blocks away from the test's own tasks.
@@ -130,7 +142,11 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 }
 
 fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +170,11 @@ async fn approved_ends_exactly_those_sessions_and_is_resolved() {
         terminal.wait_for("Approval needed: End 14 sessions that are idle in a transaction");
         terminal.wait_for("Approve?");
         for pid in numbers {
-            assert!(terminal.seen.contains(&pid.to_string()), "session {pid} is not shown:\n{}", terminal.seen);
+            assert!(
+                terminal.seen.contains(&pid.to_string()),
+                "session {pid} is not shown:\n{}",
+                terminal.seen
+            );
         }
         terminal.answer("yes");
         terminal.wait_for("Which signal could have told us earlier?");
@@ -164,7 +184,13 @@ async fn approved_ends_exactly_those_sessions_and_is_resolved() {
         terminal.seen
     })
     .await;
-    for words in ["pool_full  yes, bad", "abandoned", "severity sev1", "not *locked*", "RESOLVED"] {
+    for words in [
+        "pool_full  yes, bad",
+        "abandoned",
+        "severity sev1",
+        "not *locked*",
+        "RESOLVED",
+    ] {
         assert!(seen.contains(words), "{words:?} is missing in\n{seen}");
     }
     assert!(pids(&place, "shop").await.is_empty(), "sessions are left");
@@ -173,7 +199,11 @@ async fn approved_ends_exactly_those_sessions_and_is_resolved() {
     let report = desk.output(&["report", "latest"]);
     for words in [
         "Database connection pool exhausted",
-        "Situation", "Task", "Action", "Result", "Reflection",
+        "Situation",
+        "Task",
+        "Action",
+        "Result",
+        "Reflection",
         "three tickets since 02:40",
         "End 14 sessions",
         "the age of the oldest transaction",
@@ -211,7 +241,10 @@ async fn refused_changes_nothing_tells_people_and_ends_as_refused() {
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(told[0].contains("was not approved"), "{told:?}");
     let report = desk.output(&["report"]);
-    assert!(report.contains("a migration is running") && report.contains("refused"), "{report}");
+    assert!(
+        report.contains("a migration is running") && report.contains("refused"),
+        "{report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,11 +275,26 @@ async fn a_dry_run_sends_nothing_but_reads() {
     // The server's own log is the witness: what these two roles sent, statement by statement.
     let log = place.server.log();
     let log = log.get(begin..).unwrap_or(&log);
-    let sent: Vec<&str> = log.lines().filter(|line| line.contains(&place.name) && line.contains("starr_")).collect();
-    assert!(sent.iter().any(|line| line.contains("pg_stat_activity")), "the log shows no read at all:\n{log}");
+    let sent: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains(&place.name) && line.contains("starr_"))
+        .collect();
+    assert!(
+        sent.iter().any(|line| line.contains("pg_stat_activity")),
+        "the log shows no read at all:\n{log}"
+    );
     for line in &sent {
         assert!(!line.contains("starr_change"), "the role for changes was used: {line}");
-        for word in ["pg_terminate_backend", "pg_cancel_backend", "insert ", "update ", "delete ", "alter ", "create ", "drop "] {
+        for word in [
+            "pg_terminate_backend",
+            "pg_cancel_backend",
+            "insert ",
+            "update ",
+            "delete ",
+            "alter ",
+            "create ",
+            "drop ",
+        ] {
             assert!(!line.to_lowercase().contains(word), "not a read: {line}");
         }
     }
@@ -287,9 +335,16 @@ async fn a_session_that_finishes_before_the_action_is_left_out() {
     finished.send(()).unwrap();
     let seen = person.await.unwrap();
     assert!(seen.contains("2 left out"), "{seen}");
-    assert_eq!(pids(&place, "shop").await.len(), 1, "the session that had committed must live");
+    assert_eq!(
+        pids(&place, "shop").await.len(),
+        1,
+        "the session that had committed must live"
+    );
     let report = desk.output(&["report"]);
-    assert!(report.contains("left out") || report.contains("no longer match"), "{report}");
+    assert!(
+        report.contains("left out") || report.contains("no longer match"),
+        "{report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -322,5 +377,8 @@ async fn a_server_that_stops_is_unknown_not_no() {
     finished.send(()).unwrap();
     let seen = person.await.unwrap();
     assert!(seen.contains("unknown"), "{seen}");
-    assert!(!seen.contains("RESOLVED") && !seen.contains("refuted: Sessions were left open"), "{seen}");
+    assert!(
+        !seen.contains("RESOLVED") && !seen.contains("refuted: Sessions were left open"),
+        "{seen}"
+    );
 }

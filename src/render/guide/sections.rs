@@ -38,7 +38,11 @@ impl Guide<'_> {
                 continue;
             }
             let names: Vec<String> = list.iter().map(|entry| code(entry)).collect();
-            let text = if list.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+            let text = if list.is_empty() {
+                "nothing".to_owned()
+            } else {
+                names.join(", ")
+            };
             rows.push((name.to_owned(), text));
         }
         if !self.runbook.params.is_empty() {
@@ -58,7 +62,11 @@ impl Guide<'_> {
                 match &binding.kind {
                     BindingKind::Param { default: Some(default) } => {
                         let default = self.words.condition(default);
-                        format!("{} ({}, {default} unless said otherwise)", code(&binding.name), binding.ty)
+                        format!(
+                            "{} ({}, {default} unless said otherwise)",
+                            code(&binding.name),
+                            binding.ty
+                        )
                     }
                     _ => format!("{} ({})", code(&binding.name), binding.ty),
                 }
@@ -77,7 +85,10 @@ impl Guide<'_> {
             let approval = match &action.approve {
                 Some(approval) => {
                     let roles: Vec<String> = approval.roles.iter().map(|role| code(role)).collect();
-                    format!(", approval by {}", roles.join(if approval.all { " and " } else { " or " }))
+                    format!(
+                        ", approval by {}",
+                        roles.join(if approval.all { " and " } else { " or " })
+                    )
                 }
                 None => ", no approval".to_owned(),
             };
@@ -205,7 +216,11 @@ impl Guide<'_> {
                 format!(
                     "Asked for each of {}: “{title}”{condition} Yes when {} yes.",
                     self.words.condition(over),
-                    if *all { "all of them are" } else { "at least one of them is" }
+                    if *all {
+                        "all of them are"
+                    } else {
+                        "at least one of them is"
+                    }
                 )
             }
             QuestionForm::Run { runbook, .. } => {
@@ -327,7 +342,13 @@ impl Guide<'_> {
         }
         if !reflection.questions.is_empty() {
             document.heading(3, "Questions to answer afterwards");
-            document.list(reflection.questions.iter().map(|question| self.words.text(question)).collect());
+            document.list(
+                reflection
+                    .questions
+                    .iter()
+                    .map(|question| self.words.text(question))
+                    .collect(),
+            );
         }
     }
 

@@ -18,9 +18,15 @@ impl Terminal {
     /// Starts a command in a terminal of 140 columns.
     pub fn start(command: Command) -> Self {
         let mut session = Session::spawn(command).expect("a pseudo-terminal can be opened");
-        session.get_process_mut().set_window_size(140, 50).expect("the terminal has a size");
+        session
+            .get_process_mut()
+            .set_window_size(140, 50)
+            .expect("the terminal has a size");
         session.set_expect_timeout(Some(PATIENCE));
-        Self { session, seen: String::new() }
+        Self {
+            session,
+            seen: String::new(),
+        }
     }
 
     /// Waits until the text is on the screen. Fails with all that was seen when it does not come.
@@ -55,7 +61,12 @@ impl Terminal {
             Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.before())),
             Err(problem) => panic!("waited for the end: {problem}\n--- the screen ---\n{}", self.seen),
         }
-        match self.session.get_process().wait().expect("the process can be waited for") {
+        match self
+            .session
+            .get_process()
+            .wait()
+            .expect("the process can be waited for")
+        {
             WaitStatus::Exited(_, code) => code,
             other => panic!("ended with {other:?}\n--- the screen ---\n{}", self.seen),
         }
