@@ -29,11 +29,14 @@ impl Lines {
 
     fn heading(&self, scope: &str, part: Part) {
         let mut place = self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let here = (scope.to_owned(), part);
-        if place.as_ref() == Some(&here) {
+        // A later round asks questions again: they stand under the heading of the part the run is in.
+        if place
+            .as_ref()
+            .is_some_and(|(here, reached)| here == scope && *reached >= part)
+        {
             return;
         }
-        *place = Some(here);
+        *place = Some((scope.to_owned(), part));
         let title = match part {
             Part::Situation => "SITUATION",
             Part::Task => "TASK",
@@ -72,7 +75,7 @@ impl Screen for Lines {
             if scope.is_empty() {
                 self.console.styled(Style::Faint, &format!("run {}", safe(&self.run)));
             }
-        } else {
+        } else if !matches!(event, Event::Advised { .. }) {
             self.heading(scope, event.part());
         }
         for line in shown {
