@@ -9,7 +9,7 @@ use crate::check::{Checked, fix};
 use crate::config;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::render::diagnostics;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// Most rounds of `--fix`: an edit may uncover a finding that offers the next one.
 const ROUNDS: usize = 8;
@@ -84,7 +84,7 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
 }
 
 /// Makes the edits that the file's own findings offer; how many.
-fn apply(path: &PathBuf, checked: &Checked) -> Result<usize, Failure> {
+fn apply(path: &Path, checked: &Checked) -> Result<usize, Failure> {
     let Some((id, source)) = checked
         .sources
         .iter()

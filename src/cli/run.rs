@@ -140,17 +140,14 @@ pub fn gate(environment: &Environment, mode: Mode, record: Option<&Path>) -> Res
 
 /// The providers of this build as the environment configures them. Nothing is connected yet.
 fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failure> {
-    let mut all: Vec<Arc<dyn Provider>> = Vec::new();
-    #[cfg(feature = "host")]
-    all.push(Arc::new(crate::providers::host::Host::new()));
-    #[cfg(feature = "http")]
-    all.push(Arc::new(
-        crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?,
-    ));
-    #[cfg(feature = "postgres")]
-    all.push(Arc::new(
-        crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?,
-    ));
+    let all: Vec<Arc<dyn Provider>> = vec![
+        #[cfg(feature = "host")]
+        Arc::new(crate::providers::host::Host::new()),
+        #[cfg(feature = "http")]
+        Arc::new(crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?),
+        #[cfg(feature = "postgres")]
+        Arc::new(crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?),
+    ];
     Ok(all)
 }
 
