@@ -8,6 +8,7 @@ mod engine;
 mod findings_hostile;
 mod hostile;
 mod incident;
+mod language;
 mod postgres;
 mod rule_pages;
 mod rule_programs;
