@@ -198,7 +198,6 @@ impl Body<'_, '_> {
         let ClauseKind::Action(library) = &clause.kind else {
             return None;
         };
-        let first = self.bindings.len();
         let placed = self.place_item(item, &library.params, args, callee.span, &action.name.text)?;
         let id = if let Some(block) = &library.body {
             let parts = self.parts(block, false);
@@ -220,7 +219,6 @@ impl Body<'_, '_> {
             );
             None
         };
-        self.checker.inlined += self.bindings.len() - first;
         id
     }
 

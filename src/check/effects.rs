@@ -207,6 +207,9 @@ fn removal(line: &HeaderLine<'_>, index: usize) -> Span {
 impl Checker<'_> {
     /// Names of providers that a file could use.
     pub fn provider_names(&self, file: FileId) -> Vec<String> {
+        if !self.may_suggest() {
+            return Vec::new();
+        }
         let mut names: Vec<String> = super::Embedded::paths()
             .filter_map(|path| path.strip_prefix("std.").map(str::to_owned))
             .collect();

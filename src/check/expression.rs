@@ -635,6 +635,10 @@ impl Body<'_, '_> {
             return;
         }
         let finding = Diagnostic::error("unknown-name", span, format!("there is no `{}` here", name.text));
+        if !self.checker.may_suggest() {
+            self.report(finding);
+            return;
+        }
         let file = self.scope.file;
         let mut known: Vec<String> = self.scope.names().map(str::to_owned).collect();
         known.extend(

@@ -1,7 +1,7 @@
 //! List and series operations, written behind a dot.
 
 use super::scope::{Body, error};
-use super::types::{described, is_numeric, same};
+use super::types::{described, is_numeric};
 use crate::diagnostic::Diagnostic;
 use crate::program::{Expr, ExprKind, Method};
 use crate::source::Span;
@@ -312,7 +312,7 @@ impl Body<'_, '_> {
             Due::Number if !is_numeric(&value.ty) => "only numbers can be added",
             _ => return value,
         };
-        if matches!(value.ty, Type::Any) || same(&value.ty, &Type::Any) {
+        if matches!(value.ty, Type::Any) {
             return value;
         }
         let rule = match value.ty {

@@ -62,6 +62,8 @@ pub struct Checker<'c> {
     pub probe: Type,
     /// Bindings that were put in place for library checks and actions so far.
     pub inlined: usize,
+    /// That they are too many was reported.
+    pub exhausted: bool,
     /// Runbooks of the program, in order; those behind `lowered` are still to be lowered.
     pub runbooks: Vec<ItemRef>,
     pub runbook_ids: HashMap<ItemRef, RunbookId>,
@@ -89,6 +91,7 @@ impl<'c> Checker<'c> {
             providers: HashMap::new(),
             probe: super::types::probe(),
             inlined: 0,
+            exhausted: false,
             runbooks: Vec::new(),
             runbook_ids: HashMap::new(),
         }
@@ -114,6 +117,11 @@ impl<'c> Checker<'c> {
         }
     }
 
+    /// True while suggestions are still looked for; whoever gathers many candidates asks first.
+    pub fn may_suggest(&self) -> bool {
+        self.suggestions < SUGGESTIONS
+    }
+
     /// `finding` with a suggestion and, when nothing is near, the list of what there is.
     pub fn suggest<'a>(
         &mut self,
@@ -122,7 +130,7 @@ impl<'c> Checker<'c> {
         candidates: impl IntoIterator<Item = &'a str>,
         list: bool,
     ) -> Diagnostic {
-        if self.suggestions >= SUGGESTIONS {
+        if !self.may_suggest() {
             return finding;
         }
         self.suggestions += 1;
@@ -227,8 +235,10 @@ impl<'c> Checker<'c> {
         if self.files[target.0 as usize].broken {
             return None;
         }
+        let may_suggest = self.may_suggest();
         let known: Vec<String> = symbols
             .iter()
+            .take_while(|_| may_suggest)
             .filter(|(_, (symbol, _))| matches!(symbol, Symbol::Item(_)))
             .map(|(known, _)| known.clone())
             .collect();

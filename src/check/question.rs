@@ -396,6 +396,10 @@ impl Body<'_, '_> {
                     name.span,
                     format!("there is no {kind} `{}` here", name.text),
                 );
+                if !self.checker.may_suggest() {
+                    self.report(finding);
+                    return None;
+                }
                 let names: Vec<String> = self.checker.files[file.0 as usize].symbols.keys().cloned().collect();
                 let known: Vec<&String> = names
                     .iter()
@@ -459,8 +463,6 @@ impl Body<'_, '_> {
                     span: callee,
                 },
             };
-            // Bounded by `may_inline` above for the item as a whole: parameters are as many as its text holds.
-            self.checker.inlined += 1;
             let id = self.bind(
                 format!("{name}.{}", param.name.text),
                 param.name.span,
@@ -488,9 +490,7 @@ impl Body<'_, '_> {
             return None;
         };
         let placed = self.place_item(item, &question.params, args, callee, name)?;
-        let before = self.bindings.len();
         let asked = self.asked(question, name);
-        self.checker.inlined += self.bindings.len() - before;
         self.leave_item(placed);
         let mut asked = asked?;
         asked.library = Some(self.checker.full_name(item.file, &question.name.text));

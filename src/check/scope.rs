@@ -178,6 +178,7 @@ impl<'k, 'c> Body<'k, 'c> {
 
     /// Adds a binding and returns its id.
     pub fn bind(&mut self, name: impl Into<String>, span: Span, ty: Type, kind: BindingKind) -> BindingId {
+        self.checker.inlined += usize::from(!self.inlining.is_empty());
         let known = match &kind {
             BindingKind::Let(expr) => constant(expr, &self.constants),
             _ => None,
@@ -195,10 +196,10 @@ impl<'k, 'c> Body<'k, 'c> {
         BindingId(self.bindings.len() - 1)
     }
 
-    /// Counts a binding of a library item; false when the program has become too large, which is reported once.
+    /// False when library items have become too many bindings, which is reported once.
     pub fn may_inline(&mut self, place: Span) -> bool {
-        self.checker.inlined += 1;
-        if self.checker.inlined == INLINED {
+        let exhausted = self.checker.inlined >= INLINED;
+        if exhausted && !std::mem::replace(&mut self.checker.exhausted, true) {
             let place = self.site.unwrap_or(place);
             self.report(
                 Diagnostic::error(
@@ -209,7 +210,7 @@ impl<'k, 'c> Body<'k, 'c> {
                 .help("split the runbook, or let the library's checks use fewer others"),
             );
         }
-        self.checker.inlined < INLINED
+        !exhausted
     }
 
     /// The place in the checked file for what is found inside a library item: where that was called.

@@ -215,3 +215,269 @@ fn the_sample_of_the_language_page_has_no_errors() {
         );
     }
 }
+
+/// Nothing but the sample's own module, so that many files can be checked in a short time.
+const SMALL: &str = r##"module small "Small"
+resource App
+record Pod { name: Text, age: Duration, token: Secret<Text> }
+provider apps {
+  read   pods(app: App) -> List<Pod>
+  change restart(pods: List<Pod>) idempotent
+}
+provider chat { tell post(text: Text) }
+check crowded(app: App, more_than: Int = 3) "Many?" {
+  read pods  = apps.pods(app)
+  let  count = pods.count
+  yes when count > more_than
+}
+"##;
+
+struct Small(Vec<(&'static str, String)>);
+
+impl Library for Small {
+    fn module(&self, path: &str) -> Option<ModuleSource> {
+        let own = self.0.iter().find(|(known, _)| *known == path);
+        let text = match own {
+            Some((_, text)) => text.clone(),
+            None if path == "small" => SMALL.to_owned(),
+            None => return None,
+        };
+        Some(ModuleSource {
+            name: format!("{path}.starr"),
+            path: None,
+            bytes: text.into_bytes(),
+        })
+    }
+}
+
+fn small(text: &str) -> Checked {
+    check(
+        "small.starr",
+        None,
+        text.as_bytes().to_vec(),
+        &context(&Small(Vec::new())),
+    )
+}
+
+fn rules(checked: &Checked) -> Vec<&'static str> {
+    checked.diagnostics.iter().map(|finding| finding.rule).collect()
+}
+
+#[test]
+fn a_long_runbook_is_checked_in_a_time_that_grows_with_its_length() {
+    let runbook = |steps: usize| {
+        let mut text =
+            "use small.{App, crowded, apps, chat}\nrunbook long(app: App) \"Long\" {\n  reads apps\n  tells chat\n"
+                .to_owned();
+        for step in 0..steps {
+            text += &format!("  check c{step} = crowded(app, more_than: {step})\n  require c{step} else next step\n");
+        }
+        text + "  tell chat.post(\"done\")\n}\n"
+    };
+    let measure = |steps: usize| {
+        let text = runbook(steps);
+        let start = std::time::Instant::now();
+        let checked = small(&text);
+        assert_eq!(findings(&checked), Vec::<String>::new());
+        assert_eq!(
+            checked.program.expect("no errors").runbooks[0].bindings.len(),
+            5 * steps + 1
+        );
+        start.elapsed()
+    };
+    measure(10);
+    let short = (0..3).map(|_| measure(100)).min().expect("three");
+    let long = measure(1000);
+    // Ten times the length: ten times the time, with room for a busy machine; a quadratic walk would take a hundred times.
+    assert!(long < short * 60, "{short:?} for 100 steps, {long:?} for 1000");
+}
+
+#[test]
+fn ten_thousand_unknown_names_are_reported_without_ten_thousand_searches() {
+    let mut text = "runbook many \"Many\" {\n".to_owned();
+    for line in 0..10_000 {
+        text += &format!("let a{line} = 1\n");
+    }
+    for line in 0..10_000 {
+        text += &format!("let b{line} = c{line}\n");
+    }
+    text += "}\n";
+    let start = std::time::Instant::now();
+    let checked = small(&text);
+    assert_eq!(
+        rules(&checked).iter().filter(|rule| **rule == "unknown-name").count(),
+        10_000
+    );
+    assert!(start.elapsed().as_secs() < 120, "{:?}", start.elapsed());
+}
+
+#[test]
+fn library_checks_that_multiply_are_stopped() {
+    // Each level asks the one below ten times: sixteen levels would be 10^16 bindings.
+    let mut text = "module deep \"Deep\"\ncheck level0(n: Int) \"?\" {\n yes when n > 1\n}\n".to_owned();
+    for level in 1..8 {
+        let below = level - 1;
+        text += &format!("check level{level}(n: List<Int>) \"?\" = any level{below}(each n)\n");
+    }
+    let chain: String = (0..40)
+        .map(|level| format!("check chain{}(n: Int) \"?\" = chain{level}(n)\n", level + 1))
+        .collect();
+    let library = Small(vec![
+        ("deep", text),
+        (
+            "chain",
+            format!("module chain \"Chain\"\ncheck chain0(n: Int) \"?\" {{\n yes when n > 1\n}}\n{chain}"),
+        ),
+    ]);
+    let deep = "use chain.{chain40}\nrunbook r \"R\" {\n check a = chain40(3)\n require a else escalate\n}\n";
+    let checked = check("r.starr", None, deep.as_bytes().to_vec(), &context(&library));
+    assert_eq!(rules(&checked), ["too-large"]);
+
+    let mut many = "use small.{App, crowded, apps}\nrunbook r(app: App) \"R\" {\n reads apps\n".to_owned();
+    for line in 0..4_000 {
+        many += &format!(" check c{line} = crowded(app)\n");
+    }
+    many += "}\n";
+    let checked = small(&many);
+    assert_eq!(
+        rules(&checked).iter().filter(|rule| **rule == "too-large").count(),
+        1,
+        "{:?}",
+        rules(&checked).first()
+    );
+}
+
+#[test]
+fn types_that_grow_are_stopped() {
+    let mut chain = String::new();
+    for level in 0..3_000 {
+        chain += &format!("record R{level} {{ next: R{} }}\n", level + 1);
+    }
+    chain += "record R3000 { n: Int }\n";
+    let checked = small(&chain);
+    assert!(rules(&checked).iter().all(|rule| *rule == "too-large"));
+    assert!(!checked.diagnostics.is_empty());
+
+    let backwards: Vec<&str> = chain.lines().rev().collect();
+    let checked = small(&(backwards.join("\n") + "\n"));
+    assert!(!checked.diagnostics.is_empty());
+    assert!(rules(&checked).iter().all(|rule| *rule == "too-large"));
+
+    let mut tower = "runbook r \"R\" {\n let v0 = {a: 1, b: 1}\n".to_owned();
+    for level in 0..200 {
+        tower += &format!(" let v{} = {{a: v{level}, b: v{level}}}\n", level + 1);
+    }
+    tower += " let same = v9 is v8\n}\n";
+    let checked = small(&tower);
+    assert!(rules(&checked).contains(&"too-large"));
+}
+
+#[test]
+fn runbooks_nest_four_deep() {
+    let chain = |depth: usize| {
+        let mut text = String::new();
+        for level in 0..depth {
+            text += &format!("runbook r{level} \"R\" {{\n  runs r{0}\n  run r{0}()\n}}\n", level + 1);
+        }
+        text + &format!("runbook r{depth} \"R\" {{\n  advise \"Look\"\n}}\n")
+    };
+    assert_eq!(rules(&small(&chain(4))), Vec::<&str>::new());
+    assert_eq!(rules(&small(&chain(5))), ["call-cycle"]);
+}
+
+/// Small changes of a good file: whatever comes of them, nothing panics, and every finding lies in its text.
+#[test]
+fn broken_files_are_reported_and_never_panic() {
+    let good = r##"use small.{App, Pod, crowded, apps, chat}
+
+record Row { id: Int, share: Ratio? }
+
+runbook small(app: App = "a", limit: Int = 3) "Small {limit}" {
+  > Prose with {limit}.
+  timebox 30 min then stop "late"
+  reads   apps
+  changes apps
+  tells   chat
+  situation {
+    symptom many = crowded(app, more_than: limit)
+    symptom loud "Loud?" observed by oncall within 5 min
+    severity {
+      sev1 when many and not loud
+      sev2 when cannot tell
+      sev3 otherwise
+    }
+  }
+  task { goal not many }
+  check old "Old?" {
+    read pods = apps.pods(app) within 5 s
+    let  aged = pods.where(it.age > 5 min)
+    yes when aged.count > 3
+  }
+  branch "Why?" {
+    cause one "They are old" when old and many.count > 3 {
+      action kill "Kill {old.aged.count}" {
+        when    many
+        risk    medium
+        approve by oncall and lead within 15 min seeing old.pods, many.count
+        refuse  above 5 pods
+        do      sent = apps.restart(old.aged) within 1 min
+        undo    none because "they come back"
+        verify  not many for 1 min within 5 min every 5 s
+        failed       -> tell chat.post("failed"), next cause
+        unclear      -> keep, escalate
+        not approved -> stop "no"
+      }
+    }
+    otherwise or cannot tell {
+      each pod in old.aged at most 5 in batches of 1, 50 % {
+        tell chat.post("{pod.name} {pod.age default 5 min}")
+      }
+      escalate
+    }
+  }
+  result { resolved when goal for 1 min }
+  reflection { prevent "More" by "us" in 3 d }
+}
+"##;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % bound as u64).expect("smaller than a usize")
+    };
+    let words: Vec<&str> = good
+        .split_inclusive([' ', '\n', '(', ')', '{', '}', '.', ','])
+        .collect();
+    for round in 0..300 {
+        let mut changed: Vec<&str> = words.clone();
+        for _ in 0..=round % 4 {
+            let at = next(changed.len());
+            match next(4) {
+                0 => {
+                    changed.remove(at);
+                }
+                1 => changed.insert(at, words[next(words.len())]),
+                2 => changed[at] = words[next(words.len())],
+                _ => {
+                    let other = next(changed.len());
+                    changed.swap(at, other);
+                }
+            }
+        }
+        let text = changed.concat();
+        let checked = small(&text);
+        for finding in &checked.diagnostics {
+            let file = checked.sources.file(finding.span.file);
+            assert!(
+                file.text.get(finding.span.range()).is_some(),
+                "{} lies outside its text in\n{text}",
+                finding.rule
+            );
+        }
+        assert_eq!(
+            checked.program.is_none(),
+            checked.diagnostics.iter().any(|finding| finding.level == Level::Error)
+        );
+    }
+}

@@ -151,6 +151,9 @@ impl Checker<'_> {
     }
 
     fn type_names(&self, file: FileId) -> Vec<String> {
+        if !self.may_suggest() {
+            return Vec::new();
+        }
         let symbols = &self.files[file.0 as usize].symbols;
         symbols
             .keys()

@@ -13,7 +13,6 @@ use std::path::Path;
 /// A module with what the samples talk about.
 const TEAM: &str = r##"module team "What the samples use"
 
-use std.postgres.{Postgres}
 use std.http.{Endpoint}
 
 resource App { health: Endpoint, replicas: Int }
@@ -24,7 +23,7 @@ record Pod { name: Text, age: Duration, memory: Bytes, ready: Bool, tags: List<T
 provider chat { tell post(to: Text, text: Text) }
 provider pager { tell page(who: Text) }
 provider metrics {
-  read series(query: Promql, of: Postgres? = none) -> Series<Float>
+  read series(query: Promql, of: App? = none) -> Series<Float>
   read document(name: Text) -> Json
 }
 provider apps {
@@ -82,13 +81,15 @@ impl Library for Modules {
     }
 }
 
-const HEAD: &str = r#"use std.postgres.{Postgres, stuck_sessions, reachable}
-use std.http.{Endpoint}
+/// For samples that talk about a database.
+const DATABASE: &str = "use std.postgres.{Postgres, stuck_sessions}\n";
+
+const HEAD: &str = r#"use std.http.{Endpoint}
 use team.{App, Stage, Release, Pod, chat, pager, metrics, apps, matrix, crowded, old, settled, restart}
 
 record Row { id: Int, name: Text, share: Ratio }
 
-runbook sample(app: App, db: Postgres = "orders") "A sample" {
+runbook sample(app: App) "A sample" {
   reads    postgres, apps, metrics, http
   changes  apps, postgres
   tells    chat, pager
@@ -99,13 +100,16 @@ fn wrapped(wrap: &str, sample: &str) -> (String, String) {
     let steps = "  read release = apps.release(app)\n  read pods = apps.pods(app)\n";
     match wrap {
         "whole" => (String::new(), String::new()),
-        "header" => (HEAD.rsplit_once("\n  reads").unwrap().0.to_owned() + "\n", "\n}\n".to_owned()),
-        "body" => (HEAD.to_owned(), "\n}\n".to_owned()),
-        "situation" => (format!("{HEAD}  situation {{\n"), "\n  }\n}\n".to_owned()),
-        "steps" => (format!("{HEAD}{steps}"), "\n}\n".to_owned()),
+        "header" => (
+            HEAD.rsplit_once("\n  reads").unwrap().0.to_owned() + "\n",
+            "\n}\n".to_owned(),
+        ),
+        "body" => (head.to_owned(), "\n}\n".to_owned()),
+        "situation" => (format!("{head}  situation {{\n"), "\n  }\n}\n".to_owned()),
+        "steps" => (format!("{head}{steps}"), "\n}\n".to_owned()),
         "action" => (
             format!(
-                "{HEAD}{steps}  check many = crowded(app)\n  action act \"Do it\" {{\n    risk low\n    approve by oncall\n"
+                "{head}{steps}  check many = crowded(app)\n  action act \"Do it\" {{\n    risk low\n    approve by oncall\n"
             ),
             "\n  }\n}\n".to_owned(),
         ),
