@@ -199,7 +199,7 @@ impl Body<'_, '_> {
             return None;
         };
         let placed = self.place_item(item, &library.params, args, callee.span, &action.name.text)?;
-        let id = if let Some(block) = &library.body {
+        if let Some(block) = &library.body {
             let parts = self.parts(block, false);
             let merged = tree::Action {
                 name: action.name.clone(),
@@ -218,8 +218,7 @@ impl Body<'_, '_> {
                     .help("use that one"),
             );
             None
-        };
-        id
+        }
     }
 
     fn merged_action(
