@@ -98,13 +98,18 @@ runbook sample(app: App) "A sample" {
 /// Puts a part of a file into a whole one.
 fn wrapped(wrap: &str, sample: &str) -> (String, String) {
     let steps = "  read release = apps.release(app)\n  read pods = apps.pods(app)\n";
+    let head = if sample.contains("db") || sample.contains("stuck") {
+        DATABASE.to_owned() + &HEAD.replace("app: App", "app: App, db: Postgres = \"orders\"")
+    } else {
+        HEAD.to_owned()
+    };
     match wrap {
         "whole" => (String::new(), String::new()),
         "header" => (
-            HEAD.rsplit_once("\n  reads").unwrap().0.to_owned() + "\n",
+            head.rsplit_once("\n  reads").unwrap().0.to_owned() + "\n",
             "\n}\n".to_owned(),
         ),
-        "body" => (head.to_owned(), "\n}\n".to_owned()),
+        "body" => (head, "\n}\n".to_owned()),
         "situation" => (format!("{head}  situation {{\n"), "\n  }\n}\n".to_owned()),
         "steps" => (format!("{head}{steps}"), "\n}\n".to_owned()),
         "action" => (
