@@ -18,6 +18,27 @@ pub fn decode(ty: &Type, json: &Json) -> Value {
     at(ty, json, &Path::default())
 }
 
+/// An ISO 8601 duration, `PT1M30S`, as databases write intervals. A day has 24 hours; months and years have no length.
+fn iso_duration(text: &str) -> Option<Value> {
+    if !text.trim_start_matches('-').starts_with('P') {
+        return None;
+    }
+    // PostgreSQL puts the sign before each number, ISO 8601 before the whole. Mixed signs are not read.
+    let numbers = text
+        .chars()
+        .filter(|c| matches!(c, 'D' | 'H' | 'M' | 'S' | 'W' | 'Y'))
+        .count();
+    let signs = text.strip_prefix('P').map_or(0, |rest| rest.matches('-').count());
+    let text = match signs {
+        0 => text.to_owned(),
+        signs if signs == numbers => format!("-{}", text.replace('-', "")),
+        _ => return None,
+    };
+    let span: jiff::Span = text.parse().ok()?;
+    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+    i64::try_from(duration.as_nanos()).ok().map(Value::Duration)
+}
+
 /// Where in the document: `rows[3].age`.
 #[derive(Clone, Default)]
 struct Path {
@@ -117,9 +138,10 @@ fn at(ty: &Type, json: &Json, path: &Path) -> Value {
         },
         // A bare number is never a time: nobody knows whether it counts seconds or milliseconds.
         Type::Duration => match json {
-            Json::String(text) => {
-                quantity(ty, text, "5 min").unwrap_or_else(|_| unparsable("a duration with its unit, like \"5 min\""))
-            }
+            Json::String(text) => quantity(ty, text, "5 min")
+                .ok()
+                .or_else(|| iso_duration(text))
+                .unwrap_or_else(|| unparsable("a duration with its unit, like \"5 min\"")),
             _ => unparsable("a duration with its unit, like \"5 min\""),
         },
         Type::Time | Type::Enum(_) | Type::Resource(_) => match json {
@@ -272,6 +294,20 @@ mod tests {
             .get(name)
             .expect("the field")
             .clone()
+    }
+
+    #[test]
+    fn intervals_of_databases_are_durations() {
+        let read = |text: &str| decode(&Type::Duration, &serde_json::json!(text));
+        assert_eq!(read("PT1M30S"), Value::Duration(90_000_000_000));
+        assert_eq!(read("P1DT2H"), Value::Duration(26 * 3_600_000_000_000));
+        assert_eq!(read("PT0.000001S"), Value::Duration(1_000));
+        assert_eq!(read("PT-5M"), Value::Duration(-300_000_000_000));
+        assert_eq!(read("P-1DT-1S"), Value::Duration(-86_401_000_000_000));
+        assert_eq!(read("-PT5M"), Value::Duration(-300_000_000_000));
+        for wrong in ["P1DT-1S", "P1M", "P1Y2D", "P", "PT", "5", "00:05:00"] {
+            assert!(read(wrong).as_unknown().is_some(), "{wrong}");
+        }
     }
 
     #[test]
