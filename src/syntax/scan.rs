@@ -26,19 +26,31 @@ pub struct Scan {
 pub struct Repair {
     /// Replaced by blanks.
     blanked: Vec<Range<usize>>,
+    /// Brackets without a partner, and the byte that stands for them.
+    lone: Vec<(usize, u8)>,
     /// Line breaks with `}` are put in: place in the original text, and how many.
     closed: Vec<(usize, usize)>,
 }
 
 const CLOSE: &str = "\n}";
 
+/// Stands for a `(` or `[` that is never closed, so that the grammar need not look for its end.
+pub const UNCLOSED: char = '\u{1}';
+/// Stands for a `)` or `]` that was never opened.
+pub const UNOPENED: char = '\u{2}';
+
 impl Repair {
     /// The text the grammar reads.
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.blanked.is_empty() && self.closed.is_empty() {
+        if self.blanked.is_empty() && self.closed.is_empty() && self.lone.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut bytes = text.as_bytes().to_vec();
+        for (at, mark) in &self.lone {
+            if let Some(byte) = bytes.get_mut(*at) {
+                *byte = *mark;
+            }
+        }
         for range in &self.blanked {
             for byte in bytes.get_mut(range.clone()).into_iter().flatten() {
                 if *byte != b'\n' {
@@ -54,6 +66,11 @@ impl Repair {
             patched.insert_str(*at, &CLOSE.repeat(*count));
         }
         Cow::Owned(patched)
+    }
+
+    /// Replaces a range, which must be whole characters, by blanks.
+    pub fn blank(&mut self, range: Range<usize>) {
+        self.blanked.push(range);
     }
 
     /// The place in the original text of a place in the text the grammar has read.
@@ -91,6 +108,7 @@ pub fn scan(id: FileId, text: &str) -> Scan {
         deep: None,
         braces: Vec::new(),
         unmatched: false,
+        cut: false,
         found: Scan {
             comments: Vec::new(),
             plain: Vec::new(),
@@ -100,7 +118,8 @@ pub fn scan(id: FileId, text: &str) -> Scan {
         },
     };
     scanner.run();
-    if scanner.unmatched || scanner.stack.iter().any(|open| open.byte == b'{') {
+    let unmatched = scanner.unmatched || scanner.stack.iter().any(|open| open.byte == b'{');
+    if unmatched && !scanner.cut {
         scanner.match_by_indentation();
     }
     scanner.found
@@ -151,6 +170,8 @@ struct Scanner<'t> {
     deep: Option<(usize, usize)>,
     braces: Vec<Event>,
     unmatched: bool,
+    /// Something too deep was never closed, so the braces around it say nothing.
+    cut: bool,
     found: Scan,
 }
 
@@ -166,8 +187,11 @@ impl Scanner<'_> {
                     self.indent = 0;
                     self.angles = 0;
                     if self.at_top_word() {
+                        self.cut |= self.deep.is_some();
                         self.end_deep(self.at);
-                        self.drop_brackets();
+                        self.lone_above(0);
+                        self.unmatched |= !self.stack.is_empty();
+                        self.truncate(0);
                     }
                     continue;
                 }
@@ -186,6 +210,9 @@ impl Scanner<'_> {
             }
             if self.fresh {
                 self.fresh = false;
+                if self.brackets > 0 && self.deep.is_none() && !self.goes_on(content_end) {
+                    self.drop_brackets();
+                }
                 // A line inside brackets belongs to the clause above.
                 if byte != b'}' && self.brackets == 0 {
                     self.event(EventKind::Line, true, content_end);
@@ -203,7 +230,30 @@ impl Scanner<'_> {
             }
             content_end = self.at;
         }
+        self.cut |= self.deep.is_some();
         self.end_deep(self.bytes.len());
+        self.lone_above(0);
+    }
+
+    /// True when the grammar allows the line that begins here to go on with brackets that are open above.
+    fn goes_on(&self, content_end: usize) -> bool {
+        let here = &self.text[self.at..];
+        let above = self.text[..content_end].trim_end();
+        let word = above
+            .rfind(|character: char| !(character.is_alphanumeric() || character == '_'))
+            .map_or(above, |at| &above[at..])
+            .trim_start_matches(|character: char| !character.is_alphanumeric());
+        let first = here
+            .split(|character: char| !character.is_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        here.starts_with([')', ']', '}'])
+            || matches!(first, "and" | "or")
+            || above.ends_with(['(', '[', '{', ',', ':', '=', '>', '<', '+', '-', '*', '/', '|', '&'])
+            || matches!(
+                word,
+                "and" | "or" | "not" | "is" | "in" | "for" | "default" | "contains" | "matches"
+            )
     }
 
     fn token(&mut self, byte: u8, content_end: usize, first: bool) {
@@ -356,10 +406,42 @@ impl Scanner<'_> {
             self.unmatched |= found.is_none();
         }
         self.at += 1;
+        if found.is_none() && byte != b'}' {
+            self.found.repair.lone.push((here, UNOPENED as u8));
+        }
         if let Some(index) = found {
+            self.lone_above(index + 1);
             self.truncate(index);
             if self.deep.is_some_and(|(height, _)| self.stack.len() < height) {
                 self.end_deep(here + 1);
+            }
+        }
+    }
+
+    /// What is still open from a height on is never closed, brackets at least.
+    fn lone_above(&mut self, height: usize) {
+        let Some(open) = self.stack.get(height..) else { return };
+        for open in open.iter().filter(|open| open.byte != b'{') {
+            self.found.repair.lone.push((open.at, UNCLOSED as u8));
+            // The lines that were meant to be inside stand further in; what they say is not a mistake of its own.
+            let first = self.line_end(open.at);
+            if !self.text[open.line_start..first]
+                .trim_end()
+                .ends_with(['(', '[', '{', ','])
+            {
+                continue;
+            }
+            let indent = |line: &str| line.len() - line.trim_start().len();
+            let outer = indent(&self.text[open.line_start..first]);
+            let mut end = first;
+            for line in self.text[first..].split('\n').skip(1).take(100) {
+                if indent(line) <= outer || line.trim().is_empty() {
+                    break;
+                }
+                end += 1 + line.len();
+            }
+            if end > first {
+                self.found.quiet.push(first + 1..end);
             }
         }
     }
@@ -374,10 +456,15 @@ impl Scanner<'_> {
         }
     }
 
-    /// At a top-level word nothing is open in brackets, whatever stood above.
+    /// No bracket is open any more, whatever stands above; nor is a record inside one.
     fn drop_brackets(&mut self) {
-        self.stack.retain(|open| open.byte == b'{');
-        self.brackets = 0;
+        self.lone_above(0);
+        let first = self
+            .stack
+            .iter()
+            .position(|open| open.byte != b'{')
+            .unwrap_or(self.stack.len());
+        self.truncate(first);
     }
 
     /// Blanks what was too deep, up to here.
@@ -500,23 +587,25 @@ impl Scanner<'_> {
         }
         // Inner blocks were found before outer ones, so at one place they close in that order.
         missing.sort_by_key(|(_, place)| *place);
-        for (block, place) in missing {
-            let place = place.min(self.bytes.len());
-            let opened = Span::new(self.id, block.at, block.at + 1);
+        for together in missing.chunk_by(|(_, one), (_, other)| one == other) {
+            let [(block, place), ..] = together else { continue };
+            let place = (*place).min(self.bytes.len());
+            let closes: String = together
+                .iter()
+                .map(|(block, _)| format!("\n{}}}", " ".repeat(block.indent)))
+                .collect();
+            let message = match together.len() {
+                1 => "a `}` is missing".to_string(),
+                many => format!("{many} `}}` are missing"),
+            };
             self.found.diagnostics.push(
-                Diagnostic::error("syntax", Span::new(self.id, place, place), "a `}` is missing")
+                Diagnostic::error("syntax", Span::new(self.id, place, place), message)
                     .label("by the indentation, the block ends here")
-                    .and(opened, "this block is not closed")
+                    .and(Span::new(self.id, block.at, block.at + 1), "this block is not closed")
                     .help("close the block on a line of its own")
-                    .edit(
-                        Span::new(self.id, place, place),
-                        format!("\n{}}}", " ".repeat(block.indent)),
-                    ),
+                    .edit(Span::new(self.id, place, place), closes),
             );
-            match self.found.repair.closed.last_mut() {
-                Some((at, count)) if *at == place => *count += 1,
-                _ => self.found.repair.closed.push((place, 1)),
-            }
+            self.found.repair.closed.push((place, together.len()));
         }
         for event in extra {
             self.found.diagnostics.push(

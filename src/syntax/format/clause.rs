@@ -244,8 +244,9 @@ impl Formatter<'_> {
             } => {
                 let mut parts = vec![Doc::text(format!("cause {} {}", name.text, self.source(title.span)))];
                 if let Some(when) = when {
+                    // Further in than the block that follows.
                     parts.push(Doc::text(" when "));
-                    parts.push(self.expr(when));
+                    parts.push(Doc::Indent(vec![self.expr(when)]));
                 }
                 self.headed(Doc::Concat(parts), body);
             }

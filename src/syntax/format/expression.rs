@@ -67,7 +67,8 @@ impl Formatter<'_> {
         ) {
             inside.push(Doc::Comment(comment.text.clone()));
         }
-        for (span, doc) in members {
+        let mut members = members.into_iter().peekable();
+        while let Some((span, doc)) = members.next() {
             // A comment inside the member that it could not place itself goes above it.
             for comment in self.take(from, span.end as usize) {
                 inside.push(Doc::Hard);
@@ -76,7 +77,8 @@ impl Formatter<'_> {
             inside.push(Doc::Hard);
             inside.push(doc);
             inside.push(Doc::text(","));
-            for comment in self.take(span.end as usize, self.line_end(span.end as usize).min(end)) {
+            let next = members.peek().map_or(end, |(next, _)| next.start as usize);
+            for comment in self.take(span.end as usize, self.line_end(span.end as usize).min(next)) {
                 inside.push(Doc::Comment(comment.text.clone()));
             }
             from = span.end as usize;

@@ -171,6 +171,7 @@ impl Builder<'_> {
     }
 
     fn operation(&self, pair: Node) -> OperationItem {
+        let begin = pair.as_span().start();
         let span = self.span(&pair);
         let mut operation = OperationItem {
             effect: Effect::Read,
@@ -202,6 +203,7 @@ impl Builder<'_> {
                 Rule::params => operation.params = self.params(part),
                 Rule::result_type => operation.result = inner(part).next().map(|part| self.ty(part)),
                 Rule::attribute => self.attribute(part, &mut operation),
+                Rule::head_junk => self.head_junk(begin, &part, Rule::try_operation),
                 Rule::trail => self.trail(&part),
                 Rule::operation_block => {
                     let mut braces = self.span(&part);

@@ -39,7 +39,23 @@ pub struct Parsed {
 
 /// Reads a text as a file of the language. Never fails: what no rule fits is reported and stands in the tree as junk.
 pub fn parse(id: FileId, text: &str) -> Parsed {
-    let scan = scan::scan(id, text);
+    let mut scan = scan::scan(id, text);
+    let hidden = hidden::find(id, text, &scan.plain);
+    for found in &hidden {
+        // The grammar reads blanks there, and what it says about the line is not to be trusted.
+        let range = found.span.range();
+        if !scan.plain.iter().any(|plain| plain.contains(&range.start)) {
+            let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+            let end = text[range.start..]
+                .find('\n')
+                .map_or(text.len(), |length| range.start + length);
+            scan.quiet.push(line..end);
+            scan.repair.blank(range);
+        }
+        if scan.quiet.len() > limits::ERRORS {
+            break;
+        }
+    }
     let readable = scan.repair.apply(text);
     let builder = Builder::new(id, &scan.repair);
     limits::allow_calls(readable.len());
@@ -53,7 +69,7 @@ pub fn parse(id: FileId, text: &str) -> Parsed {
     let mut diagnostics = builder.diagnostics.into_inner();
     diagnostics.retain(|found| !scan.quiet.iter().any(|quiet| touches(found.span, quiet)));
     diagnostics.extend(scan.diagnostics);
-    diagnostics.extend(hidden::find(id, text, &scan.plain));
+    diagnostics.extend(hidden);
     diagnostics.sort_by_key(|found| (found.span.start, found.span.end));
     diagnostics.dedup();
     cap(&mut diagnostics);

@@ -4,6 +4,7 @@ use super::usage::{Called, called, foreign, usages};
 use super::{Builder, Grammar, Node, Rule};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
+use crate::syntax::scan;
 use crate::value::unit;
 use pest::Parser as _;
 
@@ -58,16 +59,12 @@ impl Builder<'_> {
             return;
         };
         let unclosed = unclosed(text);
-        let mut again_text = text.to_string();
-        if block {
-            again_text.push_str(" {");
-        }
-        let (at, expected) = match Grammar::parse(again, &again_text) {
+        let (at, expected) = match Grammar::parse(again, text) {
             Err(error) => match (&error.variant, error.location.clone()) {
                 (
                     pest::error::ErrorVariant::ParsingError { positives, .. },
                     pest::error::InputLocation::Pos(at) | pest::error::InputLocation::Span((at, _)),
-                ) => (at.min(text.len()), expectation(positives)),
+                ) => (at.min(text.len()), expectation(positives, block)),
                 _ => (0, String::new()),
             },
             // Read alone it fits, so what stands around it was the mistake.
@@ -75,12 +72,12 @@ impl Builder<'_> {
         };
         let help = format!("write `{}`", usage.form);
         let diagnostic = match unclosed {
-            Some((opened, what)) if opened <= at => {
+            // A bracket that is not closed because its text is not says nothing of its own.
+            Some((opened, what)) if opened <= at || text[at..].starts_with(scan::UNCLOSED) => {
                 let length = what.len();
                 let message = match what {
                     "\"" => "the text is not closed",
-                    "`" | "```" => "the code is not closed",
-                    _ => "the bracket is not closed",
+                    _ => "the code is not closed",
                 };
                 let help = match what {
                     "\"" => "close it with `\"` on the same line".to_string(),
@@ -88,7 +85,6 @@ impl Builder<'_> {
                         "close it with a backtick on the same line; code of several lines stands between ```` ``` ````"
                             .to_string()
                     }
-                    "```" => "close it with ```` ``` ```` on a line of its own".to_string(),
                     "(" => {
                         "close it with `)`; a line may be broken inside brackets, but a clause ends with its brackets"
                             .to_string()
@@ -117,6 +113,14 @@ impl Builder<'_> {
         expected: &str,
         help: String,
     ) -> Diagnostic {
+        if found.starts_with(scan::UNCLOSED) {
+            return Diagnostic::error("syntax", span, "the bracket is not closed")
+                .help("a line may be broken inside brackets, behind a comma or an operator; the brackets end before the next clause");
+        }
+        if found.starts_with(scan::UNOPENED) {
+            return Diagnostic::error("syntax", span, "this bracket closes nothing")
+                .help("remove it, or open it before");
+        }
         if let Some((instead, why)) = typographic(found) {
             return Diagnostic::error("syntax", span, format!("`{found}` {why}")).help(format!("write `{instead}`"));
         }
@@ -180,6 +184,10 @@ impl Builder<'_> {
         let span = self.range(start, start + found.len());
         if let Some((instead, why)) = typographic(found) {
             return Diagnostic::error("syntax", span, format!("`{found}` {why}")).help(format!("write `{instead}`"));
+        }
+        if found.starts_with([scan::UNCLOSED, scan::UNOPENED]) {
+            return Diagnostic::error("syntax", span, "a clause begins with a word, not with a bracket")
+                .help("a line may be broken inside brackets and behind a comma or an operator");
         }
         if found == "{" {
             return Diagnostic::error("syntax", span, "this block has no head")
@@ -317,6 +325,12 @@ impl Builder<'_> {
                 "a clock time stands in a text, and windows of time are checks of `std.time`"
             } else if text.contains('-') {
                 "a date stands in a text"
+            } else if text.starts_with("0x")
+                || text.starts_with("0X")
+                || text.starts_with("0o")
+                || text.starts_with("0b")
+            {
+                "numbers are written with decimal digits"
             } else if text.contains(['e', 'E']) {
                 "write the number in full; `_` may stand between digits"
             } else {
@@ -385,10 +399,9 @@ fn token(text: &str) -> &str {
     }
 }
 
-/// The first text, code or bracket that is opened and not closed: where, and its mark.
+/// The first text or code that is opened and not closed: where, and its mark.
 fn unclosed(text: &str) -> Option<(usize, &'static str)> {
     let bytes = text.as_bytes();
-    let mut open: Vec<(usize, &'static str)> = Vec::new();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         match byte {
@@ -416,17 +429,11 @@ fn unclosed(text: &str) -> Option<(usize, &'static str)> {
                     None => return Some((at, "`")),
                 }
             }
-            b'(' => open.push((at, "(")),
-            b'[' => open.push((at, "[")),
-            b'{' => open.push((at, "{")),
-            b')' | b']' | b'}' => {
-                open.pop();
-            }
             _ => {}
         }
         at += 1;
     }
-    open.first().copied().filter(|(_, what)| *what != "{")
+    None
 }
 
 /// Characters that word processors put in the place of plain ones: what to write, and what is wrong.
@@ -454,8 +461,8 @@ fn or_end(expected: &str) -> &str {
     }
 }
 
-/// What a parser that stopped would have accepted, in words.
-fn expectation(rules: &[Rule]) -> String {
+/// What a parser that stopped would have accepted, in words. The head of a block does not end with its line.
+fn expectation(rules: &[Rule], block: bool) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut add = |word: String| {
         if !words.contains(&word) {
@@ -492,7 +499,7 @@ fn expectation(rules: &[Rule]) -> String {
     if operator && words.is_empty() && !end {
         words.push("an operator".to_string());
     }
-    if end && (words.is_empty() || words.len() < 3) {
+    if end && !block && words.len() < 3 {
         words.push("the end of the line".to_string());
     }
     words.truncate(6);

@@ -170,7 +170,7 @@ pub(super) fn foreign(word: &str) -> Option<&'static str> {
 pub(super) fn called(rule: Rule) -> Called {
     use Called::{Ignored, Word};
     match rule {
-        Rule::EOI | Rule::comment | Rule::trail => Called::End,
+        Rule::EOI | Rule::trail => Called::End,
         Rule::name | Rule::label | Rule::path | Rule::arg_name | Rule::name_primary | Rule::use_path => Word("a name"),
         Rule::text | Rule::title => Word("a text in double quotes"),
         Rule::p_quote => Word("`\"`"),

@@ -1,3 +1,8 @@
+mod corpus;
+mod findings;
+mod limits;
+mod properties;
+
 use super::parse;
 use super::tree::{ClauseKind, ItemKind, QuestionForm};
 use crate::source::FileId;
@@ -60,4 +65,50 @@ fn is_empty_ends_an_operand() {
         "let a = x is not empty and not y is missing or z is unknown for 5 min\n",
     );
     assert_eq!(parsed.diagnostics, []);
+}
+
+/// A tree without its places: two texts that mean the same give the same.
+fn shape(file: &super::tree::File) -> String {
+    let debug = format!("{:?}", file.items);
+    let mut out = String::with_capacity(debug.len() / 2);
+    let mut rest = debug.as_str();
+    while let Some(at) = rest.find("Span {") {
+        out.push_str(&rest[..at]);
+        let end = rest[at..].find('}').expect("a span is closed");
+        rest = &rest[at + end + 1..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The texts of the comments, sorted: the formatter may move them.
+fn comments(file: &super::tree::File) -> Vec<String> {
+    let mut texts: Vec<String> = file.comments.iter().map(|comment| comment.text.clone()).collect();
+    texts.sort();
+    texts
+}
+
+/// What must hold for the canonical form of every file without syntax errors. Returns the form.
+fn check_form(text: &str) -> String {
+    let first = parse(FileId(0), text);
+    assert_eq!(first.diagnostics, [], "in:\n{text}");
+    let form = super::format(&first.file, text);
+    let second = parse(FileId(0), &form);
+    assert_eq!(second.diagnostics, [], "the form of:\n{text}\nis:\n{form}");
+    assert_eq!(
+        shape(&first.file),
+        shape(&second.file),
+        "the tree of:\n{text}\nchanged in:\n{form}"
+    );
+    assert_eq!(
+        comments(&first.file),
+        comments(&second.file),
+        "the comments of:\n{text}\nchanged in:\n{form}"
+    );
+    assert_eq!(
+        super::format(&second.file, &form),
+        form,
+        "the form of:\n{text}\nis not stable"
+    );
+    form
 }
