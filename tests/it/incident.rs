@@ -149,7 +149,7 @@ fn text(output: &Output) -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn approved_ends_exactly_those_sessions_and_is_resolved() {
     let place = Server::shared().database().await;
     let desk = Desk::new(&place).await;
@@ -216,7 +216,7 @@ async fn approved_ends_exactly_those_sessions_and_is_resolved() {
     assert!(desk.output(&["journal", "verify"]).contains("intact"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn refused_changes_nothing_tells_people_and_ends_as_refused() {
     let place = Server::shared().database().await;
     let desk = Desk::new(&place).await;
@@ -247,7 +247,7 @@ async fn refused_changes_nothing_tells_people_and_ends_as_refused() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn without_a_terminal_nothing_is_changed_and_the_run_is_refused() {
     let place = Server::shared().database().await;
     let desk = Desk::new(&place).await;
@@ -260,7 +260,7 @@ async fn without_a_terminal_nothing_is_changed_and_the_run_is_refused() {
     assert_eq!(pids(&place, "shop").await, before);
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_dry_run_sends_nothing_but_reads() {
     let place = Server::shared().database().await;
     let desk = Desk::new(&place).await;
@@ -300,7 +300,7 @@ async fn a_dry_run_sends_nothing_but_reads() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_session_that_finishes_before_the_action_is_left_out() {
     let place = Server::shared().database().await;
     let desk = Desk::new(&place).await;
@@ -347,7 +347,7 @@ async fn a_session_that_finishes_before_the_action_is_left_out() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_server_that_stops_is_unknown_not_no() {
     // A server of its own: it is going to be stopped.
     let server: &'static Server = Box::leak(Box::new(Server::start()));

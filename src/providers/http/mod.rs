@@ -42,6 +42,7 @@ const OPERATIONS: &[&str] = &[
     "put",
     "patch",
     "delete",
+    "webhook",
 ];
 
 /// Largest body that is sent, in bytes.
@@ -167,7 +168,7 @@ impl Http {
 
     async fn send(&self, call: &Call) -> Outcome {
         let method = match &*call.operation.path {
-            "post" | "post_keyed" => Method::POST,
+            "post" | "post_keyed" | "webhook" => Method::POST,
             "put" => Method::PUT,
             "patch" => Method::PATCH,
             "delete" => Method::DELETE,
