@@ -558,6 +558,11 @@ impl Setup {
     /// Runs a runbook text to its end.
     pub async fn run(self, text: &str) -> Ran {
         let program = super::program(text);
+        self.run_program(program).await
+    }
+
+    /// Runs a checked program to its end.
+    pub async fn run_program(self, program: Arc<starr::program::Program>) -> Ran {
         let Setup {
             clock,
             script,
@@ -582,6 +587,9 @@ impl Setup {
             ("demo", super::OPERATIONS),
             ("chat", &["post"] as &[_]),
             ("pager", &["page"]),
+            ("prometheus", &["series"]),
+            ("kubernetes", &["releases", "rollout.undo"]),
+            ("postgres", &["sessions.list", "sessions.terminate"]),
         ] {
             gate.register(Arc::new(Fake {
                 name,
@@ -606,7 +614,7 @@ impl Setup {
             environment: environment(unattended, mode == Mode::DryRun),
             interrupt: receiver,
         };
-        let work = starr::engine::run(Arc::new(program), starr::program::RunbookId(0), arguments, world);
+        let work = starr::engine::run(program, starr::program::RunbookId(0), arguments, world);
         let stop = async {
             if let Some(seconds) = interrupt_after {
                 clock.sleep(Duration::from_secs(seconds)).await;

@@ -143,3 +143,89 @@ stop "{who}"
     assert_eq!(ran.of("told")[0]["arguments"][1][1], format!("for {hostile}"));
     assert_eq!(ran.texts("ended", "reason"), [hostile]);
 }
+
+/// Numbers from a seed: the same ones every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// A number that depends on the seed and on what is asked, and on nothing else.
+fn chance(seed: u64, what: &str, count: usize, sides: u64) -> u64 {
+    let mut dice = Dice(seed ^ (count as u64).wrapping_mul(0x9e37_79b9));
+    for byte in what.bytes() {
+        dice.0 ^= u64::from(byte);
+        dice.roll(2);
+    }
+    dice.roll(sides)
+}
+
+/// A world in which everything can happen: answers change and are lost, changes fail or do not answer, people are slow, refuse or
+/// are away, the journal fails, somebody presses Ctrl-C.
+fn wild(seed: u64) -> Setup {
+    let mut dice = Dice(seed);
+    let mut setup = Setup::new();
+    for flag in ["flag a", "flag b_flag"] {
+        setup = setup.given(flag, move |past| match chance(seed, flag, past.asked, 5) {
+            0 => Value::unknown(starr::value::Reason::Timeout, ""),
+            1 | 2 => Value::Bool(false),
+            _ => Value::Bool(true),
+        });
+    }
+    for change in ["fix a", "fix b", "fix un-a", "fix un-b", "page oncall", "page second", "post"] {
+        match dice.roll(4) {
+            0 => setup = setup.fails(change),
+            1 => setup = setup.unclear(change),
+            _ => {}
+        }
+    }
+    for slow in ["fix", "flag", "page"] {
+        setup = setup.takes(slow, dice.roll(40));
+    }
+    setup = match dice.roll(4) {
+        0 => setup.silence(),
+        1 => setup.refuses("fix_b", "otto"),
+        _ => setup.approves("fix_b", "otto", dice.roll(400)),
+    };
+    if dice.roll(3) == 0 {
+        setup = setup.on_unclear("fix_b", starr::engine::world::OnUnclear::Undo);
+    }
+    if dice.roll(4) == 0 {
+        setup.interrupt_after = Some(dice.roll(1200));
+    }
+    if dice.roll(4) == 0 {
+        setup.fail_at = Some(1 + dice.roll(60) as usize);
+    }
+    setup.unattended = dice.roll(3) == 0;
+    setup
+}
+
+#[tokio::test]
+async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
+    let text = busy();
+    let mut outcomes = std::collections::BTreeMap::<String, usize>::new();
+    for seed in 0..300 {
+        let ran = wild(seed).run(&text).await;
+        let again = wild(seed).run(&text).await;
+        assert_eq!(ran.events, again.events, "seed {seed}");
+        for once in ["fix a", "fix b", "fix un-a", "fix un-b"] {
+            let count = ran.sent().iter().filter(|what| *what == once).count();
+            assert!(count <= 1, "seed {seed}: `{once}` was sent {count} times");
+        }
+        // Nothing is taken back that was not sent before.
+        let sent = ran.sent();
+        for (undo, change) in [("fix un-a", "fix a"), ("fix un-b", "fix b")] {
+            let of = |what: &str| sent.iter().position(|known| known == what);
+            assert!(of(undo).is_none_or(|at| of(change).is_some_and(|before| before < at)), "seed {seed}: {sent:?}");
+        }
+        assert!(ran.took.as_secs() <= 3600 + 15 * 60, "seed {seed}: {:?}", ran.took);
+        *outcomes.entry(ran.outcome()).or_default() += 1;
+    }
+    for expected in ["in doubt", "refused", "resolved", "escalated", "stopped", "not present"] {
+        assert!(outcomes.contains_key(expected), "{expected} never happened: {outcomes:?}");
+    }
+}
