@@ -149,7 +149,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
 }
@@ -176,7 +179,15 @@ fn wild(seed: u64) -> Setup {
             _ => Value::Bool(true),
         });
     }
-    for change in ["fix a", "fix b", "fix un-a", "fix un-b", "page oncall", "page second", "post"] {
+    for change in [
+        "fix a",
+        "fix b",
+        "fix un-a",
+        "fix un-b",
+        "page oncall",
+        "page second",
+        "post",
+    ] {
         match dice.roll(4) {
             0 => setup = setup.fails(change),
             1 => setup = setup.unclear(change),
@@ -220,12 +231,18 @@ async fn whatever_happens_a_run_ends_and_keeps_its_promises() {
         let sent = ran.sent();
         for (undo, change) in [("fix un-a", "fix a"), ("fix un-b", "fix b")] {
             let of = |what: &str| sent.iter().position(|known| known == what);
-            assert!(of(undo).is_none_or(|at| of(change).is_some_and(|before| before < at)), "seed {seed}: {sent:?}");
+            assert!(
+                of(undo).is_none_or(|at| of(change).is_some_and(|before| before < at)),
+                "seed {seed}: {sent:?}"
+            );
         }
         assert!(ran.took.as_secs() <= 3600 + 15 * 60, "seed {seed}: {:?}", ran.took);
         *outcomes.entry(ran.outcome()).or_default() += 1;
     }
     for expected in ["in doubt", "refused", "resolved", "escalated", "stopped", "not present"] {
-        assert!(outcomes.contains_key(expected), "{expected} never happened: {outcomes:?}");
+        assert!(
+            outcomes.contains_key(expected),
+            "{expected} never happened: {outcomes:?}"
+        );
     }
 }

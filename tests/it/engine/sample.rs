@@ -186,7 +186,11 @@ fn world() -> Setup {
     let mut setup = Setup::new()
         .observes("complaints", &[(30, Some(true))])
         .given("releases", |past| {
-            let (current, previous) = if past.did("undo") { ("v41", "v40") } else { ("v42", "v41") };
+            let (current, previous) = if past.did("undo") {
+                ("v41", "v40")
+            } else {
+                ("v42", "v41")
+            };
             Value::record(
                 "Release",
                 vec![
@@ -241,7 +245,10 @@ async fn a_leaking_release_is_rolled_back() {
         ]
     );
     assert_eq!(ran.outcome(), "resolved");
-    assert_eq!(ran.in_place(), ["Return shop/orders-api to v41 (`kubernetes.rollout.undo` on shop/orders-api)"]);
+    assert_eq!(
+        ran.in_place(),
+        ["Return shop/orders-api to v41 (`kubernetes.rollout.undo` on shop/orders-api)"]
+    );
     let goals = ran.texts("goal", "answer");
     assert_eq!(goals, ["yes", "yes"], "five minutes of a low series settle it");
     // The goal settles 5 min after the roll back (its looks begin then), and must then hold for 10 min.
@@ -249,9 +256,16 @@ async fn a_leaking_release_is_rolled_back() {
     assert!((900.0..=1200.0).contains(&took), "resolved after {took} s");
     let requests = ran.crowd.requests.lock().unwrap();
     assert_eq!(requests[0].order, "Return shop/orders-api to v41");
-    assert!(requests[0].because[0].starts_with("The new release leaks connections"), "{:?}", requests[0].because);
+    assert!(
+        requests[0].because[0].starts_with("The new release leaks connections"),
+        "{:?}",
+        requests[0].because
+    );
     assert_eq!(
-        ran.events.iter().filter(|(_, event)| matches!(event, Event::Reflection { .. })).count(),
+        ran.events
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Reflection { .. }))
+            .count(),
         1
     );
 }
@@ -275,7 +289,10 @@ async fn a_release_that_is_not_to_blame_is_put_back_and_the_sessions_are_ended()
     assert_eq!(changes.iter().filter(|purpose| *purpose == "undo").count(), 1);
     let requests = ran.crowd.requests.lock().unwrap();
     let because = requests[1].because.join("\n");
-    assert!(because.contains("and *leak* was treated, and the goal is not reached"), "{because}");
+    assert!(
+        because.contains("and *leak* was treated, and the goal is not reached"),
+        "{because}"
+    );
     assert_eq!(requests[1].seeing[0].0, "stuck.sessions");
 }
 
@@ -289,7 +306,11 @@ async fn silence_from_postgres_is_not_health() {
     assert_eq!(ran.texts("arm", "arm"), ["cannot tell"]);
     assert_eq!(ran.outcome(), "escalated");
     assert_eq!(ran.in_place(), Vec::<String>::new());
-    assert!(ran.sent().iter().all(|what| !what.starts_with("undo") && !what.starts_with("terminate")));
+    assert!(
+        ran.sent()
+            .iter()
+            .all(|what| !what.starts_with("undo") && !what.starts_with("terminate"))
+    );
     let told = ran.of("told").iter().map(ToString::to_string).collect::<String>();
     assert!(told.contains("stuck: unknown"), "{told}");
 }
