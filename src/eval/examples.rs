@@ -167,3 +167,48 @@ fn not_given(binding: &Binding, missing: &mut Vec<String>) -> Value {
     }
     Value::unknown(Reason::Unavailable, "the example does not give it")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Embedded;
+    use crate::render::sample;
+
+    #[test]
+    fn the_examples_of_every_embedded_module_hold() {
+        let mut count = 0;
+        for path in Embedded::paths() {
+            for result in run(&sample::module(path)) {
+                assert_eq!(result.failures, Vec::<String>::new(), "{path}: {}", result.name);
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{count} examples");
+    }
+
+    #[test]
+    fn a_wrong_example_says_what_differs() {
+        let text = r#"module wrong "A module with a wrong example"
+
+provider metrics {
+  read count() -> Int
+  read other() -> Int
+}
+
+check many(more_than: Int = 5) "Are there more than {more_than}?" {
+  read count = metrics.count()
+  read other = metrics.other()
+  let  sum   = count + other
+  yes when sum > more_than
+  example "wrong answer" { count = 3, other = 2 -> yes }
+  example "wrong field"  { count = 4, other = 3 -> yes, sum 8 }
+  example "late"         { count = 4, other = timeout -> unknown }
+}
+"#;
+        let results = run(&sample::program(text));
+        let failures: Vec<&[String]> = results.iter().map(|result| result.failures.as_slice()).collect();
+        assert_eq!(failures[0], ["expected yes, found no"]);
+        assert_eq!(failures[1], ["`many.sum`: expected 8, found 7"]);
+        assert_eq!(failures[2], [""; 0]);
+    }
+}

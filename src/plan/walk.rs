@@ -52,11 +52,14 @@ impl Planner<'_> {
                             QuestionForm::Run { .. } => "run",
                             _ => "check",
                         };
-                        let step = step(kind, &binding.name, self.texts.text(&question.title), asked);
-                        if kind == "run" {
-                            *changed = true;
-                        }
-                        step
+                        // Another runbook may change something before it answers.
+                        *changed |= kind == "run";
+                        let label = if kind == "run" {
+                            Some(Label::UnknownUntilApplied)
+                        } else {
+                            asked
+                        };
+                        step(kind, &binding.name, self.texts.text(&question.title), label)
                     }
                     BindingKind::Read(call) => step("read", &binding.name, self.texts.call(call), asked),
                     BindingKind::Ask { title, .. } => step("ask", &binding.name, self.texts.text(title), asked),
@@ -183,7 +186,9 @@ impl Planner<'_> {
 
     fn action(&self, action: &Action) -> Step {
         let mut ways = Vec::new();
-        ways.push(self.way("not needed any more", Vec::new(), go_on()));
+        if !action.manual || action.when.is_some() {
+            ways.push(self.way("not needed", Vec::new(), go_on()));
+        }
         if action.approve.is_some() || action.refuse.is_some() {
             ways.push(self.way("not approved", Vec::new(), Some(self.outcome(&action.not_approved))));
         }

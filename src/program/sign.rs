@@ -96,3 +96,66 @@ fn walk(runbook: &Runbook, expr: &Expr, sign: Sign, found: &mut BTreeMap<Binding
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::sample;
+
+    fn signs_of(goal: &str) -> Vec<(String, Sign)> {
+        let text = format!(
+            r#"use team.{{App, deploy}}
+
+runbook signs(app: App) "Signs" {{
+  reads deploy
+  situation {{
+    symptom full "Is it full?" observed
+    symptom answers "Does it answer?" {{
+      read reply = deploy.answers(app)
+      yes when reply.ok
+    }}
+    symptom other "Is it raining?" observed
+  }}
+  task {{
+    goal {goal}
+  }}
+}}
+"#
+        );
+        let program = sample::program(&text);
+        let runbook = &program.runbooks[0];
+        signs(runbook)
+            .into_iter()
+            .map(|(id, sign)| (runbook.binding(id).name.clone(), sign))
+            .collect()
+    }
+
+    #[test]
+    fn yes_is_good_or_bad_as_the_goal_has_it() {
+        let full = || ("full".to_owned(), Sign::YesIsBad);
+        let answers = || ("answers".to_owned(), Sign::YesIsGood);
+        assert_eq!(signs_of("not full and answers"), [full(), answers()]);
+        assert_eq!(signs_of("not (full or not answers)"), [full(), answers()]);
+        assert_eq!(signs_of("full is false and not not answers"), [full(), answers()]);
+        assert_eq!(
+            signs_of("answers or (full and not full)"),
+            [answers()],
+            "both ways is neither"
+        );
+    }
+
+    #[test]
+    fn an_unknown_answer_is_neither_good_nor_bad() {
+        let program = sample::everything();
+        let runbook = &program.runbooks[0];
+        let id = |name: &str| BindingId(runbook.bindings.iter().position(|b| b.name == name).unwrap());
+        assert_eq!(good(runbook, id("full"), Answer::Yes), Some(false));
+        assert_eq!(good(runbook, id("full"), Answer::No), Some(true));
+        assert_eq!(good(runbook, id("full"), Answer::Unknown), None);
+        assert_eq!(
+            good(runbook, id("complaints"), Answer::Yes),
+            None,
+            "the goal does not mention it"
+        );
+    }
+}

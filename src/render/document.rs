@@ -168,17 +168,7 @@ fn words(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for piece in pieces(&text) {
         match piece {
-            Piece::Plain(plain) => {
-                for character in plain.chars() {
-                    if matches!(
-                        character,
-                        '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '~' | '|' | '!'
-                    ) {
-                        out.push('\\');
-                    }
-                    out.push(character);
-                }
-            }
+            Piece::Plain(plain) => out.push_str(&super::markdown::text(plain)),
             Piece::Code(code) => {
                 out.push('`');
                 out.push_str(code);
@@ -197,7 +187,7 @@ mod tests {
     fn words_are_never_markup() {
         assert_eq!(
             words("a *b* [c](javascript:x) <img> `x *y*` pool_full\u{202e}"),
-            r"a \*b\* \[c\](javascript:x) \<img\> `x *y*` pool\_full\\u{202e}"
+            r"a \*b\* \[c\](javascript:x) \<img> `x *y*` pool_full\u{202e}"
         );
         assert_eq!(words("one ` alone"), r"one \` alone");
     }

@@ -204,12 +204,15 @@ impl Out {
         words.push_str(&label(step.label));
         self.line(depth, &words);
         for way in &step.ways {
-            self.way(depth + 1, way);
+            self.way(depth + 1, way, step.kind == "manual");
         }
     }
 
-    fn way(&mut self, depth: usize, way: &Way) {
+    fn way(&mut self, depth: usize, way: &Way, by_hand: bool) {
         let then = match &way.then {
+            Some(outcome) if !outcome.undo && matches!(way.on.as_str(), "fails" | "unclear") && !by_hand => {
+                format!("keep, {}", outcome_text(outcome))
+            }
             Some(outcome) => outcome_text(outcome),
             None => "go on".to_owned(),
         };

@@ -71,7 +71,7 @@ impl<'a> Words<'a> {
             _ => "the run escalates and ends".to_owned(),
         };
         format!(
-            "{} after the start nothing new begins, except taking back changes already made; then {end}.{}",
+            "{} after the start nothing new begins, except taking back changes already made; then {end}{}.",
             show_std(header.timebox),
             default_mark(header.timebox_written)
         )
@@ -238,7 +238,7 @@ impl<'a> Words<'a> {
     pub fn order_elsewhere(&self, outcome: &Outcome, place: Place) -> String {
         let mut parts = Vec::new();
         self.rest(outcome, place, false, &mut parts);
-        parts.join(", then ")
+        format!("{}{}", parts.join(", then "), default_mark(outcome.written))
     }
 
     fn rest(&self, outcome: &Outcome, place: Place, doing: bool, parts: &mut Vec<String>) {
@@ -282,8 +282,8 @@ impl<'a> Words<'a> {
     pub fn worked(&self, place: Place) -> &'static str {
         match place {
             Place::Cause => {
-                "the goal is asked. Reached: the branch ends and the run goes on behind it. Not reached: the branch is \
-                 asked again with fresh answers, and this cause is not tried a second time"
+                "what is left of this cause is done, then the goal is asked. Reached: the branch ends and the run goes on behind \
+                 it. Not reached: the branch is asked again with fresh answers, and this cause is not tried a second time"
             }
             Place::CauseOnce => "the next step of this cause, then the run goes on behind the branch",
             Place::Each { .. } => "the next element",
@@ -300,14 +300,22 @@ impl<'a> Words<'a> {
             lines.push(sentence(self.verify(verify)));
         }
         lines.push(sentence(format!("If it works: {}", self.worked(place))));
+        // A person who did not tick an order may have done part of it: nobody claims that a change is in place.
+        let follows = |outcome: &Outcome| {
+            if action.manual && !outcome.undo {
+                self.order_elsewhere(outcome, place)
+            } else {
+                self.order(outcome, place)
+            }
+        };
         lines.push(sentence(format!(
             "If it fails ({}): {}",
             self.failing(action),
-            self.order(&action.failed, place)
+            follows(&action.failed)
         )));
         lines.push(sentence(format!(
             "If nobody can tell whether it worked: {}{}",
-            self.order(&action.unclear, place),
+            follows(&action.unclear),
             if undoable(action) {
                 "; only the operator may choose to take it back"
             } else {
@@ -483,4 +491,75 @@ fn sentence(text: String) -> String {
         text.push('.');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Constants;
+    use crate::render::sample;
+
+    #[test]
+    fn an_outcome_says_what_it_is_doing() {
+        let program = sample::everything();
+        let runbook = &program.runbooks[0];
+        let constants = Constants::of(runbook);
+        let words = Words::new(&program, runbook, &constants);
+        let (roll_back, restart) = (&runbook.actions[0], &runbook.actions[1]);
+        assert_eq!(
+            words.doing(&roll_back.failed, Place::Cause),
+            "taking the change back, then trying the next cause"
+        );
+        assert_eq!(
+            words.doing(&roll_back.failed, Place::Each { in_cause: true }),
+            "taking the change back, then leaving the loop and trying the next cause"
+        );
+        assert_eq!(
+            words.doing(&restart.failed, Place::Cause),
+            "keeping the change in place, then telling `chat.post(\"#inc\", text: \"restart failed\")`, then escalating, \
+             which ends the run"
+        );
+        assert_eq!(
+            words.doing_unchanged(&restart.not_approved, Place::Cause),
+            "changing nothing, then escalating, which ends the run (default: the file does not say)"
+        );
+    }
+
+    #[test]
+    fn an_answer_is_never_good_by_itself() {
+        let evidence = Evidence {
+            text: "used > 90 %".to_owned(),
+            answer: Answer::Yes,
+            actual: "97 %".to_owned(),
+            limit: "90 %".to_owned(),
+            detail: "for 12 min".to_owned(),
+        };
+        let evidence = std::slice::from_ref(&evidence);
+        assert_eq!(
+            answer_line("pool_full", Answer::Yes, Some(false), evidence),
+            "pool_full  yes, bad: 97 %, limit 90 %, for 12 min"
+        );
+        assert_eq!(answer_line("raining", Answer::Yes, None, &[]), "raining  yes");
+    }
+
+    #[test]
+    fn the_implied_part_of_a_cause_is_said() {
+        let program = sample::everything();
+        let runbook = &program.runbooks[0];
+        let constants = Constants::of(runbook);
+        let words = Words::new(&program, runbook, &constants);
+        let branch = runbook
+            .steps
+            .iter()
+            .find_map(|step| match &step.kind {
+                crate::program::StepKind::Branch(branch) => Some(branch),
+                _ => None,
+            })
+            .unwrap();
+        let refuted = words.implied(branch, 1, &|_| Fate::Refuted("`release` no".to_owned()));
+        assert_eq!(refuted, ["and not `leak`, which was refuted: `release` no"]);
+        let treated = words.implied(branch, 1, &|_| Fate::Treated);
+        assert_eq!(treated, ["`leak` was treated, and the goal is not reached"]);
+        assert!(words.implied(branch, 0, &|_| Fate::Open).is_empty());
+    }
 }

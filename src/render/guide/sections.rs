@@ -131,7 +131,8 @@ impl Guide<'_> {
         }
         if !situation.symptoms.is_empty() {
             document.paragraph(
-                "When every symptom is a definite no, the run ends as “not present”: nothing is wrong here, or it has passed.",
+                "When every symptom is a definite no, the run ends as “not present”: there is nothing to treat. An unknown symptom does \
+                 not end it.",
             );
         }
         document.heading(3, "How bad is it?");

@@ -16,7 +16,18 @@ impl Guide<'_> {
     }
 
     fn steps(&self, steps: &[Step], place: Place, level: u8) -> Vec<Block> {
-        steps.iter().flat_map(|step| self.step(step, place, level)).collect()
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut behind = false;
+        for step in steps {
+            let inner = self.step(step, place, level);
+            // What follows a branch or a loop without a heading of its own would seem to belong to it.
+            if behind && matches!(inner.first(), Some(Block::Paragraph { .. } | Block::Prose { .. })) {
+                blocks.push(heading(level, "Then"));
+            }
+            behind = matches!(step.kind, StepKind::Branch(_) | StepKind::Each(_) | StepKind::Action(_));
+            blocks.extend(inner);
+        }
+        blocks
     }
 
     fn step(&self, step: &Step, place: Place, level: u8) -> Vec<Block> {
