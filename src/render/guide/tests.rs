@@ -22,7 +22,10 @@ fn the_guide_of_a_runbook_that_uses_everything() {
     golden("everything.md", &markdown(&program, RunbookId(0)));
     let page = html(&program, RunbookId(0)).unwrap();
     golden("everything.html", &page.replace(env!("CARGO_PKG_VERSION"), "VERSION"));
-    assert!(!page.contains("<script") && !page.contains("src="), "nothing is fetched and nothing runs");
+    assert!(
+        !page.contains("<script") && !page.contains("src="),
+        "nothing is fetched and nothing runs"
+    );
 }
 
 #[test]
