@@ -194,6 +194,11 @@ impl<'c> Checker<'c> {
                 ItemKind::Use { .. } | ItemKind::Module { .. } | ItemKind::Scenario(_) | ItemKind::Junk => {}
             }
         }
+        // A module that is checked itself is as much under way as one that is used.
+        let first = self.loading.is_empty() && !self.files[id.0 as usize].module.is_empty();
+        if first {
+            self.loading.push(self.files[id.0 as usize].module.clone());
+        }
         for item in &tree.items {
             if let ItemKind::Use { path, names } = &item.kind {
                 let target = self.module(&path.dotted(), Some(path.span));
@@ -202,6 +207,9 @@ impl<'c> Checker<'c> {
                     self.declare(id, name, Symbol::Imported(found));
                 }
             }
+        }
+        if first {
+            self.loading.pop();
         }
         id
     }

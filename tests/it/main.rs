@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
 mod architecture;
+mod check_time;
 mod cli;
 mod engine;
 mod findings_hostile;
