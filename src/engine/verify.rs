@@ -54,7 +54,7 @@ impl Frame<'_> {
             let (value, evidence) = {
                 let view = self.view();
                 let value = truth(history.look(watch.condition, &view, gap));
-                let evidence = eval::evidence(watch.condition, &view, &run.program.sources);
+                let evidence = history.evidence(watch.condition, &view, &run.program.sources);
                 (value, evidence)
             };
             let answer = eval::answer(&value);

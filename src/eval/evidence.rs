@@ -110,17 +110,19 @@ impl<'a> Told<'a> {
 fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &mut Vec<Evidence>) {
     let value = machine.value(whole, None);
     let answer = answer(&value);
-    let lasting = told
-        .comparison
-        .map(|comparison| machine.value(comparison, None))
-        .or_else(|| match &whole.kind {
-            ExprKind::For { condition, .. } => Some(machine.value(condition, None)),
-            _ => None,
-        })
-        .and_then(|value| match value {
-            Value::Series(samples) => series::since(&samples, machine.now),
-            _ => None,
-        });
+    let series = |value: Value| match value {
+        Value::Series(samples) => series::since(&samples, machine.now),
+        _ => None,
+    };
+    let lasting = match (&whole.kind, told.comparison) {
+        (ExprKind::For { condition, .. }, _) => series(machine.value(condition, None)).or_else(|| {
+            // A question that is asked again and again.
+            let answers = machine.scope.held(condition.span)?;
+            series::since(&answers, machine.now)
+        }),
+        (_, Some(comparison)) => series(machine.value(comparison, None)),
+        (_, None) => None,
+    };
     let detail = match (&value, lasting) {
         (Value::Unknown(unknown), Some(span)) => format!("{unknown}; now for {}", show_duration(span)),
         (Value::Unknown(unknown), None) => unknown.to_string(),

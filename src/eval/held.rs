@@ -4,8 +4,9 @@
 //! answers of every `for` in it, so that "held throughout the last D" has something to look back on.
 
 use super::{Scope, evaluate};
+use crate::journal::event::Evidence;
 use crate::program::{BindingId, Expr, ExprKind, RunField};
-use crate::source::Span;
+use crate::source::{Sources, Span};
 use crate::value::{Series, Value};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -47,6 +48,11 @@ impl History {
             }
         }
         evaluate(expr, &Remembering { scope, history: self })
+    }
+
+    /// What decided the answer of the last look, `for` included.
+    pub fn evidence(&self, expr: &Expr, scope: &dyn Scope, sources: &Sources) -> Vec<Evidence> {
+        super::evidence(expr, &Remembering { scope, history: self }, sources)
     }
 
     /// Forgets everything, for a condition that is asked about from the beginning.

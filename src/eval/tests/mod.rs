@@ -237,6 +237,15 @@ fn one_look_is_not_a_duration_and_several_are() {
     assert_eq!(reason(&look(0, yes())), Some(Reason::Unsettled));
     assert_eq!(reason(&look(30, yes())), Some(Reason::Unsettled));
     assert_eq!(look(60, yes()), yes());
+    // What decided it is told with the looks before, not as if this were the only one.
+    let told = history.evidence(&lasting, &scope, &crate::source::Sources::default());
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].answer, told[0].detail.as_str()), (Answer::Yes, "for 1 min"));
+    let mut look = |seconds: i64, answer: Value| {
+        scope.now = at(seconds);
+        scope.values[0] = answer;
+        history.look(&lasting, &scope, every)
+    };
     assert_eq!(reason(&look(90, no())), Some(Reason::Unsettled));
     assert_eq!(reason(&look(120, no())), Some(Reason::Unsettled));
     assert_eq!(look(150, no()), no(), "symmetric: it failed throughout");
