@@ -1,6 +1,7 @@
 //! The real binary in a pseudo-terminal, as a person sees it.
 
-use expectrl::{Eof, Expect, Session, WaitStatus};
+use expectrl::process::unix::WaitStatus;
+use expectrl::{Eof, Expect, Session};
 use std::process::Command;
 use std::time::Duration;
 
