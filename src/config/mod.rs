@@ -4,8 +4,6 @@
 //! writes a runbook may not thereby grant it rights. Without a file there is an embedded default: this machine, HTTP on
 //! loopback, one operator.
 
-pub use crate::providers::secret;
-
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
 use crate::value::Value;

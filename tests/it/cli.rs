@@ -21,14 +21,14 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-const GOOD: &str = "runbook calm() \"All is calm\" {
+const GOOD: &str = "runbook calm \"All is calm\" {
   timebox 5 min then stop \"it took too long\"
   reads   host
 
   situation {
     symptom strange \"Is the number of processors below one?\" {
       read load = host.load()
-      yes when load.processors < 1
+      yes when load.cpus < 1
     }
   }
 
@@ -121,7 +121,7 @@ fn a_run_without_trouble_ends_well_and_is_recorded() {
 
     let runs = starr(folder.path(), &["runs", "--json"]);
     let runs: serde_json::Value = serde_json::from_str(&out(&runs)).unwrap();
-    assert_eq!(runs.as_array().map(Vec::len), Some(1), "{runs}");
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
     for words in [&["show"][..], &["report"], &["journal", "verify"]] {
         let output = starr(folder.path(), words);
         assert_eq!(output.status.code(), Some(0), "{words:?}\n{}", err(&output));

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// The limits of the promise: 2 seconds and 256 MiB.
-const SECONDS: Duration = Duration::from_secs(2);
+/// The limits of the promise: 2 seconds, of the processor so that a busy machine proves nothing, and 256 MiB.
+const SECONDS: u64 = 2;
+/// Whatever else the machine does, nobody waits longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 const BYTES: u64 = 256 * 1024 * 1024;
 
 const COMMANDS: &[&[&str]] = &[&["check"], &["fmt"], &["render"], &["run", "--unattended"], &["plan"]];
@@ -18,7 +20,7 @@ fn book(step: &str) -> String {
 fn starr(folder: &Path, words: &[&str], file: &str) -> (Output, Duration) {
     let begin = Instant::now();
     let output = Command::new("prlimit")
-        .arg(format!("--as={BYTES}"))
+        .args([format!("--as={BYTES}"), format!("--cpu={SECONDS}")])
         .arg(env!("CARGO_BIN_EXE_starr"))
         .args(words)
         .arg(file)
@@ -57,7 +59,7 @@ fn every_command_says_where(name: &str, content: &[u8]) {
             line && numbers.next().is_some_and(|number| !number.is_empty())
         });
         assert!(place, "{words:?} on {name} names no place:\n{begin}");
-        assert!(took < SECONDS, "{words:?} on {name} took {took:?}");
+        assert!(took < PATIENCE, "{words:?} on {name} took {took:?}");
         assert!(text.len() < 64 * 1024, "{words:?} on {name} wrote {} bytes", text.len());
         let after = std::fs::read(folder.path().join(&file)).unwrap();
         assert!(after == content, "{words:?} on {name} changed the file");

@@ -63,12 +63,13 @@ impl Desk {
     people:
       {login}: {{ roles: [oncall] }}
     postgres:
-      orders:
-        host: 127.0.0.1
-        port: {port}
-        database: {database}
-        read:   {{ user: starr_read,   password: {{ file: {read} }} }}
-        change: {{ user: starr_change, password: {{ file: {change} }} }}
+      databases:
+        orders:
+          host: 127.0.0.1
+          port: {port}
+          database: {database}
+          read:   {{ user: starr_read,   password: {{ file: {read} }} }}
+          change: {{ user: starr_change, password: {{ file: {change} }} }}
     grants:
       - {{ capability: postgres,          effects: [read],   targets: [orders] }}
       - {{ capability: postgres.sessions, effects: [change], targets: [orders] }}
