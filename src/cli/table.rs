@@ -1,5 +1,8 @@
 //! Rows of records as a plain table.
 
+use crate::value::Type;
+use crate::value::parse::from_text;
+use crate::value::show::show;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
@@ -88,6 +91,13 @@ pub fn cut(text: &str, width: usize) -> String {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        // Exact times and durations are for programs; people read whole units.
+        Value::String(text) if text.ends_with(" us") || text.ends_with(" ns") => {
+            from_text(&Type::Duration, text).map_or_else(|_| text.clone(), |value| show(&value))
+        }
+        Value::String(text) if text.ends_with('Z') && text.contains('.') => {
+            from_text(&Type::Time, text).map_or_else(|_| text.clone(), |value| show(&value))
+        }
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

@@ -153,6 +153,7 @@ impl Server {
             "synchronous_commit=off".to_owned(),
             "full_page_writes=off".to_owned(),
             "log_statement=all".to_owned(),
+            "log_line_prefix=%m [%p] %u@%d ".to_owned(),
             "max_connections=60".to_owned(),
             "max_prepared_transactions=5".to_owned(),
             "wal_level=logical".to_owned(),
