@@ -396,3 +396,24 @@ async fn a_server_that_stops_is_unknown_not_no() {
         "{seen}"
     );
 }
+
+#[tokio::test]
+async fn an_interrupted_run_changes_nothing_and_says_so() {
+    let place = Server::shared().database().await;
+    let desk = Desk::new(&place).await;
+    let _stuck = leave_open(&place, "shop", STUCK).await;
+    let before = pids(&place, "shop").await;
+    let command = desk.run(&["--answer", "complaints=no"]);
+    let seen = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("Approve?");
+        terminal.interrupt();
+        terminal.wait_for("no change is left in place");
+        assert_eq!(terminal.end(), 1, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await;
+    assert!(seen.contains("STOPPED"), "{seen}");
+    assert_eq!(pids(&place, "shop").await, before);
+    assert!(desk.output(&["journal", "verify"]).contains("intact"));
+}
