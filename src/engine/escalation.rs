@@ -98,16 +98,17 @@ impl Run {
 
     /// `escalate`: the rest of the row of the present severity, at once.
     pub async fn escalate(&self, scope: &str, because: &str) -> Way<()> {
+        self.shared().escalating.silent = false;
+        if self.shared().severity.is_none() {
+            let default = self.world.environment.default_severity.clone();
+            self.raise(&default, "no severity was determined: the environment's default").await?;
+        }
         let severity = self.shared().severity.clone();
         let event = Event::Escalated {
             severity: severity.clone(),
             because: because.to_owned(),
         };
         self.record(scope, event).await?;
-        {
-            let mut shared = self.shared();
-            shared.escalating.silent = false;
-        }
         self.say_without_matrix().await?;
         let Some(severity) = severity else { return Ok(()) };
         self.start_row(&severity);

@@ -243,20 +243,19 @@ impl<'r> Frame<'r> {
         let Some(condition) = resolved.or(goal.as_ref()) else {
             return self.by_last_verify().await;
         };
-        let within = if self.summary() && resolved.is_none() {
-            Duration::ZERO
+        let value = if self.summary() && resolved.is_none() {
+            // Nothing was changed: the answers that are there are the verdict.
+            self.answer(condition).await?
         } else {
-            self.longest_for(condition).saturating_add(limits::SETTLING)
-        };
-        let value = self
-            .watch(Watch {
+            self.watch(Watch {
                 what: if resolved.is_some() { "resolved" } else { "goal" }.to_owned(),
                 condition,
-                within,
+                within: self.longest_for(condition).saturating_add(limits::SETTLING),
                 every: limits::EVERY,
                 until_settled: true,
             })
-            .await?;
+            .await?
+        };
         let answer = eval::answer(&value);
         let text = match (resolved, book.goal) {
             (None, Some(goal)) => self.goal_text(goal),

@@ -34,7 +34,14 @@ impl Frame<'_> {
         if self.context.depth > 1 {
             return Ok(());
         }
-        self.run().shared().values = self.slots.values();
+        {
+            let mut shared = self.run().shared();
+            shared.values = self.slots.values();
+            // A health summary without a severity of its own has none, and calls nobody.
+            if shared.escalating.silent {
+                return Ok(());
+            }
+        }
         let (name, because) = self.present();
         self.run().raise(&name, &because).await
     }

@@ -80,8 +80,7 @@ require one and two else stop "no"
     );
     let ran = Setup::new().flag("same", true).run(&text).await;
     assert_eq!(ran.outcome(), "resolved");
-    // Once for `require`, once for the goal at the end, which is a round of its own.
-    assert_eq!(ran.reads("flag same"), 2);
+    assert_eq!(ran.reads("flag same"), 1, "also for the verdict: nothing was changed");
     let mut names = ran.texts("read", "name");
     names.truncate(2);
     assert_eq!(names, ["one.value", "two.again"], "both have it");
@@ -303,6 +302,33 @@ check all_of = all is_set(each names)
         "stopped",
         "`all` is unknown with one unknown element"
     );
+}
+
+#[tokio::test]
+async fn one_read_can_be_made_for_each_element() {
+    let text = summary(
+        "reachable",
+        r##"read names = demo.names()
+check reachable "Do all answer?" {
+  read replies = demo.ping(name: each names)
+  yes when replies.all(it.ok)
+}
+"##,
+    );
+    let names = |_: &super::fake::Past<'_>| Value::list(["a", "b"].map(Value::text).to_vec());
+    let reply = |word: &'static str| {
+        move |_: &super::fake::Past<'_>| {
+            Value::record("Probe", vec![("reply", Value::variant(word)), ("time", Value::Duration(1))])
+        }
+    };
+    let setup = || Setup::new().given("names", names).given("ping a", reply("answered"));
+    let good = setup().given("ping b", reply("answered")).takes("ping", 10).run(&text).await;
+    assert_eq!(good.outcome(), "resolved");
+    assert_eq!(good.took.as_secs(), 10, "side by side");
+    let bad = setup().given("ping b", reply("refused")).run(&text).await;
+    assert_eq!(bad.outcome(), "stopped");
+    let lost = setup().given("ping b", |_| Value::unknown(starr::value::Reason::Timeout, "")).run(&text).await;
+    assert!(lost.texts("ended", "reason")[0].contains("is unknown"), "one reply is missing");
 }
 
 #[tokio::test]
