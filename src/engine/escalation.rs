@@ -101,7 +101,8 @@ impl Run {
         self.shared().escalating.silent = false;
         if self.shared().severity.is_none() {
             let default = self.world.environment.default_severity.clone();
-            self.raise(&default, "no severity was determined: the environment's default").await?;
+            self.raise(&default, "no severity was determined: the environment's default")
+                .await?;
         }
         let severity = self.shared().severity.clone();
         let event = Event::Escalated {

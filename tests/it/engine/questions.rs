@@ -318,17 +318,30 @@ check reachable "Do all answer?" {
     let names = |_: &super::fake::Past<'_>| Value::list(["a", "b"].map(Value::text).to_vec());
     let reply = |word: &'static str| {
         move |_: &super::fake::Past<'_>| {
-            Value::record("Probe", vec![("reply", Value::variant(word)), ("time", Value::Duration(1))])
+            Value::record(
+                "Probe",
+                vec![("reply", Value::variant(word)), ("time", Value::Duration(1))],
+            )
         }
     };
     let setup = || Setup::new().given("names", names).given("ping a", reply("answered"));
-    let good = setup().given("ping b", reply("answered")).takes("ping", 10).run(&text).await;
+    let good = setup()
+        .given("ping b", reply("answered"))
+        .takes("ping", 10)
+        .run(&text)
+        .await;
     assert_eq!(good.outcome(), "resolved");
     assert_eq!(good.took.as_secs(), 10, "side by side");
     let bad = setup().given("ping b", reply("refused")).run(&text).await;
     assert_eq!(bad.outcome(), "stopped");
-    let lost = setup().given("ping b", |_| Value::unknown(starr::value::Reason::Timeout, "")).run(&text).await;
-    assert!(lost.texts("ended", "reason")[0].contains("is unknown"), "one reply is missing");
+    let lost = setup()
+        .given("ping b", |_| Value::unknown(starr::value::Reason::Timeout, ""))
+        .run(&text)
+        .await;
+    assert!(
+        lost.texts("ended", "reason")[0].contains("is unknown"),
+        "one reply is missing"
+    );
 }
 
 #[tokio::test]
