@@ -193,7 +193,10 @@ async fn a_recording_is_taken_whole_or_not_at_all() {
         line(Recording::read(text.replace("recording\":1", "recording\":2").as_bytes()).unwrap_err()),
         1
     );
-    assert_eq!(line(Recording::read(&text.as_bytes()[..text.len() - 1]).unwrap_err()), 6);
+    assert_eq!(
+        line(Recording::read(&text.as_bytes()[..text.len() - 1]).unwrap_err()),
+        6
+    );
     assert_eq!(
         line(Recording::read(text.replace("{\"int\":1}", "{\"int\":\"1\"}").as_bytes()).unwrap_err()),
         3
