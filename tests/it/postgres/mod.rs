@@ -5,6 +5,7 @@ mod faults;
 mod guard;
 mod interface;
 mod reads;
+mod runbooks;
 
 use crate::support::postgres::Place;
 use starr::provider::gate::{Gate, Grant, Mode};
