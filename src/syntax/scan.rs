@@ -233,6 +233,14 @@ impl Scanner<'_> {
         self.cut |= self.deep.is_some();
         self.end_deep(self.bytes.len());
         self.lone_above(0);
+        // A brace that neither ends its line nor is ever closed begins no block.
+        for open in self.stack.iter().filter(|open| open.byte == b'{') {
+            let rest = self.text[open.at + 1..self.line_end(open.at)].trim();
+            if !rest.is_empty() && !rest.starts_with('#') {
+                self.found.repair.lone.push((open.at, UNCLOSED as u8));
+                self.braces.retain(|event| event.at != open.at);
+            }
+        }
     }
 
     /// True when the grammar allows the line that begins here to go on with brackets that are open above.
@@ -421,7 +429,9 @@ impl Scanner<'_> {
     /// What is still open from a height on is never closed, brackets at least.
     fn lone_above(&mut self, height: usize) {
         let Some(open) = self.stack.get(height..) else { return };
-        for open in open.iter().filter(|open| open.byte != b'{') {
+        // A brace inside a bracket is a record, and lost with it.
+        let first = open.iter().position(|open| open.byte != b'{').unwrap_or(open.len());
+        for open in &open[first..] {
             self.found.repair.lone.push((open.at, UNCLOSED as u8));
             // The lines that were meant to be inside stand further in; what they say is not a mistake of its own.
             let first = self.line_end(open.at);
@@ -581,8 +591,13 @@ impl Scanner<'_> {
             (0, extra) => opens + extra == closes,
             _ => false,
         };
-        // Where a top-level word in the first column stands behind the place, the grammar finds the same.
-        if !plausible || missing.len() > limits::BLOCK_DEPTH {
+        // A block that would be empty shows that the file is not indented at all.
+        let indented = missing.iter().all(|(block, place)| {
+            self.text
+                .get(block.at + 1..*place)
+                .is_some_and(|inside| inside.contains('\n'))
+        });
+        if !plausible || !indented || missing.len() > limits::BLOCK_DEPTH {
             return;
         }
         // Inner blocks were found before outer ones, so at one place they close in that order.

@@ -18,6 +18,7 @@ use crate::source::{FileId, Span};
 use pest::Parser as _;
 use pest::iterators::Pair;
 use std::cell::{Cell, RefCell};
+use std::ops::Range;
 
 /// The rules of `grammar/starr.pest`, and the derived parser. Pairs never leave this module.
 // The derive writes public items, documented in the grammar.
@@ -67,7 +68,8 @@ pub fn parse(id: FileId, text: &str) -> Parsed {
         }
     };
     let mut diagnostics = builder.diagnostics.into_inner();
-    diagnostics.retain(|found| !scan.quiet.iter().any(|quiet| touches(found.span, quiet)));
+    let quiet = merged(scan.quiet);
+    diagnostics.retain(|found| !touches(found.span, &quiet));
     diagnostics.extend(scan.diagnostics);
     diagnostics.extend(hidden);
     diagnostics.sort_by_key(|found| (found.span.start, found.span.end));
@@ -84,9 +86,23 @@ pub fn parse(id: FileId, text: &str) -> Parsed {
     }
 }
 
-/// True when a span lies in a range, touches it or contains it.
-fn touches(span: Span, range: &std::ops::Range<usize>) -> bool {
-    span.start as usize <= range.end && range.start <= span.end as usize
+/// The same ranges in order, without overlaps.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// True when a span lies in one of the ranges, touches it or contains it.
+fn touches(span: Span, ranges: &[Range<usize>]) -> bool {
+    let next = ranges.partition_point(|range| range.end < span.start as usize);
+    ranges.get(next).is_some_and(|range| range.start <= span.end as usize)
 }
 
 /// Keeps as many findings as a person reads.
