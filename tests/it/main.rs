@@ -5,6 +5,7 @@
 mod architecture;
 mod check_time;
 mod cli;
+mod conformance;
 mod engine;
 mod findings_hostile;
 mod hostile;

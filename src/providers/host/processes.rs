@@ -228,11 +228,12 @@ fn shown(machine: &Machine, seen: &Seen, cpu: Value, names: &BTreeMap<i64, &str>
             ("on", local()),
             ("pid", Value::Int(stat.pid)),
             ("start_ticks", super::numbers::count(stat.started)),
-            ("started", super::numbers::before_now(age * 1e6)),
+            // Number and start are who it is; from the first measure on, a field may change while it stays the same process.
             (
                 "age",
                 Value::duration(Duration::try_from_secs_f64(age).unwrap_or_default()),
             ),
+            ("started", super::numbers::before_now(age * 1e6)),
             ("name", Value::text(stat.name.as_str())),
             ("command", command(machine, stat.pid)),
             ("user", Value::text(clockwork.users.name(seen.user))),

@@ -127,11 +127,10 @@ fn sensitive(mut value: HeaderValue) -> HeaderValue {
 
 fn add_given(headers: &mut HeaderMap, given: &Value) -> Result<(), Unknown> {
     let wrong = || refusal(Reason::Unparsable, "`headers` is a record of texts and numbers");
-    let document = match given {
-        Value::None => return Ok(()),
-        Value::Json(document) => document,
-        _ => return Err(wrong()),
-    };
+    if *given == Value::None {
+        return Ok(());
+    }
+    let document = super::document::of(given)?;
     let fields = document.as_object().ok_or_else(wrong)?;
     if fields.len() > MOST {
         return Err(refusal(Reason::Unparsable, format!("more than {MOST} headers")));

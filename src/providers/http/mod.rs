@@ -4,6 +4,7 @@ mod address;
 mod certificate;
 mod client;
 pub mod config;
+mod document;
 mod exchange;
 mod fault;
 mod headers;
@@ -101,13 +102,13 @@ impl Http {
         let mut headers = headers::of_call(endpoint.config.as_deref(), call.arg("headers"), authorization)?;
         let body = match call.arg("body") {
             Value::None => None,
-            Value::Json(document) => {
+            given => {
+                let document = document::of(given)?;
                 headers
                     .entry(CONTENT_TYPE)
                     .or_insert(HeaderValue::from_static("application/json"));
                 Some(document.to_string().into_bytes())
             }
-            _ => return Err(refusal(Reason::Unparsable, "`body` is a document")),
         };
         if body.as_ref().is_some_and(|body| body.len() > BODY_BYTES) {
             return Err(refusal(Reason::Unparsable, "the body is larger than 1 MiB"));

@@ -223,11 +223,10 @@ fn add_query(url: &mut Url, query: &Value) -> Result<(), Unknown> {
             "`query` is a record of texts, numbers, yes or no, and lists of them",
         )
     };
-    let document = match query {
-        Value::None => return Ok(()),
-        Value::Json(document) => document,
-        _ => return Err(wrong()),
-    };
+    if *query == Value::None {
+        return Ok(());
+    }
+    let document = super::document::of(query)?;
     let fields = document.as_object().ok_or_else(wrong)?;
     let mut pairs = url.query_pairs_mut();
     for (name, value) in fields {
