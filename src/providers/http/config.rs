@@ -24,6 +24,9 @@ pub struct HttpConfig {
 pub struct EndpointConfig {
     /// An absolute URL without user, query and fragment; paths of calls are put behind it.
     pub url: String,
+    /// A part of the path that is itself a secret, as web hooks have it; put behind the URL's own path and shown nowhere.
+    #[serde(default)]
+    pub secret_path: Option<SecretSource>,
     /// Headers of every request. Those that hold a secret name where it comes from.
     #[serde(default)]
     pub headers: BTreeMap<String, HeaderConfig>,

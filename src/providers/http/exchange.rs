@@ -2,7 +2,7 @@
 
 use super::fault::{Failed, of_request};
 use super::headers::kept;
-use super::target::{parse, same_origin};
+use super::target::{Endpoint, parse, same_origin};
 use crate::value::{Reason, Unknown, Value};
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, Method, Response};
@@ -133,15 +133,26 @@ async fn body(response: &mut Response, until: Instant) -> Body {
 }
 
 /// The record `Reply`. What of the body could not be had is unknown; the status stands in any case.
-pub async fn reply(mut response: Response, url: &Url, keep: &Value, begin: Instant, until: Instant) -> Value {
+pub async fn reply(
+    mut response: Response,
+    url: &Url,
+    endpoint: &Endpoint,
+    keep: &Value,
+    begin: Instant,
+    until: Instant,
+) -> Value {
     let status = response.status().as_u16();
+    // A redirect may repeat the path.
+    if endpoint.hidden() {
+        response.headers_mut().remove(LOCATION);
+    }
     let headers = kept(response.headers(), keep);
     let body = body(&mut response, until).await;
     let time = begin.elapsed();
-    shown(status, headers, body, url, time)
+    shown(status, headers, body, &endpoint.shown(url), time)
 }
 
-fn shown(status: u16, headers: serde_json::Value, body: Body, url: &Url, time: Duration) -> Value {
+fn shown(status: u16, headers: serde_json::Value, body: Body, url: &str, time: Duration) -> Value {
     let problem = match body.ended {
         Ended::Whole if body.size > KEPT_BYTES as u64 => Some(Unknown {
             reason: Reason::Truncated,
@@ -189,7 +200,7 @@ fn shown(status: u16, headers: serde_json::Value, body: Body, url: &Url, time: D
             ("status", Value::Int(status.into())),
             ("ok", Value::Bool(status < 400)),
             ("time", Value::duration(time)),
-            ("url", Value::text(url.as_str())),
+            ("url", Value::text(url)),
             ("headers", Value::Json(Arc::new(headers))),
             ("size", size),
             ("text", text),

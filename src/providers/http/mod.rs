@@ -89,7 +89,7 @@ impl Http {
     }
 
     fn request(&self, call: &Call, method: Method) -> Result<(Endpoint, Request), Unknown> {
-        let endpoint = self.endpoint(call)?;
+        let endpoint = self.endpoint(call)?.with_secret_path()?;
         let path = call.arg("path").as_str().unwrap_or_default();
         let url = endpoint.url(path, call.arg("query"))?;
         let authorization = call.arg("authorization");
@@ -130,7 +130,7 @@ impl Http {
         let (response, url) = exchange::send(&client, request, true, until)
             .await
             .map_err(Failed::unknown)?;
-        Ok(exchange::reply(response, &url, call.arg("keep"), begin, until).await)
+        Ok(exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await)
     }
 
     async fn probe(&self, call: &Call) -> Result<Value, Unknown> {
@@ -195,7 +195,7 @@ impl Http {
         match exchange::send(&client, request, false, until).await {
             Ok((response, url)) => {
                 let status = response.status().as_u16();
-                let reply = exchange::reply(response, &url, call.arg("keep"), begin, until).await;
+                let reply = exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await;
                 outcome(status, reply)
             }
             Err(failed) if failed.sent => Outcome::Unclear(failed.unknown()),
@@ -295,7 +295,7 @@ impl Http {
             detail,
         };
         let asked = async {
-            let url = endpoint.url("", &Value::None)?;
+            let url = endpoint.with_secret_path()?.url("", &Value::None)?;
             let headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None)?;
             let client = self.clients.get(endpoint, false)?;
             let request = Request {

@@ -140,6 +140,7 @@ fn configured(name: &str, config: &EndpointConfig) -> Result<Endpoint, String> {
         return Err("the URL of an endpoint has no query; calls give it".to_owned());
     }
     let secret = config.bearer.is_some()
+        || config.secret_path.is_some()
         || config
             .headers
             .values()
@@ -178,6 +179,32 @@ pub fn of_url(text: &str, addresses: &[String]) -> Result<Endpoint, Unknown> {
 }
 
 impl Endpoint {
+    /// True when the path must not be shown.
+    pub fn hidden(&self) -> bool {
+        self.config.as_ref().is_some_and(|config| config.secret_path.is_some())
+    }
+
+    /// The endpoint with its secret path put in, read now. Only for the request itself.
+    pub fn with_secret_path(&self) -> Result<Endpoint, Unknown> {
+        let Some(source) = self.config.as_ref().and_then(|config| config.secret_path.as_ref()) else {
+            return Ok(self.clone());
+        };
+        let secret = source.read().map_err(|problem| refusal(Reason::Unavailable, problem))?;
+        let base = self
+            .url(&secret, &Value::None)
+            .map_err(|_| refusal(Reason::Unavailable, "`secret_path` is not a path such as /services/…"))?;
+        Ok(Endpoint { base, ..self.clone() })
+    }
+
+    /// A URL of this endpoint as it may be shown.
+    pub fn shown(&self, url: &Url) -> String {
+        if self.hidden() {
+            format!("{}/(secret)", origin(url))
+        } else {
+            url.to_string()
+        }
+    }
+
     /// The URL of a call: path and query as data, which can change neither the origin nor leave the base path.
     pub fn url(&self, path: &str, query: &Value) -> Result<Url, Unknown> {
         let mut url = self.base.clone();

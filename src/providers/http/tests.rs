@@ -18,6 +18,7 @@ fn effect(path: &str) -> Effect {
     match path {
         "probe" => Effect::Probe,
         "get" | "head" | "certificate" => Effect::Read,
+        "webhook" => Effect::Tell,
         _ => Effect::Change,
     }
 }
@@ -560,6 +561,59 @@ async fn a_configured_endpoint_adds_its_secret_and_shows_it_nowhere() {
         ))
         .await;
     assert_eq!(reason(&clear), Some(Reason::Denied));
+}
+
+#[test]
+fn the_sample_of_the_page_is_a_configuration() {
+    #[derive(serde::Deserialize)]
+    struct Part {
+        http: HttpConfig,
+    }
+    let page = include_str!("../../../docs/providers/http.md");
+    let (_, rest) = page.split_once("```yaml\n").unwrap();
+    let (sample, _) = rest.split_once("```").unwrap();
+    let part: Part = serde_yaml::from_str(sample).unwrap();
+    let http = Http::new(&part.http).unwrap();
+    assert_eq!(http.targets(&call("get", "shop", vec![])), ["https://shop.example:443"]);
+    assert_eq!(http.targets(&call("webhook", "chat", vec![])), ["https://hooks.chat.example:443"]);
+}
+
+#[tokio::test]
+async fn a_secret_path_is_sent_and_shown_nowhere() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::plain(|request| {
+        let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+        Act::Keep(reply("200 OK", &format!("location: {path}/\r\n"), b"ok"))
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hook");
+    let write = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(&format!("/services/{CANARY}\n"));
+    let http = configured(&format!(
+        "endpoints: {{ chat: {{ url: 'http://127.0.0.1:{}', secret_path: {{ file: '{}' }} }} }}",
+        server.port,
+        path.display()
+    ));
+    let asked = call("get", "chat", vec![]);
+    let shown = format!("{:?} {:?} {:?}", http.read(&asked).await, http.targets(&asked), http.doctor().await);
+    assert!(shown.contains("/(secret)") && !shown.contains(CANARY), "{shown}");
+    let body = vec![("body", Value::record("", vec![("text", Value::text("hello"))]))];
+    let told = gate(http).change(&call("post", "chat", body)).await;
+    assert!(matches!(&told, Outcome::Done(_)) && !format!("{told:?}").contains(CANARY), "{told:?}");
+    let seen = server.seen().pop().unwrap();
+    assert!(seen.starts_with(&format!("POST /services/{CANARY} ")) && seen.ends_with(r#"{"text":"hello"}"#), "{seen}");
+    write(&format!("https://evil.example/{CANARY}"));
+    let http = configured(&format!(
+        "endpoints: {{ chat: {{ url: 'http://127.0.0.1:{}', secret_path: {{ file: '{}' }} }} }}",
+        server.port,
+        path.display()
+    ));
+    let wrong = http.read(&asked).await;
+    assert!(reason(&wrong) == Some(Reason::Unavailable) && !format!("{wrong:?}").contains(CANARY), "{wrong:?}");
 }
 
 struct Authority {
