@@ -95,7 +95,10 @@ fn is_read(operation: &Operation) -> bool {
 #[test]
 fn the_code_implements_exactly_the_interface_text() {
     for provider in providers() {
-        let mut declared: Vec<String> = interface(&*provider).iter().map(|operation| operation.path.to_string()).collect();
+        let mut declared: Vec<String> = interface(&*provider)
+            .iter()
+            .map(|operation| operation.path.to_string())
+            .collect();
         let mut implemented: Vec<String> = provider.operations().iter().map(|path| (*path).to_owned()).collect();
         declared.sort();
         implemented.sort();
@@ -109,7 +112,11 @@ fn every_operation_has_prose_a_class_and_types_that_are_known() {
         for operation in interface(&*provider) {
             let name = operation.full_name();
             assert!(!operation.doc.is_empty(), "{name} has no prose");
-            assert_eq!(is_read(&operation), operation.idempotence == Idempotence::Read, "{name}");
+            assert_eq!(
+                is_read(&operation),
+                operation.idempotence == Idempotence::Read,
+                "{name}"
+            );
             assert!(operation.within > Duration::ZERO, "{name}");
             assert!(operation.result != Type::Any, "{name}");
             for param in &operation.params {
@@ -159,7 +166,11 @@ async fn every_reply_is_of_its_declared_type() {
                 ("over", Value::Duration(50_000_000)),
                 (
                     "name",
-                    if name.starts_with("host.dns") { Value::text("localhost") } else { Value::None },
+                    if name.starts_with("host.dns") {
+                        Value::text("localhost")
+                    } else {
+                        Value::None
+                    },
                 ),
             ];
             let given: Vec<_> = given.into_iter().filter(|(_, value)| *value != Value::None).collect();
@@ -213,10 +224,17 @@ async fn a_dry_run_refuses_every_change() {
         for operation in interface(&*provider).iter().filter(|operation| !is_read(operation)) {
             let outcome = gate.change(&call(operation, &[], Duration::from_secs(20))).await;
             let name = operation.full_name();
-            assert!(matches!(&outcome, Outcome::Failed(why) if why.detail.contains("dry run")), "{name}: {outcome:?}");
+            assert!(
+                matches!(&outcome, Outcome::Failed(why) if why.detail.contains("dry run")),
+                "{name}: {outcome:?}"
+            );
             // A change is never taken for a read.
             let read = gate.read(&call(operation, &[], Duration::from_secs(20))).await;
-            assert_eq!(read.as_unknown().map(|why| why.reason), Some(Reason::Internal), "{name}");
+            assert_eq!(
+                read.as_unknown().map(|why| why.reason),
+                Some(Reason::Internal),
+                "{name}"
+            );
         }
     }
 }
@@ -229,7 +247,11 @@ async fn a_deadline_of_a_millisecond_is_kept() {
             let begin = Instant::now();
             let value = gate.read(&call(operation, &[], Duration::from_millis(1))).await;
             let name = operation.full_name();
-            assert!(begin.elapsed() < Duration::from_secs(3), "{name} took {:?}", begin.elapsed());
+            assert!(
+                begin.elapsed() < Duration::from_secs(3),
+                "{name} took {:?}",
+                begin.elapsed()
+            );
             conforms(&value, &operation.result).unwrap_or_else(|problem| panic!("{name}: {problem}"));
         }
     }
@@ -245,7 +267,10 @@ async fn a_call_that_is_dropped_leaves_the_provider_usable() {
     let given = [("to", endpoint), ("name", Value::text("localhost"))];
     for provider in providers() {
         let gate = gate(provider.clone(), everything(provider.name()), Mode::Live);
-        let reads: Vec<_> = interface(&*provider).into_iter().filter(|operation| is_read(operation)).collect();
+        let reads: Vec<_> = interface(&*provider)
+            .into_iter()
+            .filter(|operation| is_read(operation))
+            .collect();
         for operation in &reads {
             let asked = call(operation, &given, Duration::from_secs(20));
             for _ in 0..3 {
@@ -289,7 +314,11 @@ async fn a_secret_is_in_no_reply_and_no_refusal() {
                 format!("{:?}", gate.change(&asked).await)
             };
             let targets = gate.targets(&asked).join(" ");
-            assert!(!shown.contains(CANARY) && !targets.contains(CANARY), "{}: {shown}", operation.full_name());
+            assert!(
+                !shown.contains(CANARY) && !targets.contains(CANARY),
+                "{}: {shown}",
+                operation.full_name()
+            );
         }
         let doctor = format!("{:?}", provider.doctor().await);
         assert!(!doctor.contains(CANARY));
@@ -306,7 +335,10 @@ async fn a_hostile_process_name_is_a_name() {
     std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
     let mut child = std::process::Command::new(&program).arg("600").spawn().unwrap();
     let host: Arc<dyn Provider> = Arc::new(Host::new());
-    let list = interface(&*host).into_iter().find(|operation| &*operation.path == "processes.list").unwrap();
+    let list = interface(&*host)
+        .into_iter()
+        .find(|operation| &*operation.path == "processes.list")
+        .unwrap();
     let gate = gate(host, everything("host"), Mode::Live);
     let asked = call(
         &list,

@@ -26,7 +26,10 @@ fn at(value: &Value, depth: usize) -> Result<Json, Unknown> {
             Reason::Denied,
             "a secret has no place in a document; `authorization` and the configuration have",
         )),
-        Value::AtLeast(_) => Err(refusal(Reason::Truncated, "the number is only known to be at least that")),
+        Value::AtLeast(_) => Err(refusal(
+            Reason::Truncated,
+            "the number is only known to be at least that",
+        )),
         Value::List(list) if list.truncated => Err(refusal(Reason::Truncated, "the list was cut")),
         Value::List(list) => list.items.iter().map(|item| at(item, depth - 1)).collect(),
         Value::Record(record) => record

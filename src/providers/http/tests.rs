@@ -575,7 +575,10 @@ fn the_sample_of_the_page_is_a_configuration() {
     let part: Part = serde_yaml::from_str(sample).unwrap();
     let http = Http::new(&part.http).unwrap();
     assert_eq!(http.targets(&call("get", "shop", vec![])), ["https://shop.example:443"]);
-    assert_eq!(http.targets(&call("webhook", "chat", vec![])), ["https://hooks.chat.example:443"]);
+    assert_eq!(
+        http.targets(&call("webhook", "chat", vec![])),
+        ["https://hooks.chat.example:443"]
+    );
 }
 
 #[tokio::test]
@@ -599,13 +602,24 @@ async fn a_secret_path_is_sent_and_shown_nowhere() {
         path.display()
     ));
     let asked = call("get", "chat", vec![]);
-    let shown = format!("{:?} {:?} {:?}", http.read(&asked).await, http.targets(&asked), http.doctor().await);
+    let shown = format!(
+        "{:?} {:?} {:?}",
+        http.read(&asked).await,
+        http.targets(&asked),
+        http.doctor().await
+    );
     assert!(shown.contains("/(secret)") && !shown.contains(CANARY), "{shown}");
     let body = vec![("body", Value::record("", vec![("text", Value::text("hello"))]))];
     let told = gate(http).change(&call("post", "chat", body)).await;
-    assert!(matches!(&told, Outcome::Done(_)) && !format!("{told:?}").contains(CANARY), "{told:?}");
+    assert!(
+        matches!(&told, Outcome::Done(_)) && !format!("{told:?}").contains(CANARY),
+        "{told:?}"
+    );
     let seen = server.seen().pop().unwrap();
-    assert!(seen.starts_with(&format!("POST /services/{CANARY} ")) && seen.ends_with(r#"{"text":"hello"}"#), "{seen}");
+    assert!(
+        seen.starts_with(&format!("POST /services/{CANARY} ")) && seen.ends_with(r#"{"text":"hello"}"#),
+        "{seen}"
+    );
     write(&format!("https://evil.example/{CANARY}"));
     let http = configured(&format!(
         "endpoints: {{ chat: {{ url: 'http://127.0.0.1:{}', secret_path: {{ file: '{}' }} }} }}",
@@ -613,7 +627,10 @@ async fn a_secret_path_is_sent_and_shown_nowhere() {
         path.display()
     ));
     let wrong = http.read(&asked).await;
-    assert!(reason(&wrong) == Some(Reason::Unavailable) && !format!("{wrong:?}").contains(CANARY), "{wrong:?}");
+    assert!(
+        reason(&wrong) == Some(Reason::Unavailable) && !format!("{wrong:?}").contains(CANARY),
+        "{wrong:?}"
+    );
 }
 
 struct Authority {
