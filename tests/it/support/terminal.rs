@@ -51,6 +51,11 @@ impl Terminal {
         self.session.send_line(line).expect("the program reads");
     }
 
+    /// Presses Ctrl-C.
+    pub fn interrupt(&mut self) {
+        self.session.send("\u{3}").expect("the program reads");
+    }
+
     /// Waits for the end and gives the exit code.
     pub fn end(&mut self) -> i32 {
         match self.session.expect(Eof) {
