@@ -14,6 +14,7 @@ mod language;
 mod postgres;
 mod rule_pages;
 mod rule_programs;
+mod samples;
 mod shipped;
 mod stdlib;
 mod support;

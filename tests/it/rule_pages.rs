@@ -1,167 +1,27 @@
 //! The pages of the rules are their tests: samples under *Avoid* yield the rule, samples under *Prefer* do not.
-//!
-//! A sample is a fence whose info string begins with `starr`. Words behind it:
-//! - `wrap=steps`: the sample is steps of a runbook; the scaffold asks `stuck` before it, and has a goal.
-//! - `wrap=situation`: the sample stands in `situation`, beside an observed symptom `complaints`.
-//! - `wrap=cause`: the sample stands in a cause of a branch.
-//! - `escapes`: `\u{…}` in the sample stands for the character, which a page would not show.
-//!
-//! Without `wrap` the sample is a whole file. The scaffold lists more effects than a fragment uses, so findings that lie
-//! outside the fragment may be warnings and notes; an error outside is a broken sample.
 
+use crate::support::samples::{Sample, fences, findings};
 use starr::check::rules::{RULES, Rule};
-use starr::check::{self, Context, Embedded, fix};
+use starr::check::{self, Context, fix};
 use starr::diagnostic::{Diagnostic, Level};
 use starr::source::FileId;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-struct Sample {
-    /// `verify-is-goal.md:12`
-    place: String,
-    text: String,
-    /// Bytes of the text that are the fragment.
-    fragment: std::ops::Range<usize>,
-}
-
-impl Sample {
-    /// False for warnings and notes about the scaffold.
-    fn counts(&self, finding: &Diagnostic) -> bool {
-        let start = finding.span.range().start;
-        finding.level == Level::Error || (self.fragment.start <= start && start <= self.fragment.end)
-    }
-
-    fn describe(&self, finding: &Diagnostic) -> String {
-        let text = self.text.get(finding.span.range()).unwrap_or("?");
-        format!("{}: {}: {} ({text:?})", self.place, finding.rule, finding.message)
-    }
-}
-
 /// Rules whose samples a page cannot hold, since they are about bytes or several files; [`files_that_no_page_can_show`] tests them.
 const NOT_ON_A_PAGE: [&str; 3] = ["file-size", "encoding", "import-cycle"];
-
-const HEAD: &str = r#"use std.postgres.{Postgres, stuck_sessions}
-
-provider prometheus {
-  read series(query: Promql) -> Series<Ratio>
-}
-
-runbook sample(db: Postgres) "A sample" {
-  owner    "team-sample"
-  status   production
-  reviewed 2026-11-01 valid 90 d
-  timebox  60 min then escalate
-  reads    postgres, http, prometheus
-  changes  postgres.sessions
-
-  situation {
-    symptom complaints "Do users report slowness?" observed
-@situation
-  }
-
-  task {
-    goal not complaints
-  }
-
-@steps
-
-  reflection {
-    prevent "Set idle_in_transaction_session_timeout to 5 min" by "team-sample" in 14 d
-    ask     "Which signal could have told us earlier?"
-  }
-}
-"#;
-
-const STUCK: &str = "  check stuck = stuck_sessions(db, older_than: 5 min, more_than: 5)\n";
-
-const CAUSE: &str = r#"
-  branch "What holds the connections?" {
-    cause left_open "Sessions were left open" when stuck {
-@cause
-    }
-    otherwise or cannot tell {
-      escalate
-    }
-  }
-"#;
 
 fn pages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules")
 }
 
-fn unescape(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("\\u{") {
-        let (code, tail) = after.split_once('}').expect("an escape is closed");
-        let code = u32::from_str_radix(code, 16).expect("an escape is a code point");
-        out.push_str(before);
-        out.push(char::from_u32(code).expect("an escape is a character"));
-        rest = tail;
-    }
-    out.push_str(rest);
-    out
-}
-
-fn wrap(info: &str, body: &str) -> (String, std::ops::Range<usize>) {
-    let words: Vec<&str> = info.split_whitespace().skip(1).collect();
-    let body = if words.contains(&"escapes") {
-        unescape(body)
-    } else {
-        body.to_owned()
-    };
-    let steps = match words.iter().find_map(|word| word.strip_prefix("wrap=")) {
-        None => return (body.clone(), 0..body.len()),
-        Some("steps") => HEAD.replace("@situation\n", "").replace("@steps", &format!("{STUCK}@")),
-        Some("cause") => HEAD
-            .replace("@situation\n", "")
-            .replace("@steps", &format!("{STUCK}{}", CAUSE.replace("@cause", "@"))),
-        Some("situation") => HEAD.replace("@situation", "@").replace("@steps\n", ""),
-        Some(other) => panic!("no scaffold is called {other}"),
-    };
-    let at = steps.find('@').expect("the scaffold has a place");
-    let end = at + body.len();
-    (steps.replacen('@', &body, 1), at..end)
-}
-
 fn samples(rule: &Rule, section: &str) -> Vec<Sample> {
-    let mut out = Vec::new();
-    let mut here = "";
-    let mut open: Option<(usize, String, String)> = None;
-    for (number, line) in rule.page.lines().enumerate() {
-        if let Some((start, info, mut body)) = open.take() {
-            if line == "```" {
-                if here == section && info.split_whitespace().next() == Some("starr") {
-                    let (text, fragment) = wrap(&info, &body);
-                    out.push(Sample {
-                        place: format!("{}.md:{}", rule.id, start + 1),
-                        text,
-                        fragment,
-                    });
-                }
-            } else {
-                body.push_str(line);
-                body.push('\n');
-                open = Some((start, info, body));
-            }
-        } else if let Some(info) = line.strip_prefix("```") {
-            open = Some((number + 1, info.to_owned(), String::new()));
-        } else if let Some(title) = line.strip_prefix("## ") {
-            here = title;
-        }
-    }
-    out
-}
-
-/// Findings of a sample.
-fn findings(text: &str) -> Vec<Diagnostic> {
-    let context = Context {
-        library: &Embedded,
-        severities: Vec::new(),
-        roles: None,
-        today: Some(jiff::civil::date(2026, 11, 22)),
-    };
-    check::check("sample.starr", None, text.as_bytes().to_vec(), &context).diagnostics
+    let page = format!("{}.md", rule.id);
+    fences(&page, rule.page)
+        .iter()
+        .filter(|fence| fence.section == section && fence.language() == "starr")
+        .map(|fence| Sample::new(&page, fence))
+        .collect()
 }
 
 /// What the index page says.
@@ -209,7 +69,6 @@ fn every_page_is_a_rule_and_has_its_sections() {
     for rule in RULES {
         let titles: Vec<&str> = rule.page.lines().filter(|line| line.starts_with("## ")).collect();
         assert_eq!(titles, ["## Avoid", "## Prefer", "## Why"], "{}", rule.id);
-        assert_eq!(rule.page.matches("\n```").count() % 2, 0, "{}: an open fence", rule.id);
         assert!(
             !samples(rule, "Prefer").is_empty() || NOT_ON_A_PAGE.contains(&rule.id),
             "{}: no sample under Prefer",

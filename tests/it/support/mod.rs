@@ -1,4 +1,5 @@
 //! What several tests need.
 
 pub mod postgres;
+pub mod samples;
 pub mod terminal;
