@@ -1,6 +1,6 @@
 //! What the README and the pages of `docs` show is true: programs are checked, configurations are read, command lines are parsed.
 //!
-//! The pages of the rules have a test of their own, since half of their samples are wrong on purpose.
+//! The page of limits says what the code does. The pages of the rules have a test of their own, since half of their samples are wrong on purpose.
 
 use crate::support::samples::{Fence, Sample, fences, findings};
 use clap::Parser;
@@ -106,7 +106,9 @@ fn every_command_line_is_understood() {
             let place = format!("{}:{}", page.name, fence.line + number);
             // Behind `#` a shell reads nothing.
             let line = line.split(" #").next().unwrap_or_default().trim();
-            let arguments = line.strip_prefix("starr ").or_else(|| line.strip_prefix("cargo run --quiet -- "));
+            let arguments = line
+                .strip_prefix("starr ")
+                .or_else(|| line.strip_prefix("cargo run --quiet -- "));
             if let Some(arguments) = arguments {
                 let words = std::iter::once("starr").chain(arguments.split_whitespace());
                 if let Err(problem) = Cli::try_parse_from(words) {
@@ -122,4 +124,95 @@ fn every_command_line_is_understood() {
             }
         }
     });
+}
+
+#[test]
+fn the_page_of_limits_says_what_the_code_does() {
+    use starr::{engine::limits as engine, eval::limits as eval, syntax::limits as syntax};
+    let page = fs::read_to_string(root().join("docs/language/limits.md")).expect("the page can be read");
+    let rows = [
+        ("a file, and every module it uses", size(syntax::FILE_BYTES)),
+        ("nesting of braces", count(syntax::BLOCK_DEPTH)),
+        ("nesting of brackets and parentheses", count(syntax::BRACKET_DEPTH)),
+        (
+            "depth of one expression, chains of operators included",
+            count(syntax::EXPRESSION_DEPTH),
+        ),
+        ("syntax errors shown for one file", count(syntax::ERRORS)),
+        (
+            "elements of a list that an operation works on",
+            count(eval::LIST_ELEMENTS),
+        ),
+        (
+            "samples of series that an operation puts together",
+            count(eval::SERIES_SAMPLES),
+        ),
+        ("a text in which `contains` and `matches` look", size(eval::TEXT_BYTES)),
+        ("a pattern that is compiled during a run", size(eval::PATTERN_BYTES)),
+        ("a text with values filled in", size(eval::FILLED_BYTES)),
+        (
+            "comparisons shown as the evidence of one answer",
+            count(eval::EVIDENCE.min(engine::EVIDENCE)),
+        ),
+        ("called runbooks", format!("{} deep", engine::DEPTH - 1)),
+        (
+            "steps begun, loops and called runbooks included",
+            count(usize::try_from(engine::STEPS).expect("a small number")),
+        ),
+        ("elements of an `each`, whatever `at most` says", count(engine::EACH)),
+        (
+            "elements of `any f(each xs)` and `all f(each xs)`, and calls with `each`",
+            count(engine::FAN_OUT),
+        ),
+        ("questions that are asked at the same time", count(engine::CONCURRENT)),
+        (
+            "retries where one unknown answer stands in the way of a cause",
+            engine::RETRIES.to_string(),
+        ),
+        ("questions that `run.evidence` lists", count(engine::EVIDENCE_LINES)),
+        (
+            "between two looks of `verify`, `wait until`, the goal and `resolved`",
+            format!("{} s", engine::EVERY.as_secs()),
+        ),
+        (
+            "what the goal and `resolved` may take to settle, beyond their longest `for`",
+            format!("{} min", engine::SETTLING.as_secs() / 60),
+        ),
+        (
+            "a person: `observed`, `ask`, `approve`, `manual`, an unclear effect, the reflection",
+            format!("{} min", engine::PERSON.as_secs() / 60),
+        ),
+    ];
+    let wrong: Vec<String> = rows
+        .into_iter()
+        .map(|(what, limit)| format!("| {what} | {limit}"))
+        .filter(|row| {
+            // More words may follow a limit, more digits may not.
+            !page
+                .lines()
+                .any(|line| line.strip_prefix(row).is_some_and(|rest| rest.starts_with([' ', ';'])))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "missing:\n{}", wrong.join("\n"));
+}
+
+/// `10,000`
+fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `64 KiB`
+fn size(bytes: usize) -> String {
+    match bytes {
+        bytes if bytes.is_multiple_of(1024 * 1024) => format!("{} MiB", bytes / 1024 / 1024),
+        bytes => format!("{} KiB", bytes / 1024),
+    }
 }
