@@ -8,6 +8,7 @@ mod cli;
 mod conformance;
 mod engine;
 mod findings_hostile;
+mod fuzz;
 mod hostile;
 mod incident;
 mod language;
