@@ -15,10 +15,73 @@ const LARGEST: usize = 64 * 1024;
 
 /// Pieces that mean something to the language, or nearly.
 const PIECES: &[&str] = &[
-    "{", "}", "(", ")", "[", "]", "\"", "`", "```", "```sql\n", "#", ">", "\n", "\n\n", "\n  ", "->", "=", "==", "and ", "or ", "not ",
-    "is ", "empty", "for ", "default ", "in ", "each ", "any ", "5 min", "80 %", "5 m", "300 /s", "1.5", ",", ".", ":", "?", "<", "-", "*",
-    "/", "\\", "\\u{202e}", "{x}", "when ", "within ", "every ", "else ", "undo ", "none", "because ", "otherwise ", "cannot tell ",
-    "runbook ", "check ", "cause ", "action ", "branch ", "\u{202e}", "\u{200b}", "é", "\u{43e}", "\r\n", "\t", "\0", "'", "“",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "\"",
+    "`",
+    "```",
+    "```sql\n",
+    "#",
+    ">",
+    "\n",
+    "\n\n",
+    "\n  ",
+    "->",
+    "=",
+    "==",
+    "and ",
+    "or ",
+    "not ",
+    "is ",
+    "empty",
+    "for ",
+    "default ",
+    "in ",
+    "each ",
+    "any ",
+    "5 min",
+    "80 %",
+    "5 m",
+    "300 /s",
+    "1.5",
+    ",",
+    ".",
+    ":",
+    "?",
+    "<",
+    "-",
+    "*",
+    "/",
+    "\\",
+    "\\u{202e}",
+    "{x}",
+    "when ",
+    "within ",
+    "every ",
+    "else ",
+    "undo ",
+    "none",
+    "because ",
+    "otherwise ",
+    "cannot tell ",
+    "runbook ",
+    "check ",
+    "cause ",
+    "action ",
+    "branch ",
+    "\u{202e}",
+    "\u{200b}",
+    "é",
+    "\u{43e}",
+    "\r\n",
+    "\t",
+    "\0",
+    "'",
+    "“",
 ];
 
 /// A small generator, so that a seed gives the same files everywhere.
@@ -108,14 +171,25 @@ fn try_one(bytes: &[u8]) {
     let loaded = load(&mut sources, "fuzz.starr", None, bytes.to_vec());
     let text = sources.file(loaded.id).text.clone();
     for found in &loaded.diagnostics {
-        assert!(text.get(found.span.range()).is_some(), "a finding outside the text: {found:?}");
+        assert!(
+            text.get(found.span.range()).is_some(),
+            "a finding outside the text: {found:?}"
+        );
         assert!(!found.message.contains("does not know what to do"), "{found:?}");
     }
     if loaded.diagnostics.is_empty() {
         let form = format(&loaded.file, &text);
         let again = parse(FileId(0), &form);
-        assert!(again.diagnostics.is_empty(), "the form has mistakes: {:?}", again.diagnostics);
-        assert_eq!(again.file.comments.len(), loaded.file.comments.len(), "a comment was lost");
+        assert!(
+            again.diagnostics.is_empty(),
+            "the form has mistakes: {:?}",
+            again.diagnostics
+        );
+        assert_eq!(
+            again.file.comments.len(),
+            loaded.file.comments.len(),
+            "a comment was lost"
+        );
         assert_eq!(format(&again.file, &form), form, "the form is not stable");
     }
     let context = Context {
@@ -127,7 +201,10 @@ fn try_one(bytes: &[u8]) {
     let checked = check("fuzz.starr", None, bytes.to_vec(), &context);
     for found in &checked.diagnostics {
         let file = checked.sources.file(found.span.file);
-        assert!(file.text.get(found.span.range()).is_some(), "a finding outside the text: {found:?}");
+        assert!(
+            file.text.get(found.span.range()).is_some(),
+            "a finding outside the text: {found:?}"
+        );
     }
     assert!(begin.elapsed() < PATIENCE, "took {:?}", begin.elapsed());
 }
