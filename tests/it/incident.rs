@@ -240,7 +240,7 @@ async fn refused_changes_nothing_tells_people_and_ends_as_refused() {
     assert!(seen.contains("REFUSED"), "{seen}");
     assert_eq!(pids(&place, "shop").await, before);
     let told = desk.told();
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told.len(), 1, "{told:?}\n{seen}");
     assert!(told[0].contains("was not approved"), "{told:?}");
     let report = desk.output(&["report"]);
     assert!(
