@@ -5,8 +5,9 @@ use super::source::{Found, Machine};
 use crate::providers::detached::detached;
 use crate::value::{List, Reason, Unknown, Value};
 use futures::StreamExt;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -48,9 +49,10 @@ const PSEUDO: &[&str] = &[
 /// Kinds that are written once and always full.
 const IMAGES: &[&str] = &["cramfs", "erofs", "iso9660", "romfs", "squashfs", "udf"];
 
-/// Mount points whose last question has not come back yet. They are not asked again, so that a hung server does not collect
-/// threads.
-pub type Hanging = Arc<Mutex<BTreeSet<PathBuf>>>;
+/// Mount points with questions that were given up and have not come back yet, each with the mark that
+/// says so when it has. They are not asked again, so that a
+/// hung server does not collect threads.
+pub type Hanging = Arc<Mutex<BTreeMap<PathBuf, Vec<Arc<AtomicBool>>>>>;
 
 /// The mounts to ask: real ones, each device once, by its shortest mount point.
 pub fn real(mounts: Vec<Mount>) -> Vec<Mount> {
@@ -117,22 +119,7 @@ pub struct Numbers {
 
 async fn numbers(mount: &Mount, hanging: &Hanging, within: Duration) -> Result<Numbers, Unknown> {
     let point = mount.point.clone();
-    {
-        let mut hanging = hanging.lock().unwrap_or_else(PoisonError::into_inner);
-        if !hanging.insert(point.clone()) {
-            return Err(Unknown {
-                reason: Reason::Timeout,
-                detail: format!("{} still does not answer an earlier question", point.display()),
-            });
-        }
-    }
-    let asked = Asked {
-        hanging: hanging.clone(),
-        point: point.clone(),
-    };
-    let what = format!("the file system at {}", point.display());
-    detached(&what, within, move || {
-        let _asked = asked;
+    ask(&mount.point, hanging, within, move || {
         rustix::fs::statvfs(&point)
             .map(|found| Numbers {
                 block: found.f_frsize,
@@ -144,21 +131,63 @@ async fn numbers(mount: &Mount, hanging: &Hanging, within: Duration) -> Result<N
             })
             .map_err(|problem| super::source::file_problem(&point, &problem.into()))
     })
-    .await?
+    .await
+}
+
+/// Asks on a thread of its own. A question that was given up keeps its mount point among the hanging ones until it comes back.
+async fn ask(
+    point: &Path,
+    hanging: &Hanging,
+    within: Duration,
+    question: impl FnOnce() -> Result<Numbers, Unknown> + Send + 'static,
+) -> Result<Numbers, Unknown> {
+    let held = || hanging.lock().unwrap_or_else(PoisonError::into_inner);
+    if held().contains_key(point) {
+        return Err(Unknown {
+            reason: Reason::Timeout,
+            detail: format!("{} still does not answer an earlier question", point.display()),
+        });
+    }
+    let asked = Asked {
+        hanging: hanging.clone(),
+        point: point.to_owned(),
+        over: Arc::default(),
+    };
+    let over = asked.over.clone();
+    let what = format!("the file system at {}", point.display());
+    let answer = detached(&what, within, move || {
+        let _asked = asked;
+        question()
+    })
+    .await;
+    if matches!(&answer, Err(problem) if problem.reason == Reason::Timeout) {
+        let mut held = held();
+        // It may have come back just now; then nothing would ever take it out again.
+        if !over.load(Ordering::Acquire) {
+            held.entry(point.to_owned()).or_default().push(over);
+        }
+    }
+    answer?
 }
 
 /// Lives as long as the question: on the thread that may hang.
 struct Asked {
     hanging: Hanging,
     point: PathBuf,
+    /// Set, with the list locked, when the question has come back.
+    over: Arc<AtomicBool>,
 }
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.hanging
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.point);
+        let mut hanging = self.hanging.lock().unwrap_or_else(PoisonError::into_inner);
+        self.over.store(true, Ordering::Release);
+        if let Some(given_up) = hanging.get_mut(&self.point) {
+            given_up.retain(|over| !over.load(Ordering::Acquire));
+            if given_up.is_empty() {
+                hanging.remove(&self.point);
+            }
+        }
     }
 }
 
@@ -214,9 +243,60 @@ pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Numbers, real, shown};
+    use super::{Hanging, Numbers, ask, real, shown};
     use crate::providers::host::parse;
     use crate::value::{Reason, Unknown, Value};
+    use std::path::Path;
+    use std::time::Duration;
+
+    const NUMBERS: Numbers = Numbers {
+        block: 4096,
+        blocks: 1000,
+        free: 100,
+        available: 50,
+        inodes: 0,
+        inodes_free: 0,
+    };
+
+    #[tokio::test]
+    async fn a_mount_that_hangs_is_not_asked_again_until_it_comes_back() {
+        let hanging = Hanging::default();
+        let point = Path::new("/srv/nfs");
+        let (release, hold) = std::sync::mpsc::channel::<()>();
+        let hung = ask(point, &hanging, Duration::from_millis(10), move || {
+            let _ = hold.recv();
+            Ok(NUMBERS)
+        });
+        assert_eq!(hung.await.unwrap_err().reason, Reason::Timeout);
+        let long = Duration::from_secs(20);
+        let again = ask(point, &hanging, long, || panic!("asked again")).await.unwrap_err();
+        assert!(again.detail.contains("earlier question"), "{again}");
+        drop(release);
+        let deadline = std::time::Instant::now() + long;
+        while !hanging.lock().unwrap().is_empty() {
+            assert!(std::time::Instant::now() < deadline, "it never came back");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask(point, &hanging, long, || Ok(NUMBERS)).await, Ok(NUMBERS));
+    }
+
+    #[tokio::test]
+    async fn two_questions_at_once_are_both_answered() {
+        let hanging = Hanging::default();
+        let point = Path::new("/");
+        let (first, wait) = std::sync::mpsc::channel::<()>();
+        let long = Duration::from_secs(20);
+        let slow = ask(point, &hanging, long, move || {
+            let _ = wait.recv();
+            Ok(NUMBERS)
+        });
+        let quick = async {
+            let answer = ask(point, &hanging, long, || Ok(NUMBERS)).await;
+            drop(first);
+            answer
+        };
+        assert_eq!(futures::join!(slow, quick), (Ok(NUMBERS), Ok(NUMBERS)));
+    }
 
     const MOUNTS: &str = "\
 21 1 8:1 / / rw - ext4 /dev/sda1 rw
@@ -240,15 +320,7 @@ mod tests {
     #[test]
     fn the_used_share_is_that_of_df_and_a_hung_one_stays_in_the_list() {
         let mount = real(parse::mounts(MOUNTS.as_bytes()).unwrap()).remove(2);
-        let numbers = Numbers {
-            block: 4096,
-            blocks: 1000,
-            free: 100,
-            available: 50,
-            inodes: 0,
-            inodes_free: 0,
-        };
-        let value = shown(&mount, Ok(&numbers));
+        let value = shown(&mount, Ok(&NUMBERS));
         let field = |name| value.as_record().unwrap().get(name).cloned().unwrap();
         assert_eq!(field("used"), Value::Ratio(900.0 / 950.0));
         assert_eq!(field("free"), Value::Bytes(50 * 4096));
