@@ -313,7 +313,10 @@ impl<'r> Frame<'r> {
             } else {
                 format!(", limit {}", part.limit)
             };
-            format!("{}: {} {}{limit}", part.text, part.answer.word(), part.actual)
+            // Of a question the actual value is its answer.
+            let actual = Some(&part.actual).filter(|actual| **actual != part.answer.word());
+            let actual = actual.map(|actual| format!(", {actual}")).unwrap_or_default();
+            format!("{}: {}{actual}{limit}", part.text, part.answer.word())
         }));
         because.extend(self.implied(branch, index, treated));
         self.because.extend(because);

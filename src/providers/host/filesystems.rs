@@ -57,8 +57,11 @@ pub type Hanging = Arc<Mutex<BTreeMap<PathBuf, Vec<Arc<AtomicBool>>>>>;
 /// The mounts to ask: real ones, each device once, by its shortest mount point.
 pub fn real(mounts: Vec<Mount>) -> Vec<Mount> {
     let below = |mount: &Mount, folder: &str| mount.point.starts_with(folder);
+    // A later mount at the same point covers the earlier one, which cannot be reached any more.
+    let visible: BTreeMap<std::path::PathBuf, Mount> =
+        mounts.into_iter().map(|mount| (mount.point.clone(), mount)).collect();
     let mut by_device: BTreeMap<String, Mount> = BTreeMap::new();
-    for mount in mounts {
+    for mount in visible.into_values() {
         let kind = mount.kind.as_str();
         if PSEUDO.contains(&kind) || IMAGES.contains(&kind) || below(&mount, "/proc") || below(&mount, "/sys") {
             continue;
@@ -309,6 +312,14 @@ mod tests {
 28 22 0:60 / /proc/acpi ro - tmpfs tmpfs ro
 29 21 0:61 / /misc rw - autofs systemd-1 rw
 ";
+
+    #[test]
+    fn a_mount_that_another_one_covers_is_not_asked_twice() {
+        let covered = "24 0 0:23 / /dev/shm rw - tmpfs tmpfs rw\n30 24 0:27 / /dev/shm rw - tmpfs tmpfs rw\n";
+        let found = real(parse::mounts(covered.as_bytes()).unwrap());
+        let numbers: Vec<&str> = found.iter().map(|mount| mount.device_number.as_str()).collect();
+        assert_eq!(numbers, ["0:27"]);
+    }
 
     #[test]
     fn only_what_can_fill_up_is_asked_and_each_device_once() {
