@@ -133,7 +133,7 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
         let to = (from + random.below(40)).min(bytes.len());
         match random.below(10) {
             0 | 1 => drop(bytes.drain(from..to)),
-            2 | 3 | 4 => {
+            2..=4 => {
                 let piece = PIECES[random.below(PIECES.len())];
                 bytes.splice(from..from, piece.bytes());
             }
