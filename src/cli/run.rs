@@ -2,7 +2,7 @@
 
 use super::args::{Global, Run};
 use super::console::Console;
-use super::output::{Output, Style};
+use super::output::{Output, Style, complain};
 use super::people::{Nobody, Prepared, Terminal};
 use super::screen::Lines;
 use super::{Exit, Failure, load};
@@ -14,6 +14,7 @@ use crate::journal::event::Person;
 use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
 use crate::provider::gate::{Gate, Mode};
+use crate::provider::record::{Recorder, Tape};
 use crate::render::safe::safe;
 use crate::value::Value;
 use std::collections::BTreeMap;
@@ -32,7 +33,8 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let arguments = arguments(&program, &args.set)?;
     let answers = answers(&program, &args.answer)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
-    let gate = gate(environment, mode, args.record.as_deref())?;
+    let tape = args.record.as_deref().map(tape).transpose()?;
+    let gate = gate(environment, mode, tape.as_ref())?;
     let path = journal_path(global, environment)?;
 
     let operator = Person {
@@ -109,6 +111,9 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     });
     console.done_waiting();
     let ended = ended?;
+    if let Some(problem) = tape.and_then(|tape| tape.problem()) {
+        complain(&format!("starr: the recording is not whole: {problem}"));
+    }
     let exit = match &ended.outcome {
         Outcome::Resolved | Outcome::NotPresent => Exit::Good,
         Outcome::Escalated | Outcome::Stopped(_) => Exit::Findings,
@@ -126,16 +131,35 @@ fn unreachable_end() -> Result<engine::Ended, journal::Error> {
 }
 
 /// The providers of an environment behind their gate.
-pub fn gate(environment: &Environment, mode: Mode, record: Option<&Path>) -> Result<Gate, Failure> {
+pub fn gate(environment: &Environment, mode: Mode, tape: Option<&Arc<Tape>>) -> Result<Gate, Failure> {
     let mut gate = Gate::new(environment.grants(), mode);
     for provider in providers(environment)? {
-        let provider = match record {
+        gate.register(match tape {
             None => provider,
-            Some(_) => provider,
-        };
-        gate.register(provider);
+            Some(tape) => Arc::new(Recorder::new(provider, tape.clone())),
+        });
     }
     Ok(gate)
+}
+
+/// The file of a recording in this folder; one that is there already is not written over.
+fn tape(folder: &Path) -> Result<Arc<Tape>, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let path = folder.join("calls.jsonl");
+    let made = std::fs::create_dir_all(folder).and_then(|()| {
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+    });
+    match made {
+        Ok(file) => Ok(Tape::new(Box::new(file))),
+        Err(problem) => Err(Failure::usage(format!(
+            "cannot record into {}: {problem}",
+            path.display()
+        ))),
+    }
 }
 
 /// The providers of this build as the environment configures them. Nothing is connected yet.
