@@ -130,7 +130,9 @@ impl Terminal {
                 self.show_value(name, shown);
             }
         }
-        console.styled(Style::Heading, "  What would be sent");
+        if !request.calls.is_empty() {
+            console.styled(Style::Heading, "  What would be sent");
+        }
         for call in &request.calls {
             console.line(&format!("  {} (class {})", safe(&call.operation), call.class));
             for (name, shown) in &call.arguments {
