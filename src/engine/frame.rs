@@ -3,12 +3,12 @@
 use super::answers::{Fresh, Slots, View};
 use super::call::Cache;
 use super::questions::{Asking, Root};
-use super::signs;
 use super::state::Run;
 use super::undo::Applied;
 use super::{Finish, Leave, Way};
 use crate::eval;
 use crate::journal::Event;
+use crate::program::sign::{self, Sign};
 use crate::program::{
     BindingId, BindingKind, Expr, Outcome, Question, QuestionForm, Runbook, RunbookId, Template, needs,
 };
@@ -30,7 +30,7 @@ pub(super) struct Context<'r> {
     /// For each binding, what must be known before it.
     pub needs: Vec<Vec<BindingId>>,
     /// Whether a yes to the question is good, by its sign in the goal.
-    pub signs: BTreeMap<BindingId, bool>,
+    pub signs: BTreeMap<BindingId, Sign>,
 }
 
 /// A condition that was passed on the way and is asked again before a change.
@@ -86,7 +86,7 @@ impl<'r> Frame<'r> {
                     .iter()
                     .map(|binding| needs::direct(binding, &book.bindings))
                     .collect(),
-                signs: signs::of_goal(book),
+                signs: sign::signs(book),
             },
             slots: Slots::new(book.bindings.len()),
             round: 1,

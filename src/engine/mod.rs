@@ -25,7 +25,6 @@ mod questions;
 mod recheck;
 mod send;
 mod severity;
-mod signs;
 mod state;
 mod steps;
 mod timebox;

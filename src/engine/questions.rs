@@ -459,11 +459,7 @@ impl Context<'_> {
     ) -> Event {
         let name = self.book.binding(id).name.clone();
         let answer = eval::answer(value);
-        let good = match answer {
-            Answer::Unknown => None,
-            Answer::Yes => self.signs.get(&id).copied(),
-            Answer::No => self.signs.get(&id).map(|good| !good),
-        };
+        let good = self.signs.get(&id).and_then(|sign| sign.judge(answer));
         let reason = value.as_unknown().map(ToString::to_string);
         let line = super::words::answer_line(&name, answer, good, &evidence, reason.as_deref(), by.as_ref());
         let key = if self.scope.is_empty() {

@@ -25,6 +25,17 @@ impl std::ops::Not for Sign {
     }
 }
 
+impl Sign {
+    /// Whether the answer is good (`Some(true)`) or bad; an unknown one is neither.
+    pub fn judge(self, answer: Answer) -> Option<bool> {
+        match answer {
+            Answer::Yes => Some(self == Sign::YesIsGood),
+            Answer::No => Some(self == Sign::YesIsBad),
+            Answer::Unknown => None,
+        }
+    }
+}
+
 /// The questions that the goal mentions, with their signs; those mentioned both ways are left out.
 pub fn signs(runbook: &Runbook) -> BTreeMap<BindingId, Sign> {
     let mut found: BTreeMap<BindingId, Option<Sign>> = BTreeMap::new();
@@ -39,12 +50,7 @@ pub fn signs(runbook: &Runbook) -> BTreeMap<BindingId, Sign> {
 
 /// Whether this answer is good (`Some(true)`), bad, or neither, because it is unknown or the goal does not mention the question.
 pub fn good(runbook: &Runbook, question: BindingId, answer: Answer) -> Option<bool> {
-    let sign = *signs(runbook).get(&question)?;
-    match answer {
-        Answer::Yes => Some(sign == Sign::YesIsGood),
-        Answer::No => Some(sign == Sign::YesIsBad),
-        Answer::Unknown => None,
-    }
+    signs(runbook).get(&question)?.judge(answer)
 }
 
 fn binding(runbook: &Runbook, id: BindingId, sign: Sign, found: &mut BTreeMap<BindingId, Option<Sign>>) {
