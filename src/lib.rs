@@ -15,6 +15,7 @@ pub mod program;
 pub mod provider;
 pub mod providers;
 pub mod render;
+pub mod secrets;
 pub mod source;
 pub mod syntax;
 pub mod value;

@@ -83,6 +83,9 @@ pub enum Command {
     /// Look after the journal
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Keep secrets in the operating system's keyring
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// Is every provider of this environment reachable, and with which rights?
     Doctor,
     /// Print completions for a shell
@@ -221,6 +224,18 @@ pub struct Report {
 pub enum JournalCommand {
     /// Check every entry against its hashes, and say how far that reaches
     Verify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SecretCommand {
+    /// Take a secret from standard input and keep it under this name, for `{ keyring: NAME }`
+    Set(SecretSet),
+}
+
+#[derive(Debug, Args)]
+pub struct SecretSet {
+    /// The name in the configuration
+    pub name: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The terminal of a run: lines, a sign of life while something takes long, and answers from a person.
 
-use super::output::{Output, Style, print};
+use super::output::{Output, Style, flush, print};
+use crate::secrets::redact;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{BufRead, IsTerminal};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -63,7 +64,7 @@ impl Console {
 
     /// Notes that something is being waited for.
     pub fn waiting(&self, what: &str, until: Option<Duration>) {
-        self.state().waiting = Some((what.to_owned(), Instant::now(), until));
+        self.state().waiting = Some((redact(what).into_owned(), Instant::now(), until));
     }
 
     /// The waiting is over.
@@ -111,6 +112,7 @@ impl Console {
         // Best effort: an answer given before the question was read is no answer.
         let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
         print(&format!("{} ", self.output.style(Style::Attention, prompt)));
+        flush();
         lines.recv().await.map(|line| line.trim().to_owned())
     }
 }

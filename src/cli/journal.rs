@@ -1,7 +1,7 @@
 //! `starr runs`, `show`, `report` and `journal verify`: everything here is rebuilt from the journal alone.
 
 use super::args::{Global, Report, RunRef, Runs};
-use super::output::{Output, complain, line, print};
+use super::output::{Output, complain, line, print, write_file};
 use super::{Exit, Failure, run};
 use crate::config;
 use crate::journal::Recorded;
@@ -81,7 +81,7 @@ pub fn report(args: &Report, global: &Global, output: Output) -> Result<Exit, Fa
     match &args.output {
         None => print(&text),
         Some(path) => {
-            std::fs::write(path, text)
+            write_file(path, &text)
                 .map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", path.display())))?;
             complain(&format!("wrote {}", path.display()));
         }

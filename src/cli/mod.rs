@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 pub mod files;
 mod fmt;
+mod guard;
 mod journal;
 mod load;
 mod output;
@@ -17,6 +18,7 @@ mod providers;
 mod render;
 mod run;
 mod screen;
+mod secret;
 mod table;
 
 use args::{Cli, Command};
@@ -96,6 +98,8 @@ pub fn main() -> ExitCode {
         }
     };
     let output = Output::new(&cli.global);
+    guard::panics();
+    guard::memory();
     let global = &cli.global;
     let done = match &cli.command {
         Command::Run(args) => run::run(args, global, output),
@@ -109,10 +113,16 @@ pub fn main() -> ExitCode {
         Command::Show(args) => journal::show(args, global, output),
         Command::Report(args) => journal::report(args, global, output),
         Command::Journal(args::JournalCommand::Verify) => journal::verify(global, output),
+        Command::Secret(command) => secret::secret(command),
         Command::Doctor => doctor::doctor(global, output),
         Command::Completions(args) => completions::completions(args),
         Command::Man => completions::man(),
     };
+    guard::forced_panic();
+    output::flush();
+    for warning in crate::secrets::take_warnings() {
+        complain(&format!("starr: warning: {warning}"));
+    }
     match done {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(failure) => {

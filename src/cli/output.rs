@@ -2,7 +2,10 @@
 
 use super::args::{Color, Global};
 use crate::render::diagnostics;
+use crate::secrets::{Stream, redact};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
 
 /// How to write for whoever reads.
 #[derive(Clone, Copy, Debug)]
@@ -80,12 +83,31 @@ impl Style {
     }
 }
 
-/// Writes to standard output. A closed pipe ends the program quietly, as pagers and `head` expect.
+/// What was printed and could still become a secret.
+static OUT: Mutex<Option<Stream>> = Mutex::new(None);
+
+/// Writes to standard output, without secrets. A closed pipe ends the program quietly, as pagers and `head` expect.
 pub fn print(text: &str) {
+    pass(|stream| stream.push(text.as_bytes()));
+}
+
+/// Writes what was held back: before a person is asked, and at the end.
+pub fn flush() {
+    pass(Stream::finish);
+}
+
+fn pass(step: impl FnOnce(&mut Stream) -> Vec<u8>) {
+    let mut stream = OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let bytes = step(stream.get_or_insert_default());
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+    if out.write_all(&bytes).and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Writes a file for the user, without secrets.
+pub fn write_file(path: &Path, text: &str) -> std::io::Result<()> {
+    std::fs::write(path, redact(text).as_bytes())
 }
 
 /// Writes a line to standard output.
@@ -93,7 +115,7 @@ pub fn line(text: &str) {
     print(&format!("{text}\n"));
 }
 
-/// Writes a line to standard error.
+/// Writes a line to standard error, without secrets.
 pub fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", redact(text));
 }

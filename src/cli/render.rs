@@ -1,7 +1,7 @@
 //! `starr render`: the guide that people read, or the diagram.
 
 use super::args::{Global, Render, To};
-use super::output::{Output, complain, print};
+use super::output::{Output, complain, print, write_file};
 use super::{Exit, Failure, load};
 use crate::config;
 use crate::program::RunbookId;
@@ -23,7 +23,7 @@ pub fn render(args: &Render, global: &Global, output: Output) -> Result<Exit, Fa
     match &args.output {
         None => print(&text),
         Some(path) => {
-            std::fs::write(path, text)
+            write_file(path, &text)
                 .map_err(|problem| Failure::usage(format!("cannot write {}: {problem}", path.display())))?;
             complain(&format!("wrote {}", path.display()));
         }

@@ -8,9 +8,9 @@ use crate::eval;
 use crate::journal::event::{PlannedCall, Shown};
 use crate::program::CallExpr;
 use crate::provider::{Call, Effect};
+use crate::secrets;
 use crate::value::decode::decode;
-use crate::value::show;
-use crate::value::{List, Reason, Series, Type, Unknown, Value};
+use crate::value::{List, Reason, Secret, Series, Type, Unknown, Value, show, tagged};
 use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -202,8 +202,17 @@ fn number_as(ty: &Type, value: Value) -> Value {
 
 /// A value for people and as data.
 pub(super) fn shown(value: &Value) -> Shown {
-    let (text, data) = show::shown(value);
+    let (text, data) = show::shown_with(value, &secret);
     Shown { text, data }
+}
+
+/// What stands in the data for a secret: where the store has a key, a tag by which equal secrets are recognised.
+fn secret(secret: &Secret) -> String {
+    let bytes = zeroize::Zeroizing::new(tagged::to_json(secret.expose()).to_string());
+    match secrets::tag(bytes.as_bytes()) {
+        Some(tag) => format!("(secret {tag})"),
+        None => secrets::PLACEHOLDER.to_owned(),
+    }
 }
 
 /// Arguments for people alone.

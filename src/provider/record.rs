@@ -5,6 +5,7 @@
 //! was not recorded has no answer.
 
 use super::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::secrets::redact_json;
 use crate::value::{Reason, Unknown, Value, tagged};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -55,6 +56,8 @@ impl Tape {
             return;
         }
         // A line that is longer than a reader takes is not written at all.
+        let mut line = line.clone();
+        redact_json(&mut line);
         let text = format!("{line}\n");
         let written = if text.len() as u64 > LINE_BYTES {
             Err("a reply is too large for a recording".to_owned())

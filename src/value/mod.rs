@@ -12,6 +12,7 @@ pub mod unit;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroize as _;
 
 pub use types::{CodeLanguage, EnumType, RecordType, Type};
 
@@ -128,20 +129,65 @@ impl fmt::Display for Unknown {
     }
 }
 
-/// A secret value. Its `Debug` shows nothing; there is no `Display`, no `Serialize`.
+/// A secret value. Its `Debug` shows nothing; there is no `Display`, no `Serialize`. The last owner overwrites it.
 #[derive(Clone, PartialEq)]
-pub struct Secret(Arc<Value>);
+pub struct Secret(Arc<Held>);
+
+#[derive(PartialEq)]
+struct Held(Value);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
+}
+
+/// Overwrites the texts of a value, as far as nobody else holds them.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::Text(text) => {
+            if let Some(text) = Arc::get_mut(text) {
+                text.zeroize();
+            }
+        }
+        Value::Json(json) => {
+            if let Some(json) = Arc::get_mut(json) {
+                wipe_json(json);
+            }
+        }
+        Value::List(list) => {
+            if let Some(list) = Arc::get_mut(list) {
+                list.items.iter_mut().for_each(wipe);
+            }
+        }
+        Value::Record(record) => {
+            if let Some(record) = Arc::get_mut(record) {
+                record.fields.iter_mut().for_each(|(_, value)| wipe(value));
+            }
+        }
+        _ => *value = Value::None,
+    }
+}
+
+fn wipe_json(json: &mut serde_json::Value) {
+    match json {
+        serde_json::Value::String(text) => text.zeroize(),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(wipe_json),
+        serde_json::Value::Object(fields) => fields.values_mut().for_each(wipe_json),
+        _ => *json = serde_json::Value::Null,
+    }
+}
 
 impl Secret {
     /// Wraps a value; from here on only listed sinks can use it.
     pub fn new(value: Value) -> Self {
-        Self(Arc::new(value))
+        Self(Arc::new(Held(value)))
     }
 
     /// The value itself. Only a provider's own sinks (credential, header, bound parameter) may call this, and `eval` for a
     /// comparison, whose result is a plain yes or no.
     pub fn expose(&self) -> &Value {
-        &self.0
+        &self.0.0
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Nothing is escaped here: whoever prints a text passes it through `render::safe` (or the escaping of its format).
 
-use super::{Reason, Value};
+use super::{Reason, Secret, Value};
 use serde_json::{Map, Value as Json, json};
 
 /// Elements of a list, and fields of a record, that are shown.
@@ -21,7 +21,16 @@ pub fn show(value: &Value) -> String {
 
 /// A value as people see it, cut to a readable length, and as data, whole. Secrets are in neither.
 pub fn shown(value: &Value) -> (String, Json) {
-    (shorten(&show(value), SHOWN_CHARS), data(value))
+    shown_with(value, &hidden)
+}
+
+/// As [`shown`], with something else in the place of each secret in the data; it must not tell the secret.
+pub fn shown_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> (String, Json) {
+    (shorten(&show(value), SHOWN_CHARS), data_with(value, secret))
+}
+
+fn hidden(_: &Secret) -> String {
+    "(secret)".to_owned()
 }
 
 /// Two values that are compared, rounded no more than needed to tell them apart: never `90 %, limit 90 %` for 90.04 %.
@@ -243,6 +252,11 @@ fn shorten(text: &str, most: usize) -> String {
 /// number (1 is 100 %), bytes and rates are their numbers, durations and times are text. An unknown value, a list that was cut and a
 /// count of one are objects that say so.
 pub fn data(value: &Value) -> Json {
+    data_with(value, &hidden)
+}
+
+fn data_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> Json {
+    let data = |value: &Value| data_with(value, secret);
     match value {
         Value::Unknown(unknown) => json!({"unknown": unknown.reason, "detail": unknown.detail}),
         Value::None => Json::Null,
@@ -254,14 +268,14 @@ pub fn data(value: &Value) -> Json {
         Value::Time(time) => json!(time.to_string()),
         Value::Duration(span) => json!(exact_duration(*span)),
         Value::Json(json) => (**json).clone(),
-        Value::Secret(_) => json!("(secret)"),
+        Value::Secret(held) => json!(secret(held)),
         Value::Series(series) => json!({
             "samples": series.samples.iter().map(|(time, value)| json!([time.to_string(), data(value)])).collect::<Vec<_>>(),
             "until": series.until.to_string(),
             "step": exact_duration(series.step),
         }),
         Value::List(list) => {
-            let items = Json::Array(list.items.iter().map(data).collect());
+            let items = Json::Array(list.items.iter().map(&data).collect());
             if list.truncated {
                 json!({"items": items, "truncated": true})
             } else {
@@ -306,7 +320,7 @@ fn exact_duration(nanoseconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::{List, Secret};
+    use crate::value::List;
     use std::sync::Arc;
 
     const SECOND: i64 = 1_000_000_000;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&str] = &[
     "source",
     "diagnostic",
+    "secrets",
     "value",
     "syntax",
     "provider",

@@ -6,6 +6,7 @@ use crate::journal::entry::{Digests, Entry};
 use crate::journal::event::Event;
 use crate::journal::tree::{self, Digest, Frontier};
 use crate::journal::{Error, Journal, machine};
+use crate::secrets::json_bytes;
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
@@ -115,7 +116,7 @@ impl Run {
                 "This is a mistake in starr; please report it.",
             ))
         };
-        let payload = serde_json::to_vec(event).map_err(|error| refuse(&error.to_string()))?;
+        let payload = json_bytes(event).map_err(|error| refuse(&error.to_string()))?;
         if payload.len() > PAYLOAD_LIMIT {
             return Err(refuse(&format!(
                 "its data has {} bytes, more than the {PAYLOAD_LIMIT} that one entry may have",

@@ -1,6 +1,6 @@
 //! `http:` in `starr.yaml`: endpoints of an environment by name, and the addresses that may be reached.
 
-use crate::providers::secret::SecretSource;
+use crate::secrets::SecretSource;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

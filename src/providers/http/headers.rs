@@ -2,6 +2,7 @@
 
 use super::config::{EndpointConfig, HeaderConfig};
 use super::target::{refusal, scalar};
+use crate::secrets::SecretText;
 use crate::value::{Reason, Unknown, Value};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
@@ -93,16 +94,14 @@ pub fn of_call(config: Option<&EndpointConfig>, given: &Value, authorization: &V
             let name = name(text).map_err(|problem| refusal(Reason::Unparsable, problem))?;
             let sent = match configured {
                 HeaderConfig::Value(text) => value(text, &name)?,
-                HeaderConfig::Secret(secret) => sensitive(value(&secret.read().map_err(source)?, &name)?),
+                HeaderConfig::Secret(secret) => sensitive(value(secret.read().map_err(source)?.expose(), &name)?),
             };
             headers.insert(name, sent);
         }
         if let Some(bearer) = &config.bearer {
             let token = bearer.read().map_err(source)?;
-            headers.insert(
-                AUTHORIZATION,
-                sensitive(value(&format!("Bearer {token}"), &AUTHORIZATION)?),
-            );
+            let text = SecretText::new(format!("Bearer {}", token.expose()));
+            headers.insert(AUTHORIZATION, sensitive(value(text.expose(), &AUTHORIZATION)?));
         }
     }
     add_given(&mut headers, given)?;

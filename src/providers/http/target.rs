@@ -191,7 +191,7 @@ impl Endpoint {
         };
         let secret = source.read().map_err(|problem| refusal(Reason::Unavailable, problem))?;
         let base = self
-            .url(&secret, &Value::None)
+            .url(secret.expose(), &Value::None)
             .map_err(|_| refusal(Reason::Unavailable, "`secret_path` is not a path such as /services/…"))?;
         Ok(Endpoint { base, ..self.clone() })
     }

@@ -1,6 +1,6 @@
 //! `postgres:` in `starr.yaml`: the databases of an environment, by name.
 
-use crate::providers::secret::SecretSource;
+use crate::secrets::SecretSource;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -3,6 +3,7 @@
 use super::config::{Database, Login, Role, Tls};
 use super::failure::{Failure, classify};
 use crate::providers::names;
+use crate::secrets::SecretText;
 use crate::value::Reason;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Row};
@@ -283,12 +284,12 @@ fn options(database: &Database, login: &Login) -> Result<PgConnectOptions, Failu
         Some(source) => source
             .read()
             .map_err(|problem| Failure::definite(Reason::Unavailable, problem))?,
-        None => String::new(),
+        None => SecretText::new(String::new()),
     };
     let mut options = PgConnectOptions::new_without_pgpass()
         .port(database.port)
         .username(&login.user)
-        .password(&password)
+        .password(password.expose())
         .database(&database.database)
         .application_name("starr")
         .statement_cache_capacity(0)
