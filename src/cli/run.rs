@@ -84,6 +84,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             randomness: Arc::new(random::System),
             screen,
             environment: facts,
+            consent: world::Consent::default(),
             interrupt,
         };
         let run = engine::run(program.clone(), RunbookId(0), arguments, world);

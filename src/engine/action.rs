@@ -1,6 +1,7 @@
 //! An action: is it needed, may it be done, do it, did it work, and what follows.
 
 use super::approval::{Approving, risk};
+use super::consent::Consented;
 use super::people::Heard;
 use super::questions::Root;
 use super::recheck::Rechecked;
@@ -69,6 +70,25 @@ enum Came<'r> {
     Guarded(&'r Outcome, String),
 }
 
+impl Came<'_> {
+    fn refused_without_approval(because: String) -> Self {
+        Came::NotApproved {
+            digest: String::new(),
+            because,
+            by: None,
+        }
+    }
+
+    /// What was approved is not what would be sent.
+    fn void(consent: &Consented, because: String) -> Self {
+        Came::NotApproved {
+            digest: consent.digest.clone().unwrap_or_default(),
+            because,
+            by: None,
+        }
+    }
+}
+
 impl<'r> Frame<'r> {
     /// Runs an action, or a `manual`, and follows what its outcome says.
     pub async fn action(&mut self, id: ActionId) -> Way<Flow> {
@@ -120,8 +140,13 @@ impl<'r> Frame<'r> {
             return self.plan_only(action, &order).await;
         }
         self.check()?;
-        let digest = match self.approve(action, &order, &orders).await? {
-            Approving::Approved(digest) => digest,
+        if let Some(because) = self.lock_targets(&order, &orders).await? {
+            self.check()?;
+            return Ok(Came::refused_without_approval(because));
+        }
+        self.check()?;
+        let consent = match self.approve(action, &order, &orders).await? {
+            Approving::Approved(consent) => consent,
             Approving::Refused { digest, because, by } => {
                 // Silence at the end of the timebox is not a refusal: nothing new begins.
                 self.check()?;
@@ -135,24 +160,27 @@ impl<'r> Frame<'r> {
             Rechecked::Unclear(because) => return Ok(Came::Unclear(because)),
             Rechecked::Guarded(outcome, because) => return Ok(Came::Guarded(outcome, because)),
             Rechecked::Void(because) => {
-                return Ok(Came::NotApproved {
-                    digest: digest.unwrap_or_default(),
-                    because: format!("the approval is void: {because}"),
-                    by: None,
-                });
+                let orders = self.ordered(action);
+                let now = self.material(action, &order, &orders, consent.nonce.clone()).digest();
+                let approved = consent.digest.clone().unwrap_or_default();
+                let because = format!("the approval is void: {because}; {approved} was approved, now it is {now}");
+                return Ok(Came::void(&consent, because));
             }
         };
+        if let Some(because) = self.no_longer_consented(action, &consent, &orders) {
+            return Ok(Came::void(&consent, because));
+        }
         self.check()?;
         let mut sent = Vec::new();
         let came = if action.manual {
             self.tick(action, &order, &orders, &mut sent).await
         } else {
-            self.send_orders(action, orders, digest.as_deref(), &mut sent).await
+            self.send_orders(action, orders, &consent, &mut sent).await
         };
         if !sent.is_empty() {
             let applied = {
                 let view = self.view();
-                Arc::new(AppliedShared::new(action, &self.context.scope, sent, digest, &view))
+                Arc::new(AppliedShared::new(action, &self.context.scope, sent, consent, &view))
             };
             self.applied.push(Applied {
                 action: id,
@@ -307,7 +335,7 @@ impl<'r> Frame<'r> {
         &mut self,
         action: &'r Action,
         orders: Vec<Ordered>,
-        digest: Option<&str>,
+        consent: &Consented,
         sent: &mut Vec<SentOrder>,
     ) -> Way<Came<'r>> {
         for (index, order) in orders.into_iter().enumerate() {
@@ -332,7 +360,7 @@ impl<'r> Frame<'r> {
                     match prepared {
                         Err(unknown) => Some(Came::Unclear(unknown.to_string())),
                         Ok(call) => {
-                            self.send_order(action, index, call, before.as_ref(), digest, sent)
+                            self.send_order(action, index, call, before.as_ref(), consent, sent)
                                 .await?
                         }
                     }
@@ -352,7 +380,7 @@ impl<'r> Frame<'r> {
         index: usize,
         call: Call,
         before: Option<&(BindingId, CallExpr)>,
-        digest: Option<&str>,
+        consent: &Consented,
         sent: &mut Vec<SentOrder>,
     ) -> Way<Option<Came<'r>>> {
         let old = match before {
@@ -371,7 +399,7 @@ impl<'r> Frame<'r> {
                 purpose: Purpose::Do,
                 call: &call,
                 before: old,
-                approval: digest,
+                consent,
                 what: &title,
             })
             .await?;

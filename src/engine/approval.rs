@@ -1,33 +1,24 @@
 //! Approval: bound by digest to exactly what will be sent; silence is refusal.
 
 use super::action::Ordered;
+use super::consent::{self, Consented, Material};
 use super::people::Heard;
 use super::world::{ApprovalRequest, Decision};
-use super::{Frame, Way, call, digest, words};
+use super::{Frame, Way, call, words};
 use crate::journal::Event;
-use crate::journal::event::{Person, PlannedCall, Shown};
+use crate::journal::event::Person;
 use crate::program::{Action, Approval, Risk, UndoKind};
+use crate::provider::policy::{Asked, Request, Target};
 use crate::value::show::show_std;
-use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything an approval is for. Field order is part of the digest.
-#[derive(Serialize)]
-struct Bound<'a> {
-    run: &'a str,
-    scope: &'a str,
-    plan: &'a str,
-    action: &'a str,
-    order: &'a str,
-    calls: &'a [PlannedCall],
-    seeing: &'a [(String, Shown)],
-    because: &'a [String],
-}
+/// How many decisions in a row may not count before the request is refused.
+const NOT_COUNTED: usize = 3;
 
 /// What came of asking for approval.
 pub(super) enum Approving {
-    /// With the digest it is bound to; `None` where the file asks for none.
-    Approved(Option<String>),
+    Approved(Consented),
     Refused {
         digest: String,
         because: String,
@@ -36,100 +27,209 @@ pub(super) enum Approving {
 }
 
 impl Frame<'_> {
-    /// The digest over run, plan, action, operations, arguments and evidence.
-    fn digest(&self, action: &Action, order: &str, calls: &[PlannedCall], seeing: &[(String, Shown)]) -> String {
-        digest::of(&Bound {
-            run: self.run().world.journal.run_id(),
-            scope: &self.context.scope,
-            plan: &self.run().plan,
-            action: &action.name,
-            order,
-            calls,
-            seeing,
-            because: &self.because,
-        })
+    /// What an approval of this action is for: run, plan, operations, arguments, targets, evidence.
+    pub fn material(&self, action: &Action, order: &str, orders: &[Ordered], nonce: String) -> Material {
+        let run = self.run();
+        let environment = &run.world.environment;
+        let approval = action.approve.as_ref();
+        let mut targets: Vec<Target> = orders
+            .iter()
+            .filter_map(|order| match order {
+                Ordered::Call(Ok(call)) => Some(run.world.gate.named_targets(call)),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        targets.sort();
+        targets.dedup();
+        Material {
+            version: consent::VERSION,
+            run: run.world.journal.run_id().to_owned(),
+            scope: self.context.scope.clone(),
+            environment: environment.name.clone(),
+            requester: run.canonical(&environment.operator.name),
+            plan: run.plan.clone(),
+            action: action.name.clone(),
+            order: order.to_owned(),
+            risk: risk(action.risk).to_owned(),
+            roles: approval.map(|approval| approval.roles.clone()).unwrap_or_default(),
+            calls: orders.iter().filter_map(Ordered::planned).collect(),
+            targets,
+            seeing: approval
+                .iter()
+                .flat_map(|approval| &approval.seeing)
+                .map(|(text, expr)| (text.clone(), call::shown(&self.value(expr))))
+                .collect(),
+            because: self.because.clone(),
+            nonce,
+        }
     }
 
-    /// Asks everybody whose approval the file demands.
+    /// Asks everybody whose approval the file demands: as many different people as it names roles with `and`.
     pub async fn approve(&mut self, action: &Action, order: &str, orders: &[Ordered]) -> Way<Approving> {
-        let Some(approval) = &action.approve else {
-            return Ok(Approving::Approved(None));
+        let mut consent = Consented {
+            risk: risk(action.risk).to_owned(),
+            ..Consented::default()
         };
-        let calls: Vec<PlannedCall> = orders.iter().filter_map(Ordered::planned).collect();
-        let seeing: Vec<(String, Shown)> = approval
-            .seeing
-            .iter()
-            .map(|(text, expr)| (text.clone(), call::shown(&self.value(expr))))
-            .collect();
-        let digest = self.digest(action, order, &calls, &seeing);
+        let Some(approval) = &action.approve else {
+            return Ok(Approving::Approved(consent));
+        };
+        let material = Arc::new(self.material(action, order, orders, self.run().random()));
+        let digest = material.digest();
         let patience = self.context.patience(approval.within);
         self.record(Event::ApprovalRequested {
             action: action.name.clone(),
             digest: digest.clone(),
             roles: approval.roles.clone(),
-            seeing: seeing.clone(),
+            seeing: material.seeing.clone(),
             deadline_seconds: patience.as_secs(),
+            nonce: material.nonce.clone(),
         })
         .await?;
-        let request = self.approval_request(action, approval, order, calls, seeing, &digest, patience);
+        let request = self.approval_request(action, approval, &material, &digest, patience);
         let due = self.run().elapsed().saturating_add(patience);
         let mut approvers: Vec<Person> = Vec::new();
         for role in decisions(approval) {
-            let left = due.saturating_sub(self.run().elapsed());
-            let request = ApprovalRequest {
-                role: role.clone(),
-                deadline: left,
-                ..request.clone()
-            };
-            let what = format!("approval of `{}` by {role}", action.name);
-            let heard = self
-                .context
-                .hear(&what, left, self.run().world.people.approve(&request))
-                .await?;
-            let refusal = match heard {
-                Heard::Reply(Decision::Approve, person) if approvers.iter().any(|known| known.name == person.name) => {
-                    let because = format!(
-                        "{} has approved already, and a second person is needed as {role}",
-                        person.name
-                    );
-                    Some((because, Some(person)))
-                }
-                Heard::Reply(Decision::Approve, person) => {
-                    self.record(Event::Approved {
-                        action: action.name.clone(),
-                        digest: digest.clone(),
-                        by: person.clone(),
-                        role: role.clone(),
-                    })
+            let mut not_counted = 0;
+            loop {
+                let left = due.saturating_sub(self.run().elapsed());
+                let request = ApprovalRequest {
+                    role: role.clone(),
+                    deadline: left,
+                    excluded: self.excluded(&role, &material, orders, &approvers),
+                    ..request.clone()
+                };
+                let what = format!("approval of `{}` by {role}", action.name);
+                let heard = self
+                    .context
+                    .hear(&what, left, self.run().world.people.approve(&request))
                     .await?;
-                    approvers.push(person);
-                    None
-                }
-                Heard::Reply(Decision::Refuse { because }, person) => Some((
-                    if because.is_empty() {
-                        format!("{} refused", person.name)
-                    } else {
-                        format!("{} refused: {because}", person.name)
-                    },
-                    Some(person),
-                )),
-                Heard::Silence(reason) => Some((reason, None)),
-            };
-            if let Some((because, by)) = refusal {
+                let (because, by) = match heard {
+                    Heard::Reply(Decision::Approve, person) => {
+                        match self.counts(&person, &role, &material, orders, &approvers) {
+                            Ok(()) => {
+                                self.record(Event::Approved {
+                                    action: action.name.clone(),
+                                    digest: digest.clone(),
+                                    by: person.clone(),
+                                    role: role.clone(),
+                                })
+                                .await?;
+                                approvers.push(person);
+                                break;
+                            }
+                            Err(because) => {
+                                self.record(Event::NotCounted {
+                                    action: action.name.clone(),
+                                    digest: digest.clone(),
+                                    by: person.clone(),
+                                    because: because.clone(),
+                                })
+                                .await?;
+                                self.run().world.people.not_counted(&person, &because).await;
+                                not_counted += 1;
+                                if not_counted < NOT_COUNTED {
+                                    continue;
+                                }
+                                (because, Some(person))
+                            }
+                        }
+                    }
+                    Heard::Reply(Decision::Refuse { because }, person) => (
+                        if because.is_empty() {
+                            format!("{} refused", person.name)
+                        } else {
+                            format!("{} refused: {because}", person.name)
+                        },
+                        Some(person),
+                    ),
+                    Heard::Silence(reason) => (reason, None),
+                };
                 return Ok(Approving::Refused { digest, because, by });
             }
         }
-        Ok(Approving::Approved(Some(digest)))
+        consent.digest = Some(digest);
+        consent.nonce.clone_from(&material.nonce);
+        consent.given = Some(self.run().elapsed());
+        consent.approvers = approvers
+            .iter()
+            .map(|person| self.run().canonical(&person.name))
+            .collect();
+        Ok(Approving::Approved(consent))
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Whether the approval of a person counts: a different person for each, and one whom the policy permits.
+    fn counts(
+        &self,
+        person: &Person,
+        role: &str,
+        material: &Material,
+        orders: &[Ordered],
+        approvers: &[Person],
+    ) -> Result<(), String> {
+        let run = self.run();
+        let who = run.canonical(&person.name);
+        if approvers.iter().any(|known| run.canonical(&known.name) == who) {
+            return Err(format!(
+                "{who} has approved already, and a second person is needed as {role}"
+            ));
+        }
+        self.may_approve(&who, role, material, orders)
+    }
+
+    fn may_approve(&self, who: &str, role: &str, material: &Material, orders: &[Ordered]) -> Result<(), String> {
+        let run = self.run();
+        let calls = || {
+            orders.iter().filter_map(|order| match order {
+                Ordered::Call(Ok(call)) => Some(call),
+                _ => None,
+            })
+        };
+        let consent = Consented {
+            risk: material.risk.clone(),
+            ..Consented::default()
+        };
+        let request = Request {
+            person: who.to_owned(),
+            grounds: run.grounds(&material.action, "do", &consent),
+            asked: Asked::Approve {
+                role: role.to_owned(),
+                operations: calls().map(|call| call.operation.full_name()).collect(),
+                targets: material.targets.clone(),
+                count: calls().map(crate::provider::gate::count).max().unwrap_or(1),
+            },
+        };
+        run.world.gate.decide(&request).map_err(|refusal| refusal.because)
+    }
+
+    /// Who need not be asked: whoever has approved already, and the requester where the policy says so.
+    fn excluded(
+        &self,
+        role: &str,
+        material: &Material,
+        orders: &[Ordered],
+        approvers: &[Person],
+    ) -> Vec<(String, String)> {
+        let run = self.run();
+        let mut excluded: Vec<(String, String)> = approvers
+            .iter()
+            .map(|person| run.canonical(&person.name))
+            .map(|who| {
+                let because = format!("{who} has approved already, and a second person is needed as {role}");
+                (who, because)
+            })
+            .collect();
+        if let Err(because) = self.may_approve(&material.requester, role, material, orders) {
+            excluded.push((material.requester.clone(), because));
+        }
+        excluded
+    }
+
     fn approval_request(
         &self,
         action: &Action,
         approval: &Approval,
-        order: &str,
-        calls: Vec<PlannedCall>,
-        seeing: Vec<(String, Shown)>,
+        material: &Arc<Material>,
         digest: &str,
         deadline: Duration,
     ) -> ApprovalRequest {
@@ -149,18 +249,20 @@ impl Frame<'_> {
             .all(|undo| matches!(undo.kind, UndoKind::None { .. }));
         ApprovalRequest {
             action: action.name.clone(),
-            order: order.to_owned(),
+            order: material.order.clone(),
             prose: self.fill_all(&action.prose),
-            risk: risk(action.risk).to_owned(),
+            risk: material.risk.clone(),
             roles: approval.roles.clone(),
             role: String::new(),
             digest: digest.to_owned(),
-            calls,
-            seeing,
-            because: self.because.clone(),
+            calls: material.calls.clone(),
+            seeing: material.seeing.clone(),
+            because: material.because.clone(),
             consequences,
             deadline,
             typed: (action.risk == Risk::High && irreversible).then(|| action.name.clone()),
+            excluded: Vec::new(),
+            material: material.clone(),
         }
     }
 }

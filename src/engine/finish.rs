@@ -46,6 +46,12 @@ impl<'r> Frame<'r> {
             let book = self.book();
             let silent = self.summary() && book.situation.severity.is_empty() && book.result.escalation.is_none();
             self.run().shared().escalating.silent = silent;
+            self.override_if_asked().await?;
+            if let Err(because) = self.run().may_start() {
+                self.refused = true;
+                let because = format!("the policy does not let it start: {because}");
+                return Err(Leave::End(Finish::Stopped(because)));
+            }
         }
         self.situation().await?;
         let goal = self.book().goal.map(|goal| self.goal_text(goal));

@@ -34,3 +34,6 @@ pub const EVERY: Duration = Duration::from_secs(30);
 
 /// What is waited beyond the longest `for` of a goal.
 pub const SETTLING: Duration = Duration::from_secs(60);
+
+/// How long an approval is good for after it was given. What it is for is asked again directly before it is sent in any case.
+pub const APPROVAL_VALID: Duration = Duration::from_secs(15 * 60);

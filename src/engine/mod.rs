@@ -5,6 +5,7 @@
 //! next thing begins; an intent is durable before its change is sent.
 
 pub mod clock;
+pub mod consent;
 pub mod limits;
 pub mod random;
 pub mod world;
@@ -17,9 +18,11 @@ mod call;
 mod child;
 mod digest;
 mod each;
+pub mod emergency;
 mod escalation;
 mod finish;
 mod frame;
+mod locks;
 mod people;
 mod questions;
 mod recheck;

@@ -1,11 +1,13 @@
 //! The only place where a change or a tell leaves the engine: intent first, durable; then the call; then its result.
 
 use super::call;
+use super::consent::Consented;
 use super::state::Run;
 use super::{Frame, Way};
 use crate::journal::Event;
 use crate::journal::event::{Purpose, ResultKind, Shown};
 use crate::program::CallExpr;
+use crate::provider::policy::Grounds;
 use crate::provider::{Call, Idempotence, Outcome};
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown};
@@ -19,8 +21,8 @@ pub(super) struct Sending<'a> {
     pub purpose: Purpose,
     pub call: &'a Call,
     pub before: Option<Shown>,
-    /// The digest of the approval that covers it.
-    pub approval: Option<&'a str>,
+    /// Who approved it, and the digest that covers it.
+    pub consent: &'a Consented,
     /// What is waited for, in words.
     pub what: &'a str,
 }
@@ -64,12 +66,18 @@ impl Run {
             arguments: call::arguments(&call),
             targets: self.world.gate.targets(&call),
             before: sending.before,
-            approval: sending.approval.map(str::to_owned),
+            approval: sending.consent.digest.clone(),
         };
         self.record(sending.scope, intent).await?;
         self.world.screen.waiting(sending.what, Some(call.within));
         let begun = self.elapsed();
-        let outcome = self.deliver(&call).await;
+        let purpose = match sending.purpose {
+            Purpose::Do => "do",
+            Purpose::Undo => "undo",
+            Purpose::Tell => "tell",
+        };
+        let grounds = self.grounds(sending.action, purpose, sending.consent);
+        let outcome = self.deliver(&call, &grounds).await;
         let milliseconds = call::milliseconds(self.elapsed().saturating_sub(begun));
         self.world.screen.done_waiting();
         let (kind, value, detail) = match &outcome {
@@ -91,8 +99,8 @@ impl Run {
     }
 
     /// The call itself, with its deadline on the clock of the world. After the deadline nobody knows what came of it.
-    async fn deliver(&self, call: &Call) -> Outcome {
-        let work = self.world.gate.change(call);
+    async fn deliver(&self, call: &Call, grounds: &Grounds) -> Outcome {
+        let work = self.world.gate.change_on(call, grounds);
         match futures::future::select(Box::pin(work), self.world.clock.sleep(call.within)).await {
             Either::Left((outcome, _)) => outcome,
             Either::Right(_) => Outcome::Unclear(Unknown {
@@ -122,7 +130,7 @@ impl Run {
                         purpose: Purpose::Tell,
                         call: &call,
                         before: None,
-                        approval: None,
+                        consent: &Consented::default(),
                         what: operation,
                     })
                     .await?;

@@ -54,6 +54,8 @@ pub(super) struct Shared {
     pub steps: u64,
     /// Intents so far.
     pub intents: u64,
+    /// Until when an emergency override is in force, on the monotonic clock.
+    pub emergency_until: Option<Duration>,
 }
 
 /// How a wait ended.

@@ -2,6 +2,7 @@
 
 use super::answers::View;
 use super::call;
+use super::consent::Consented;
 use super::send::Sending;
 use super::state::Run;
 use super::world::{ManualOrder, Reply};
@@ -39,7 +40,8 @@ pub(super) struct AppliedShared {
     pub scope: String,
     pub sent: Vec<SentOrder>,
     pub undos: Vec<PreparedUndo>,
-    pub approval: Option<String>,
+    /// The approval covers the undo.
+    pub consent: Consented,
 }
 
 /// An undo with the values of the moment at which its orders were sent: what it puts back must not change afterwards.
@@ -127,7 +129,7 @@ impl AppliedShared {
         action: &Action,
         scope: &str,
         sent: Vec<SentOrder>,
-        approval: Option<String>,
+        consent: Consented,
         view: &View<'_>,
     ) -> AppliedShared {
         AppliedShared {
@@ -137,7 +139,7 @@ impl AppliedShared {
             undos: (0..action.undos.len())
                 .map(|index| PreparedUndo::new(action, index, view))
                 .collect(),
-            approval,
+            consent,
         }
     }
 
@@ -203,7 +205,7 @@ impl Run {
                     purpose: Purpose::Undo,
                     call,
                     before: None,
-                    approval: applied.approval.as_deref(),
+                    consent: &applied.consent,
                     what: &what,
                 })
                 .await?;

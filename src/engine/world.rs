@@ -20,8 +20,34 @@ pub struct World {
     /// Shows progress; never decides anything.
     pub screen: Arc<dyn Screen>,
     pub environment: Environment,
+    /// Who is who, and what consent rests on besides people.
+    pub consent: Consent,
     /// Set by Ctrl-C: nothing new begins; the run stops between effects.
     pub interrupt: tokio::sync::watch::Receiver<bool>,
+}
+
+/// What consent rests on besides the people who give it.
+#[derive(Clone, Default)]
+pub struct Consent {
+    /// The one name of a person, by every login and alias the configuration knows.
+    pub identities: BTreeMap<String, String>,
+    /// The texts as they are now; `None` where they cannot change, as in a scenario.
+    pub texts: Option<Arc<dyn Texts>>,
+    /// An override that is asked for at the start of the run.
+    pub emergency: Option<super::consent::Emergency>,
+}
+
+impl Consent {
+    /// The person whom the configuration means by this login or alias; the name itself when it knows none.
+    pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
+        self.identities.get(name).map_or(name, String::as_str)
+    }
+}
+
+/// The texts of a program as they are now, where they came from.
+pub trait Texts: Send + Sync {
+    /// SHA-256 (hex) of a text; `None` for one that is no file. An error says why a file cannot be read.
+    fn digest(&self, name: &str) -> Result<Option<String>, String>;
 }
 
 /// Facts of the environment a run needs, from `starr.yaml` or the embedded default.
@@ -103,6 +129,18 @@ pub trait People: Send + Sync {
     fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>>;
     /// A question of the reflection; an empty answer is none.
     fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>>;
+    /// Somebody else holds the lock of a target that is to be changed.
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        let _ = held;
+        Box::pin(std::future::ready(Reply::Nobody(
+            "nobody is there to take the lock over".to_owned(),
+        )))
+    }
+    /// A decision of the last request does not count, with the reason; shown to whoever made it.
+    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
+        let _ = (person, because);
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A person's reply.
@@ -168,6 +206,44 @@ pub struct ApprovalRequest {
     pub deadline: Duration,
     /// The approver must type this instead of `yes` (destructive actions).
     pub typed: Option<String>,
+    /// Whose approval does not count here, with the reason: who has approved already, who asked for it.
+    pub excluded: Vec<(String, String)>,
+    /// What the digest is over.
+    pub material: Arc<super::consent::Material>,
+}
+
+impl ApprovalRequest {
+    /// Why the approval of this person (one name, not a login) does not count.
+    pub fn excludes(&self, person: &str) -> Option<&str> {
+        self.excluded
+            .iter()
+            .find(|(excluded, _)| excluded == person)
+            .map(|(_, because)| because.as_str())
+    }
+}
+
+/// Somebody else holds the lock of a target. All texts come from outside: escape before showing.
+#[derive(Clone, Debug)]
+pub struct HeldLock {
+    /// `postgres orders`
+    pub target: String,
+    /// Who has it.
+    pub holder: String,
+    /// Since when; empty when the target does not say.
+    pub since: String,
+    /// The order that has to wait for it.
+    pub order: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnHeld {
+    /// Look again.
+    Wait,
+    /// The other run loses it, and changes nothing there any more.
+    TakeOver {
+        because: String,
+    },
+    GiveUp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

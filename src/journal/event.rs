@@ -132,6 +132,9 @@ pub enum Event {
         /// What the approver was shown.
         seeing: Vec<(String, Shown)>,
         deadline_seconds: u64,
+        /// Drawn for this request, part of what the digest is over.
+        #[serde(default)]
+        nonce: String,
     },
     Approved {
         action: String,
@@ -145,6 +148,36 @@ pub enum Event {
         digest: String,
         because: String,
         by: Option<Person>,
+    },
+    /// A decision that does not count: the same person again, or one whom the policy does not permit.
+    NotCounted {
+        action: String,
+        digest: String,
+        by: Person,
+        because: String,
+    },
+    /// An emergency override came into force; it lowers the grade of the run.
+    Overridden {
+        reason: String,
+        ticket: String,
+        /// Who asked for it.
+        by: Person,
+        second: Person,
+        /// What the second person consented to.
+        digest: String,
+        lasts_seconds: u64,
+    },
+    /// The lock of a target is held for this run.
+    Locked {
+        target: String,
+    },
+    /// The lock of a target was taken from another run.
+    LockTakenOver {
+        target: String,
+        /// The other holder, as the target showed it.
+        from: String,
+        by: Person,
+        because: String,
     },
     /// Targets that no longer match were taken out before sending.
     Dropped {
@@ -300,6 +333,10 @@ impl Event {
             Event::ApprovalRequested { .. } => (Action, "approval_requested"),
             Event::Approved { .. } => (Action, "approved"),
             Event::NotApproved { .. } => (Action, "not_approved"),
+            Event::NotCounted { .. } => (Action, "not_counted"),
+            Event::Overridden { .. } => (Situation, "overridden"),
+            Event::Locked { .. } => (Action, "locked"),
+            Event::LockTakenOver { .. } => (Action, "lock_taken_over"),
             Event::Dropped { .. } => (Action, "dropped"),
             Event::Intent { .. } => (Action, "intent"),
             Event::Result { .. } => (Action, "result"),
@@ -330,7 +367,12 @@ impl Event {
             | Event::NotApproved { by, .. }
             | Event::Ticked { by, .. }
             | Event::Reflection { by, .. } => by.as_ref(),
-            Event::Asked { by, .. } | Event::Choice { by, .. } | Event::Approved { by, .. } => Some(by),
+            Event::Asked { by, .. }
+            | Event::Choice { by, .. }
+            | Event::Approved { by, .. }
+            | Event::NotCounted { by, .. }
+            | Event::Overridden { by, .. }
+            | Event::LockTakenOver { by, .. } => Some(by),
             _ => None,
         };
         person.map_or("starr", |person| person.name.as_str())

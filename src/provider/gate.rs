@@ -1,11 +1,14 @@
 //! The one gate: every call of every part of the engine — checks, actions, undo, verification, escalation — passes here.
 
+use super::lock::{Held, Holder, NotTaken};
+use super::policy::{Asked, Grounds, Policy, Refusal, Request, Target};
 use super::{Call, Effect, Outcome, Permit, Provider, covers};
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// What may be done: a capability on targets. Given by configuration outside the runbook's folder, matched exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +33,9 @@ pub struct Gate {
     providers: BTreeMap<&'static str, Arc<dyn Provider>>,
     grants: Vec<Grant>,
     mode: Mode,
+    policy: Option<Arc<dyn Policy>>,
+    /// Locks in targets that this run holds, until the gate goes.
+    locks: Mutex<BTreeMap<Target, Box<dyn Held>>>,
 }
 
 impl Gate {
@@ -39,7 +45,90 @@ impl Gate {
             providers: BTreeMap::new(),
             grants,
             mode,
+            policy: None,
+            locks: Mutex::default(),
         }
+    }
+
+    /// Puts a policy over everything that is changed.
+    pub fn govern(&mut self, policy: Arc<dyn Policy>) {
+        self.policy = Some(policy);
+    }
+
+    /// What the policy says; without one everything is permitted that the grants allow.
+    pub fn decide(&self, request: &Request) -> Result<(), Refusal> {
+        self.policy.as_ref().map_or(Ok(()), |policy| policy.decide(request))
+    }
+
+    /// What the policy says to a change, target by target.
+    pub fn permits(&self, call: &Call, grounds: &Grounds) -> Result<(), Refusal> {
+        if self.policy.is_none() || call.operation.effect != Effect::Change {
+            return Ok(());
+        }
+        let operation = &call.operation;
+        let mut targets = self.named_targets(call);
+        if targets.is_empty() {
+            // What cannot be named is asked about all the same.
+            targets.push(Target {
+                provider: operation.provider.to_string(),
+                name: String::new(),
+            });
+        }
+        for target in targets {
+            self.decide(&Request {
+                person: grounds.requester.clone(),
+                grounds: grounds.clone(),
+                asked: Asked::Change {
+                    operation: operation.full_name(),
+                    capability: operation.capability(),
+                    class: operation.idempotence.class().to_string(),
+                    target,
+                    count: count(call),
+                },
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The canonical targets of a call with their provider.
+    pub fn named_targets(&self, call: &Call) -> Vec<Target> {
+        self.targets(call)
+            .into_iter()
+            .map(|name| Target {
+                provider: call.operation.provider.to_string(),
+                name,
+            })
+            .collect()
+    }
+
+    /// Takes the lock of a target for this run, unless it is held already; whether it was taken now.
+    pub async fn lock(&self, target: &Target, holder: &Holder, take_over: Option<&str>) -> Result<bool, NotTaken> {
+        let mut locks = self.locks.lock().await;
+        let (Mode::Live, false, Some(provider)) = (
+            self.mode,
+            locks.contains_key(target),
+            self.providers.get(target.provider.as_str()),
+        ) else {
+            return Ok(false);
+        };
+        match provider.lock(&target.name, holder, take_over).await? {
+            None => Ok(false),
+            Some(held) => {
+                locks.insert(target.clone(), held);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Whether every lock this run took on the call's targets is still its own.
+    async fn fence(&self, call: &Call) -> Result<(), Unknown> {
+        let locks = self.locks.lock().await;
+        for target in self.named_targets(call) {
+            if let Some(held) = locks.get(&target) {
+                held.still_held().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a provider under its name.
@@ -132,8 +221,13 @@ impl Gate {
         }
     }
 
-    /// Sends a change or a tell. In a dry run nothing is ever sent. After the deadline the outcome is unclear.
+    /// Sends a change or a tell on no other grounds than the grants: a policy has nothing to permit it by.
     pub async fn change(&self, call: &Call) -> Outcome {
+        self.change_on(call, &Grounds::default()).await
+    }
+
+    /// Sends a change or a tell. In a dry run nothing is ever sent. After the deadline the outcome is unclear.
+    pub async fn change_on(&self, call: &Call, grounds: &Grounds) -> Outcome {
         if !matches!(call.operation.effect, Effect::Change | Effect::Tell) {
             return Outcome::Failed(refusal(format!("`{}` is not a change", call.operation.full_name())));
         }
@@ -143,6 +237,19 @@ impl Gate {
         let (Mode::Live, Some(provider)) = (self.mode, self.providers.get(&*call.operation.provider)) else {
             return Outcome::Failed(refusal("a dry run changes nothing".to_owned()));
         };
+        if let Err(refused) = self.permits(call, grounds) {
+            return Outcome::Failed(refusal(format!("the policy refuses it: {}", refused.because)));
+        }
+        if call.operation.effect == Effect::Change {
+            let fenced = tokio::time::timeout(call.within, self.fence(call)).await;
+            if let Err(unknown) = fenced.unwrap_or_else(|_| Err(refusal("its lock did not answer in time".to_owned())))
+            {
+                return Outcome::Failed(Unknown {
+                    reason: unknown.reason,
+                    detail: format!("nothing was sent: the lock of its target is gone ({unknown})"),
+                });
+            }
+        }
         let permit = Permit { _private: () };
         let work = AssertUnwindSafe(provider.change(call, &permit)).catch_unwind();
         match tokio::time::timeout(call.within, work).await {
@@ -157,6 +264,18 @@ impl Gate {
             }),
         }
     }
+}
+
+/// How many things a call touches: the longest list among its arguments, at least 1.
+pub fn count(call: &Call) -> u64 {
+    let longest = call
+        .args
+        .iter()
+        .filter_map(|(_, value)| value.as_list())
+        .map(|list| list.items.len());
+    longest
+        .max()
+        .map_or(1, |count| u64::try_from(count.max(1)).unwrap_or(u64::MAX))
 }
 
 fn refusal(detail: String) -> Unknown {

@@ -4,6 +4,8 @@
 //! embedded module `std.<provider>`; this module holds the types that text becomes, and the trait that code implements.
 
 pub mod gate;
+pub mod lock;
+pub mod policy;
 pub mod record;
 #[cfg(test)]
 mod record_tests;
@@ -149,6 +151,18 @@ pub trait Provider: Send + Sync {
 
     /// Sends a change or a tell.
     fn change<'a>(&'a self, call: &'a Call, permit: &'a Permit) -> BoxFuture<'a, Outcome>;
+
+    /// Takes the lock of a canonical target for a run that is going to change it. `take_over` is the token of the holder that
+    /// is to lose it. `None`: this provider has no locks in its targets.
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a lock::Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn lock::Held>>, lock::NotTaken>> {
+        let _ = (target, holder, take_over);
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Read-only health of this provider for `starr doctor`: one line per configured target.
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>>;

@@ -157,6 +157,15 @@ impl Provider for Recorder {
         .boxed()
     }
 
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a super::lock::Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn super::lock::Held>>, super::lock::NotTaken>> {
+        self.inner.lock(target, holder, take_over)
+    }
+
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
         self.inner.doctor()
     }

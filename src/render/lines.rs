@@ -159,6 +159,10 @@ pub fn lines(event: &Event) -> Vec<Line> {
         | Event::ApprovalRequested { .. }
         | Event::Approved { .. }
         | Event::NotApproved { .. }
+        | Event::NotCounted { .. }
+        | Event::Overridden { .. }
+        | Event::Locked { .. }
+        | Event::LockTakenOver { .. }
         | Event::Dropped { .. }
         | Event::Intent { .. }
         | Event::Result { .. }
@@ -410,6 +414,44 @@ fn action(event: &Event) -> Vec<Line> {
                 .unwrap_or_default();
             vec![line(Tone::Bad, format!("not approved{by}{}", note(because)))]
         }
+        Event::NotCounted { by, because, .. } => vec![line(
+            Tone::Bad,
+            format!("the approval of {} does not count{}", safe(&by.name), note(because)),
+        )],
+        Event::Overridden {
+            reason,
+            ticket,
+            by,
+            second,
+            lasts_seconds,
+            ..
+        } => vec![line(
+            Tone::Bad,
+            format!(
+                "emergency override by {} and {} for {}, ticket {}{}",
+                safe(&by.name),
+                safe(&second.name),
+                seconds(*lasts_seconds),
+                safe(ticket),
+                note(reason)
+            ),
+        )],
+        Event::Locked { target } => vec![line(Tone::Plain, format!("holds the lock of {}", safe(target)))],
+        Event::LockTakenOver {
+            target,
+            from,
+            by,
+            because,
+        } => vec![line(
+            Tone::Attention,
+            format!(
+                "{} took the lock of {} from {}{}",
+                safe(&by.name),
+                safe(target),
+                safe(from),
+                note(because)
+            ),
+        )],
         Event::Dropped { targets, because, .. } => {
             let mut all = vec![line(
                 Tone::Attention,

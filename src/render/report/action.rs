@@ -120,6 +120,7 @@ impl Actions {
             Event::ApprovalRequested { action: name, .. }
             | Event::Approved { action: name, .. }
             | Event::NotApproved { action: name, .. }
+            | Event::NotCounted { action: name, .. }
             | Event::Dropped { action: name, .. }
             | Event::Intent { action: name, .. }
             | Event::Result { action: name, .. }

@@ -262,6 +262,7 @@ fn the_action() -> Vec<(f64, &'static str, Event)> {
                 roles: vec!["oncall".to_owned()],
                 seeing: vec![("stuck.sessions".to_owned(), shown("4711, 4712 and 12 more"))],
                 deadline_seconds: 900,
+                nonce: String::new(),
             },
         ),
         (

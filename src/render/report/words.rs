@@ -300,6 +300,38 @@ fn event_sentence(event: &Event) -> String {
         } => {
             format!("{action} was not approved{}{}", by(who.as_ref()), tail(": ", because))
         }
+        Event::NotCounted {
+            action, by, because, ..
+        } => format!(
+            "the approval of {action} by {} does not count{}",
+            by.name,
+            tail(": ", because)
+        ),
+        Event::Overridden {
+            reason,
+            ticket,
+            by,
+            second,
+            lasts_seconds,
+            ..
+        } => format!(
+            "emergency override by {} with {} for {}, ticket {ticket}{}",
+            by.name,
+            second.name,
+            length(*lasts_seconds as f64),
+            tail(": ", reason)
+        ),
+        Event::Locked { target } => format!("the lock of {target} is held"),
+        Event::LockTakenOver {
+            target,
+            from,
+            by,
+            because,
+        } => format!(
+            "{} took the lock of {target} from {from}{}",
+            by.name,
+            tail(": ", because)
+        ),
         Event::Dropped {
             action,
             targets,

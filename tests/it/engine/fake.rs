@@ -612,6 +612,7 @@ impl Setup {
             randomness: Arc::new(Fixed::new(1)),
             screen: Arc::new(Blind),
             environment: environment(unattended, mode == Mode::DryRun),
+            consent: starr::engine::world::Consent::default(),
             interrupt: receiver,
         };
         let work = starr::engine::run(program, starr::program::RunbookId(0), arguments, world);

@@ -157,6 +157,7 @@ async fn run_book(
             host: "test".to_owned(),
             resources: BTreeMap::new(),
         },
+        consent: starr::engine::world::Consent::default(),
         interrupt,
     };
     let mut given = vec![
