@@ -14,6 +14,7 @@ pub mod plan;
 pub mod program;
 pub mod provider;
 pub mod providers;
+pub mod recording;
 pub mod render;
 pub mod secrets;
 pub mod source;

@@ -64,6 +64,8 @@ pub enum Command {
     Run(Run),
     /// Say what would run, on which answer, without running anything
     Plan(Plan),
+    /// Run a recorded run again, without anything outside: the same way, or today's runbook on that day's incident
+    Replay(Replay),
     /// Prove what can be proved before anything runs
     Check(Check),
     /// Bring files into their one canonical form
@@ -115,7 +117,7 @@ pub struct Run {
     /// Nobody is there: ask nothing, refuse what needs approval
     #[arg(long)]
     pub unattended: bool,
-    /// Record every call and reply into this folder
+    /// Record every call and reply, and what people say, into this folder
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
 }
@@ -124,6 +126,26 @@ pub struct Run {
 pub struct Plan {
     /// The runbook
     pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr replay incidents/2026-11-22                        does it go the same way again?
+  starr replay incidents/2026-11-22 runbooks/pool.starr    which way would today's runbook go?
+
+Exit codes: 0 the same way, 1 another way")]
+pub struct Replay {
+    /// The folder of a recording (`starr run --record`), or its file
+    pub recording: PathBuf,
+    /// The runbook to run on it [default: the one that was recorded]
+    pub file: Option<PathBuf>,
+    /// Write the report of the replayed run to this file
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Show the whole way, not only where the two differ
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Debug, Args)]

@@ -15,7 +15,9 @@ mod output;
 mod people;
 mod plan;
 mod providers;
+mod record;
 mod render;
+mod replay;
 mod run;
 mod screen;
 mod secret;
@@ -104,6 +106,7 @@ pub fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Run(args) => run::run(args, global, output),
         Command::Plan(args) => plan::plan(args, global, output),
+        Command::Replay(args) => replay::replay(args, output),
         Command::Check(args) => check::check(args, global, output),
         Command::Fmt(args) => fmt::fmt(args, output),
         Command::Explain(args) => explain::explain(args, output),

@@ -23,14 +23,6 @@ fn operations(name: &str) -> Vec<std::sync::Arc<Operation>> {
     check::interface(name).unwrap_or_default()
 }
 
-fn word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Read => "read",
-        Effect::Probe => "probe",
-        Effect::Change => "change",
-        Effect::Tell => "tell",
-    }
-}
 
 fn signature(operation: &Operation) -> String {
     let parameters: Vec<String> = operation
@@ -55,7 +47,7 @@ fn signature(operation: &Operation) -> String {
 fn json(operation: &Operation) -> serde_json::Value {
     serde_json::json!({
         "operation": operation.full_name(),
-        "effect": word(operation.effect),
+        "effect": operation.effect.word(),
         "capability": operation.capability(),
         "class": operation.idempotence.class().to_string(),
         "heavy": operation.heavy,
@@ -85,7 +77,7 @@ fn all(names: &[&str], output: Output) -> Exit {
             .map(|row| row.into_iter().map(str::to_owned).collect())
             .chain(operations(name).iter().map(|operation| {
                 let first = operation.doc.lines().next().unwrap_or_default().to_owned();
-                vec![word(operation.effect).to_owned(), operation.full_name(), first]
+                vec![operation.effect.word().to_owned(), operation.full_name(), first]
             }))
             .collect();
         for text in table::align(&rows, output.width) {
@@ -127,7 +119,7 @@ fn one(name: &str, output: Output) -> Exit {
             Style::Faint,
             &format!(
                 "  {} of {}{class}{heavy}, {} s unless a call says otherwise",
-                word(operation.effect),
+                operation.effect.word(),
                 operation.capability(),
                 operation.within.as_secs()
             ),

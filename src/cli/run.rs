@@ -5,6 +5,7 @@ use super::console::Console;
 use super::output::{Output, Style, complain};
 use super::people::{Nobody, Prepared, Terminal};
 use super::screen::Lines;
+use super::record::Record;
 use super::{Exit, Failure, load};
 use crate::config::{self, Environment};
 use crate::engine::world::{self, People, World};
@@ -33,8 +34,13 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let arguments = arguments(&program, &args.set)?;
     let answers = answers(&program, &args.answer)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
-    let tape = args.record.as_deref().map(tape).transpose()?;
-    let gate = gate(environment, mode, tape.as_ref())?;
+    let clock: Arc<dyn world::Clock> = Arc::new(clock::System::new());
+    let record = args
+        .record
+        .as_deref()
+        .map(|folder| Record::into(folder, &clock))
+        .transpose()?;
+    let gate = gate(environment, mode, record.as_ref().map(Record::tape))?;
     let path = journal_path(global, environment)?;
 
     let operator = Person {
@@ -80,12 +86,16 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             gate: Arc::new(gate),
             people,
             journal,
-            clock: Arc::new(clock::System::new()),
+            clock,
             randomness: Arc::new(random::System),
             screen,
             environment: facts,
             consent: world::Consent::default(),
             interrupt,
+        };
+        let world = match &record {
+            None => world,
+            Some(record) => record.of(world, &program, &arguments, &environment.grants()),
         };
         let run = engine::run(program.clone(), RunbookId(0), arguments, world);
         let beside = async {
@@ -96,6 +106,9 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
                     _ = tick.tick() => console.tick(),
                     _ = tokio::signal::ctrl_c() => {
                         asked += 1;
+                        if let Some(record) = &record {
+                            record.interrupted();
+                        }
                         console.styled(Style::Attention, match asked {
                             1 => "  stopping: nothing new begins; what was sent is waited for",
                             _ => "  still stopping: leaving a change that was sent would leave it in doubt",
@@ -112,7 +125,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     });
     console.done_waiting();
     let ended = ended?;
-    if let Some(problem) = tape.and_then(|tape| tape.problem()) {
+    if let Some(problem) = record.and_then(|record| record.tape().problem()) {
         complain(&format!("starr: the recording is not whole: {problem}"));
     }
     let exit = match &ended.outcome {
@@ -141,26 +154,6 @@ pub fn gate(environment: &Environment, mode: Mode, tape: Option<&Arc<Tape>>) -> 
         });
     }
     Ok(gate)
-}
-
-/// The file of a recording in this folder; one that is there already is not written over.
-fn tape(folder: &Path) -> Result<Arc<Tape>, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let path = folder.join("calls.jsonl");
-    let made = std::fs::create_dir_all(folder).and_then(|()| {
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-    });
-    match made {
-        Ok(file) => Ok(Tape::new(Box::new(file))),
-        Err(problem) => Err(Failure::usage(format!(
-            "cannot record into {}: {problem}",
-            path.display()
-        ))),
-    }
 }
 
 /// The providers of this build as the environment configures them. Nothing is connected yet.

@@ -5,6 +5,7 @@ use crate::journal::event::{Event, Person, PlannedCall, Shown};
 use crate::provider::gate::Gate;
 use crate::value::{Reason, Value};
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,7 +162,7 @@ pub struct Observe {
     pub deadline: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observed {
     /// `None`: the person does not know.
     pub yes: Option<bool>,
@@ -177,7 +178,7 @@ pub struct Ask {
     pub deadline: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answered {
     pub text: String,
     /// Which of the choices, when there were any.
@@ -235,7 +236,8 @@ pub struct HeldLock {
     pub order: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnHeld {
     /// Look again.
     Wait,
@@ -246,7 +248,8 @@ pub enum OnHeld {
     GiveUp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     Approve,
     Refuse { because: String },
@@ -260,7 +263,7 @@ pub struct ManualOrder {
     pub deadline: Duration,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticked {
     pub done: bool,
     pub note: String,
@@ -278,7 +281,8 @@ pub struct UnknownChoice {
     pub cannot_tell: String,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnUnknown {
     Retry,
     /// The person answers the question of this name; recorded as such.
@@ -298,7 +302,8 @@ pub struct UnclearChoice {
     pub undo_possible: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnUnclear {
     Keep,
     Undo,

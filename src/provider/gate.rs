@@ -3,6 +3,7 @@
 use super::lock::{Held, Holder, NotTaken};
 use super::policy::{Asked, Grounds, Policy, Refusal, Request, Target};
 use super::{Call, Effect, Outcome, Permit, Provider, covers};
+use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
 use std::collections::BTreeMap;
@@ -179,7 +180,7 @@ impl Gate {
                     }
             })
         };
-        let effect = effect_word(operation.effect);
+        let effect = operation.effect.word();
         // A call whose target cannot be told needs the grant of every target, never none at all.
         if targets.is_empty() && !granting(None) {
             return Err(refusal(format!(
@@ -216,7 +217,11 @@ impl Gate {
             Ok(Err(_panic)) => internal(call),
             Err(_elapsed) => Value::unknown(
                 Reason::Timeout,
-                format!("`{}` did not answer in time", call.operation.full_name()),
+                format!(
+                    "`{}` did not answer within {}",
+                    call.operation.full_name(),
+                    show_std(call.within)
+                ),
             ),
         }
     }
@@ -260,7 +265,11 @@ impl Gate {
             },
             Err(_elapsed) => Outcome::Unclear(Unknown {
                 reason: Reason::Timeout,
-                detail: format!("`{}` was sent and did not answer in time", call.operation.full_name()),
+                detail: format!(
+                    "`{}` was sent and did not answer within {}",
+                    call.operation.full_name(),
+                    show_std(call.within)
+                ),
             }),
         }
     }
@@ -296,14 +305,6 @@ fn internal(call: &Call) -> Value {
     )
 }
 
-fn effect_word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Read => "read",
-        Effect::Probe => "probe",
-        Effect::Change => "change",
-        Effect::Tell => "tell",
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,25 @@ use std::time::Duration;
 
 pub use crate::syntax::tree::Effect;
 
+impl Effect {
+    /// The word as it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Effect::Read => "read",
+            Effect::Probe => "probe",
+            Effect::Change => "change",
+            Effect::Tell => "tell",
+        }
+    }
+
+    /// The effect of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Effect::Read, Effect::Probe, Effect::Change, Effect::Tell]
+            .into_iter()
+            .find(|effect| effect.word() == word)
+    }
+}
+
 /// What decides what may happen after a crash between sending a change and recording its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Idempotence {

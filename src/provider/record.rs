@@ -1,18 +1,20 @@
 //! Recording what a provider answered, and answering from a recording.
 //!
-//! A recording is lines of JSON: the first says what it is, each other is one call with its targets and its reply. Secrets are
-//! not in it. A replayer knows nothing but what was recorded: each recorded reply is given once, in order, and a call that
-//! was not recorded has no answer.
+//! A recording is lines of JSON: the first says what it is; a line with an `operation` is one call with its targets, its reply
+//! and its time; every other line is a note of whoever records more than calls. Secrets are not in it. A replayer knows nothing
+//! but what was recorded: each recorded reply is given once, in order, and a call that was not recorded has no answer.
 
 use super::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::secrets::redact_json;
+use crate::value::show::show;
 use crate::value::{Reason, Unknown, Value, tagged};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufRead, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// The form of the lines.
 const FORM: u64 = 1;
@@ -21,21 +23,40 @@ const FORM: u64 = 1;
 const LINE_BYTES: u64 = 16 * 1024 * 1024;
 const RECORDING_BYTES: u64 = 256 * 1024 * 1024;
 
+/// The time since the recording began.
+pub type Elapsed = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// Waits until so much time has passed since the recording began.
+pub type Until = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
+
 /// Where recorded lines go; several recorders share one.
 pub struct Tape {
+    elapsed: Elapsed,
     state: Mutex<TapeState>,
 }
 
 struct TapeState {
     writer: Box<dyn Write + Send>,
     problem: Option<String>,
+    /// Calls whose targets are written down already.
+    named: BTreeSet<Key>,
 }
 
 impl Tape {
-    /// A tape that writes to `writer`, beginning with the line that says what it is.
+    /// A tape that writes to `writer`, beginning with the line that says what it is. Every call stands at time zero.
     pub fn new(writer: Box<dyn Write + Send>) -> Arc<Self> {
+        Self::timed(writer, Box::new(|| Duration::ZERO))
+    }
+
+    /// The same, with the time of every line.
+    pub fn timed(writer: Box<dyn Write + Send>, elapsed: Elapsed) -> Arc<Self> {
         let tape = Self {
-            state: Mutex::new(TapeState { writer, problem: None }),
+            elapsed,
+            state: Mutex::new(TapeState {
+                writer,
+                problem: None,
+                named: BTreeSet::new(),
+            }),
         };
         tape.write(&json!({"starr_recording": FORM, "version": env!("CARGO_PKG_VERSION")}));
         Arc::new(tape)
@@ -48,6 +69,34 @@ impl Tape {
             .unwrap_or_else(PoisonError::into_inner)
             .problem
             .clone()
+    }
+
+    /// The time since the recording began.
+    pub fn elapsed(&self) -> Duration {
+        (self.elapsed)()
+    }
+
+    /// Writes down something that is no call.
+    pub fn note(&self, kind: &str, content: Json) {
+        let mut line = json!({});
+        line[kind] = content;
+        self.write(&line);
+    }
+
+    /// Writes down the targets of a call once: the grants are judged by them, also when they refuse the call.
+    fn targets(&self, call: &Call, targets: &[String]) {
+        let key = key(call);
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if !state.named.insert(key) {
+                return;
+            }
+        }
+        self.write(&json!({
+            "operation": call.operation.full_name(),
+            "args": arguments(call),
+            "targets": targets,
+        }));
     }
 
     fn write(&self, line: &Json) {
@@ -88,6 +137,7 @@ impl Recorder {
         Pending {
             recorder: self,
             call,
+            from: self.tape.elapsed(),
             reply: None,
         }
     }
@@ -97,6 +147,7 @@ impl Recorder {
 struct Pending<'a> {
     recorder: &'a Recorder,
     call: &'a Call,
+    from: Duration,
     reply: Option<Reply>,
 }
 
@@ -112,12 +163,17 @@ impl Drop for Pending<'_> {
                 super::Effect::Change | super::Effect::Tell => Reply::Outcome(Outcome::Unclear(unknown)),
             }
         };
+        let silent = self.reply.is_none();
         let reply = self.reply.take().unwrap_or_else(given_up);
         let mut line = json!({
             "operation": self.call.operation.full_name(),
             "args": arguments(self.call),
-            "targets": self.recorder.inner.targets(self.call),
+            "from": nanoseconds(self.from),
+            "to": nanoseconds(self.recorder.tape.elapsed()),
         });
+        if silent {
+            line["given_up"] = Json::Bool(true);
+        }
         let (key, content) = reply.to_json();
         line[key] = content;
         self.recorder.tape.write(&line);
@@ -134,7 +190,9 @@ impl Provider for Recorder {
     }
 
     fn targets(&self, call: &Call) -> Vec<String> {
-        self.inner.targets(call)
+        let targets = self.inner.targets(call);
+        self.tape.targets(call, &targets);
+        targets
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
@@ -181,11 +239,32 @@ fn arguments(call: &Call) -> Json {
     )
 }
 
+/// A time as it is written.
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// What was answered.
 #[derive(Clone, Debug, PartialEq)]
-enum Reply {
+pub enum Reply {
+    /// To a read or probe.
     Value(Value),
+    /// To a change or tell.
     Outcome(Outcome),
+}
+
+/// One call of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// `postgres.sessions.list`
+    pub operation: String,
+    pub args: Vec<(String, Value)>,
+    pub reply: Reply,
+    /// When it was sent and when the reply was there, since the recording began.
+    pub from: Duration,
+    pub to: Duration,
+    /// Nobody waited for the reply any longer.
+    pub given_up: bool,
 }
 
 impl Reply {
@@ -240,13 +319,24 @@ type Key = (String, String);
 #[derive(Debug, Default)]
 struct Replies {
     targets: Vec<String>,
-    waiting: VecDeque<Reply>,
+    waiting: VecDeque<Waiting>,
+}
+
+#[derive(Clone, Debug)]
+struct Waiting {
+    reply: Reply,
+    to: Duration,
+    given_up: bool,
 }
 
 /// What was recorded, by operation and arguments.
 #[derive(Debug)]
 pub struct Recording {
     replies: Mutex<BTreeMap<Key, Replies>>,
+    calls: Vec<Answered>,
+    notes: Vec<(usize, Json)>,
+    /// Calls that nobody had recorded, in the order they were made.
+    missed: Mutex<Vec<String>>,
 }
 
 impl Recording {
@@ -257,6 +347,8 @@ impl Recording {
     pub fn read(reader: impl BufRead) -> Result<Arc<Self>, Error> {
         let mut reader = reader.take(RECORDING_BYTES);
         let mut replies: BTreeMap<Key, Replies> = BTreeMap::new();
+        let mut calls = Vec::new();
+        let mut notes = Vec::new();
         let mut text = String::new();
         for number in 1.. {
             let wrong = |message: String| Error { line: number, message };
@@ -280,10 +372,23 @@ impl Recording {
                 }
                 continue;
             }
-            let (key, targets, reply) = entry(&line).map_err(wrong)?;
+            if line.get("operation").is_none() {
+                notes.push((number, line));
+                continue;
+            }
+            let (key, entry) = entry(&line).map_err(wrong)?;
             let replies = replies.entry(key).or_default();
-            replies.targets = targets;
-            replies.waiting.push_back(reply);
+            match entry {
+                Entry::Targets(targets) => replies.targets = targets,
+                Entry::Answered(call) => {
+                    replies.waiting.push_back(Waiting {
+                        reply: call.reply.clone(),
+                        to: call.to,
+                        given_up: call.given_up,
+                    });
+                    calls.push(call);
+                }
+            }
         }
         if reader.limit() == 0 {
             return Err(Error {
@@ -293,16 +398,44 @@ impl Recording {
         }
         Ok(Arc::new(Self {
             replies: Mutex::new(replies),
+            calls,
+            notes,
+            missed: Mutex::default(),
         }))
     }
 
-    /// A stand-in for a provider that answers from this recording. Name and operations are those of the provider it stands for.
+    /// A stand-in for a provider that answers at once from this recording. Name and operations are those of the provider it
+    /// stands for.
     pub fn replay(self: &Arc<Self>, name: &'static str, operations: &'static [&'static str]) -> Replayer {
         Replayer {
             recording: self.clone(),
             name,
             operations,
+            until: None,
         }
+    }
+
+    /// The same, with every reply at its time.
+    pub fn replay_timed(
+        self: &Arc<Self>,
+        name: &'static str,
+        operations: &'static [&'static str],
+        until: Until,
+    ) -> Replayer {
+        Replayer {
+            until: Some(until),
+            ..self.replay(name, operations)
+        }
+    }
+
+    /// Every call with its reply, in the order of the replies.
+    pub fn calls(&self) -> &[Answered] {
+        &self.calls
+    }
+
+    /// Every line that is no call, with its number.
+    pub fn notes(&self) -> &[(usize, Json)] {
+        &self.notes
     }
 
     /// Recorded replies that nobody asked for.
@@ -311,9 +444,41 @@ impl Recording {
         replies.values().map(|replies| replies.waiting.len()).sum()
     }
 
-    fn take(&self, call: &Call) -> Option<Reply> {
-        let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        replies.get_mut(&key(call))?.waiting.pop_front()
+    /// The operations of recorded replies that nobody asked for, with how many.
+    pub fn unasked(&self) -> Vec<(String, usize)> {
+        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found: BTreeMap<String, usize> = BTreeMap::new();
+        for ((operation, _), replies) in replies.iter().filter(|(_, replies)| !replies.waiting.is_empty()) {
+            *found.entry(operation.clone()).or_default() += replies.waiting.len();
+        }
+        found.into_iter().collect()
+    }
+
+    /// The calls that were made and are not in the recording, as text, in their order.
+    pub fn missed(&self) -> Vec<String> {
+        self.missed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn take(&self, call: &Call) -> Option<Waiting> {
+        let found = {
+            let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+            replies
+                .get_mut(&key(call))
+                .and_then(|replies| replies.waiting.pop_front())
+        };
+        if found.is_none() {
+            let args: Vec<String> = call
+                .args
+                .iter()
+                .filter(|(_, value)| *value != Value::None)
+                .map(|(name, value)| format!("{name}: {}", show(value)))
+                .collect();
+            self.missed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(format!("{}({})", call.operation.full_name(), args.join(", ")));
+        }
+        found
     }
 }
 
@@ -321,27 +486,54 @@ fn key(call: &Call) -> Key {
     (call.operation.full_name(), arguments(call).to_string())
 }
 
-fn entry(line: &Json) -> Result<(Key, Vec<String>, Reply), String> {
+enum Entry {
+    Targets(Vec<String>),
+    Answered(Answered),
+}
+
+fn entry(line: &Json) -> Result<(Key, Entry), String> {
     let operation = line
         .get("operation")
         .and_then(Json::as_str)
-        .ok_or("`operation` is missing")?;
-    let args = line
-        .get("args")
-        .filter(|args| args.is_array())
-        .ok_or("`args` is missing")?;
-    let targets = line
-        .get("targets")
-        .and_then(Json::as_array)
-        .ok_or("`targets` is missing")?
+        .ok_or("`operation` is not a text")?;
+    let args = line.get("args").ok_or("`args` is missing")?;
+    let key = (operation.to_owned(), args.to_string());
+    let args = args
+        .as_array()
+        .ok_or("`args` is not a list")?
         .iter()
-        .map(|target| target.as_str().map(str::to_owned).ok_or("a target is a text"))
-        .collect::<Result<_, _>>()?;
-    Ok((
-        (operation.to_owned(), args.to_string()),
-        targets,
-        Reply::from_json(line)?,
-    ))
+        .map(|pair| match pair.as_array().map(Vec::as_slice) {
+            Some([Json::String(name), value]) => Ok((name.clone(), tagged::from_json(value)?)),
+            _ => Err("an argument is a name and a value".to_owned()),
+        })
+        .collect::<Result<_, String>>()?;
+    if let Some(targets) = line.get("targets") {
+        let targets = targets
+            .as_array()
+            .ok_or("`targets` is not a list")?
+            .iter()
+            .map(|target| target.as_str().map(str::to_owned).ok_or("a target is a text"))
+            .collect::<Result<_, _>>()?;
+        return Ok((key, Entry::Targets(targets)));
+    }
+    let time = |name: &str| -> Result<Duration, String> {
+        match line.get(name) {
+            Some(json) => json
+                .as_u64()
+                .map(Duration::from_nanos)
+                .ok_or_else(|| format!("`{name}` is not a time")),
+            None => Err(format!("`{name}` is missing")),
+        }
+    };
+    let answered = Answered {
+        operation: operation.to_owned(),
+        args,
+        reply: Reply::from_json(line)?,
+        from: time("from")?,
+        to: time("to")?,
+        given_up: line.get("given_up") == Some(&Json::Bool(true)),
+    };
+    Ok((key, Entry::Answered(answered)))
 }
 
 /// Answers from a recording alone.
@@ -349,6 +541,21 @@ pub struct Replayer {
     recording: Arc<Recording>,
     name: &'static str,
     operations: &'static [&'static str],
+    until: Option<Until>,
+}
+
+impl Replayer {
+    /// The next recorded reply, when its time has come. A call that was given up then is not answered now either.
+    async fn next(&self, call: &Call) -> Option<Reply> {
+        let waiting = self.recording.take(call)?;
+        if let Some(until) = &self.until {
+            if waiting.given_up {
+                futures::future::pending::<()>().await;
+            }
+            until(waiting.to).await;
+        }
+        Some(waiting.reply)
+    }
 }
 
 fn not_recorded(call: &Call) -> Unknown {
@@ -380,7 +587,7 @@ impl Provider for Replayer {
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
         async move {
-            match self.recording.take(call) {
+            match self.next(call).await {
                 Some(Reply::Value(value)) => value,
                 Some(Reply::Outcome(_)) | None => Value::Unknown(Arc::new(not_recorded(call))),
             }
@@ -390,9 +597,10 @@ impl Provider for Replayer {
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
         async move {
-            match self.recording.take(call) {
+            match self.next(call).await {
                 Some(Reply::Outcome(outcome)) => outcome,
-                Some(Reply::Value(_)) | None => Outcome::Failed(not_recorded(call)),
+                // Nobody sent this then, so nobody knows what would have come of it.
+                Some(Reply::Value(_)) | None => Outcome::Unclear(not_recorded(call)),
             }
         }
         .boxed()

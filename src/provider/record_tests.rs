@@ -168,7 +168,7 @@ async fn a_recording_answers_in_its_order_and_then_no_more() {
     assert!(
         matches!(
             again,
-            Outcome::Failed(Unknown {
+            Outcome::Unclear(Unknown {
                 reason: Reason::Unavailable,
                 ..
             })

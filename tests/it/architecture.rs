@@ -18,6 +18,7 @@ const LAYERS: &[&str] = &[
     "engine",
     "render",
     "providers",
+    "recording",
     "config",
     "cli",
 ];

@@ -250,9 +250,9 @@ fn a_run_is_recorded_where_it_was_asked_for_and_never_over_another() {
     std::fs::write(folder.path().join("calm.starr"), GOOD).unwrap();
     let words = ["run", "calm.starr", "--record", "tape"];
     assert_eq!(starr(folder.path(), &words).status.code(), Some(0));
-    let recorded = std::fs::read_to_string(folder.path().join("tape/calls.jsonl")).unwrap();
+    let recorded = std::fs::read_to_string(folder.path().join("tape/recording.jsonl")).unwrap();
     assert!(recorded.contains("host.load"), "{recorded}");
     let again = starr(folder.path(), &words);
     assert_eq!(again.status.code(), Some(2), "{}", out(&again));
-    assert!(err(&again).contains("tape/calls.jsonl"), "{}", err(&again));
+    assert!(err(&again).contains("tape/recording.jsonl"), "{}", err(&again));
 }

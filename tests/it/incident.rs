@@ -9,19 +9,19 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/pool.starr");
+pub const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/pool.starr");
 /// Sessions the application leaves open.
-const STUCK: usize = 14;
+pub const STUCK: usize = 14;
 
 /// A folder with a configuration for this database, and a place that takes what people are told.
-struct Desk {
+pub struct Desk {
     folder: tempfile::TempDir,
     told: Arc<Mutex<Vec<String>>>,
     hook: String,
 }
 
 impl Desk {
-    async fn new(place: &Place) -> Self {
+    pub async fn new(place: &Place) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let secret = |name: &str, text: &str| -> PathBuf {
             use std::os::unix::fs::PermissionsExt;
@@ -85,11 +85,11 @@ impl Desk {
         Self { folder, told, hook }
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
         command
             .args(words)
@@ -103,14 +103,14 @@ impl Desk {
     }
 
     /// `starr run` of the incident's runbook with these words behind it.
-    fn run(&self, more: &[&str]) -> Command {
+    pub fn run(&self, more: &[&str]) -> Command {
         let hook = format!("hook={}", self.hook);
         let mut words = vec!["run", BOOK, "--set", &hook];
         words.extend(more);
         self.command(&words)
     }
 
-    fn output(&self, words: &[&str]) -> String {
+    pub fn output(&self, words: &[&str]) -> String {
         let output = self.command(words).output().unwrap();
         assert_eq!(
             output.status.code(),
@@ -121,13 +121,13 @@ impl Desk {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    fn told(&self) -> Vec<String> {
+    pub fn told(&self) -> Vec<String> {
         self.told.lock().unwrap().clone()
     }
 }
 
 /// Process numbers of the sessions of an application, sorted.
-async fn pids(place: &Place, application: &str) -> Vec<i32> {
+pub async fn pids(place: &Place, application: &str) -> Vec<i32> {
     sqlx::query_scalar(
         "select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid",
     )
@@ -138,11 +138,11 @@ async fn pids(place: &Place, application: &str) -> Vec<i32> {
 }
 
 /// Runs something that blocks away from the test's own tasks.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

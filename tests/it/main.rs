@@ -13,6 +13,7 @@ mod hostile;
 mod incident;
 mod language;
 mod postgres;
+mod recording;
 mod rule_pages;
 mod rule_programs;
 mod samples;
