@@ -23,7 +23,6 @@ fn operations(name: &str) -> Vec<std::sync::Arc<Operation>> {
     check::interface(name).unwrap_or_default()
 }
 
-
 fn signature(operation: &Operation) -> String {
     let parameters: Vec<String> = operation
         .params

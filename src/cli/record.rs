@@ -33,8 +33,8 @@ impl Record {
                     .mode(0o600)
                     .open(&path)
             });
-        let file = made
-            .map_err(|problem| Failure::usage(format!("cannot record into {}: {problem}", path.display())))?;
+        let file =
+            made.map_err(|problem| Failure::usage(format!("cannot record into {}: {problem}", path.display())))?;
         let (clock, start) = (clock.clone(), clock.elapsed());
         let started = clock.now();
         let elapsed = Box::new(move || clock.elapsed().saturating_sub(start));
@@ -68,7 +68,11 @@ impl Record {
             environment: Facts::of(&world.environment),
             identities: world.consent.identities.clone(),
             grants: grants.iter().map(Granted::of).collect(),
-            providers: world.gate.providers().map(|provider| provider.name().to_owned()).collect(),
+            providers: world
+                .gate
+                .providers()
+                .map(|provider| provider.name().to_owned())
+                .collect(),
         };
         self.tape.note(
             "run",

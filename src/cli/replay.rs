@@ -19,7 +19,11 @@ const AROUND: usize = 2;
 
 /// Reads the recording of a folder, or of the file itself.
 pub fn recording(path: &Path) -> Result<Recording, Failure> {
-    let path: PathBuf = if path.is_dir() { path.join(FILE) } else { path.to_path_buf() };
+    let path: PathBuf = if path.is_dir() {
+        path.join(FILE)
+    } else {
+        path.to_path_buf()
+    };
     let file = std::fs::File::open(&path)
         .map_err(|problem| Failure::usage(format!("cannot open the recording {}: {problem}", path.display())))?;
     Recording::read(std::io::BufReader::new(file))
@@ -41,7 +45,12 @@ pub fn then(recording: &Recording) -> Result<Program, Failure> {
         roles: None,
         today: None,
     };
-    let checked = check(&about.file, Some(Path::new(&about.file)), text.clone().into_bytes(), &context);
+    let checked = check(
+        &about.file,
+        Some(Path::new(&about.file)),
+        text.clone().into_bytes(),
+        &context,
+    );
     checked.program.ok_or_else(|| {
         Failure::usage(format!(
             "{} as it was recorded is not valid for this version of starr",
@@ -158,10 +167,7 @@ fn people(
             line(&format!("  {}", safe(item)));
         }
     };
-    list(
-        "Not in the recording, so unknown (a change: unclear)",
-        &replayed.missed,
-    );
+    list("Not in the recording, so unknown (a change: unclear)", &replayed.missed);
     list("What nobody said then", &replayed.unheard);
     let unasked: Vec<String> = replayed
         .unasked
@@ -177,8 +183,5 @@ fn people(
         (None, false, false) => "the same way, but not the same report".to_owned(),
     };
     let style = if differs { Style::Attention } else { Style::Good };
-    line(&output.style(
-        style,
-        &format!("{verdict}: {}", safe(replayed.ended.outcome.word())),
-    ));
+    line(&output.style(style, &format!("{verdict}: {}", safe(replayed.ended.outcome.word()))));
 }

@@ -305,7 +305,6 @@ fn internal(call: &Call) -> Value {
     )
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::{Gate, Grant, Mode};

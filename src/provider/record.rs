@@ -473,10 +473,11 @@ impl Recording {
                 .filter(|(_, value)| *value != Value::None)
                 .map(|(name, value)| format!("{name}: {}", show(value)))
                 .collect();
-            self.missed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(format!("{}({})", call.operation.full_name(), args.join(", ")));
+            self.missed.lock().unwrap_or_else(PoisonError::into_inner).push(format!(
+                "{}({})",
+                call.operation.full_name(),
+                args.join(", ")
+            ));
         }
         found
     }

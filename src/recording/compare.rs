@@ -1,8 +1,8 @@
 //! The way of a run in short lines, two ways side by side, and a run without its times.
 
 use super::Happened;
-use crate::journal::event::{Event, Purpose, ResultKind};
 use crate::journal::Recorded;
+use crate::journal::event::{Event, Purpose, ResultKind};
 use crate::value::Answer;
 use serde::Serialize;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -50,9 +50,7 @@ pub fn way<'a>(events: impl IntoIterator<Item = (&'a str, &'a Event)>) -> Vec<St
 
 /// The way of a recorded run.
 pub fn recorded(events: &[Happened]) -> Vec<String> {
-    way(events
-        .iter()
-        .map(|happened| (happened.scope.as_str(), &happened.event)))
+    way(events.iter().map(|happened| (happened.scope.as_str(), &happened.event)))
 }
 
 /// The way of entries of a journal.
@@ -147,9 +145,14 @@ fn line(event: &Event) -> Option<String> {
                 format!("{operation} {word}: {more}")
             }
         }
-        Event::ActionEnded { name, outcome, next, .. } => format!("{name} {outcome}: {next}"),
+        Event::ActionEnded {
+            name, outcome, next, ..
+        } => format!("{name} {outcome}: {next}"),
         Event::Undone { action, ok, .. } => {
-            format!("{action} {}", if *ok { "taken back" } else { "could not be taken back" })
+            format!(
+                "{action} {}",
+                if *ok { "taken back" } else { "could not be taken back" }
+            )
         }
         Event::Ticked { name, done, .. } => format!("{name} {}", if *done { "ticked" } else { "not done" }),
         Event::Escalated { because, .. } => format!("escalated: {because}"),

@@ -15,9 +15,9 @@ use crate::check::{Library, ModuleSource};
 use crate::engine::world::Environment;
 use crate::journal::Event;
 use crate::journal::event::Person;
+use crate::provider::Effect;
 use crate::provider::gate::Grant;
 use crate::provider::record::{Error, Recording as Calls};
-use crate::provider::Effect;
 use crate::source::Sources;
 use crate::value::{Value, tagged};
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,10 @@ pub struct Said {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Spoken {
-    Given { value: Json, by: Person },
+    Given {
+        value: Json,
+        by: Person,
+    },
     /// Why there was nobody to ask.
     Nobody(String),
     /// No reply before its deadline.

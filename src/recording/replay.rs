@@ -4,8 +4,8 @@ use super::witness::calls;
 use super::{Facts, Recording, Said, Spoken};
 use crate::check;
 use crate::engine::world::{
-    Answered, ApprovalRequest, Ask, Clock, Consent, Decision, Environment, HeldLock, ManualOrder, Observe, Observed, OnHeld,
-    OnUnclear, OnUnknown, People, Randomness, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
+    Answered, ApprovalRequest, Ask, Clock, Consent, Decision, Environment, HeldLock, ManualOrder, Observe, Observed,
+    OnHeld, OnUnclear, OnUnknown, People, Randomness, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
 };
 use crate::engine::{self, Ended, clock, random};
 use crate::journal::{Event, Memory, Recorded};
@@ -67,7 +67,10 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         .collect::<Result<_, _>>()?;
     let mut gate = Gate::new(grants, mode);
     let until = until(&clock);
-    for (name, operations) in OPERATIONS.iter().filter(|(name, _)| about.providers.iter().any(|known| known == *name)) {
+    for (name, operations) in OPERATIONS
+        .iter()
+        .filter(|(name, _)| about.providers.iter().any(|known| known == *name))
+    {
         gate.register(Arc::new(recording.calls.replay_timed(name, operations, until.clone())));
     }
     let now = clock.clone();

@@ -12,16 +12,25 @@ fn a_line_that_cannot_be_read_is_named() {
         "arguments":[["db",{"text":"orders"}]],"environment":{"name":"e","operator":{"name":"a","by":"login"},"severities":["s"],
         "default_severity":"s","unattended":false,"dry_run":false,"host":"h","resources":[]},"grants":[],"providers":[]}}"#
         .replace('\n', "");
-    let recording = read(&format!("{HEAD}{run}\n{{\"random\":\"00ff\"}}\n{{\"interrupted\":5}}\n")).unwrap();
+    let recording = read(&format!(
+        "{HEAD}{run}\n{{\"random\":\"00ff\"}}\n{{\"interrupted\":5}}\n"
+    ))
+    .unwrap();
     assert_eq!(recording.random, [0, 255]);
     assert_eq!(recording.interrupted, Some(Duration::from_nanos(5)));
-    assert_eq!(recording.arguments().unwrap(), [("db".to_owned(), Value::text("orders"))]);
+    assert_eq!(
+        recording.arguments().unwrap(),
+        [("db".to_owned(), Value::text("orders"))]
+    );
     assert!(!recording.is_whole());
     for (line, wrong) in [
         ("{\"random\":\"0\"}", "hexadecimal"),
         ("{\"interrupted\":-1}", "not a time"),
         ("{\"person\":{}}", "cannot be read"),
-        ("{\"happened\":{\"scope\":\"\",\"at\":1,\"event\":{\"event\":\"none\"}}}", "cannot be read"),
+        (
+            "{\"happened\":{\"scope\":\"\",\"at\":1,\"event\":{\"event\":\"none\"}}}",
+            "cannot be read",
+        ),
         ("{\"surprise\":1}", "does not belong"),
         ("{}", "says nothing"),
     ] {

@@ -37,13 +37,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Heard {
-    async fn hear<T: Serialize>(
-        &self,
-        kind: &str,
-        name: &str,
-        about: Json,
-        work: BoxFuture<'_, Reply<T>>,
-    ) -> Reply<T> {
+    async fn hear<T: Serialize>(&self, kind: &str, name: &str, about: Json, work: BoxFuture<'_, Reply<T>>) -> Reply<T> {
         let mut waiting = Waiting {
             tape: &self.tape,
             said: Said {

@@ -81,11 +81,19 @@ async fn the_incident_goes_the_same_way_again_without_a_server() {
     assert_eq!(json["not_recorded"], serde_json::json!([]));
     assert_eq!(json["no_longer_asked"], serde_json::json!([]));
     assert_eq!(again.status.code(), Some(0), "{}", text(&again));
-    assert!(text(&again).contains("it goes the same way: resolved"), "{}", text(&again));
+    assert!(
+        text(&again).contains("it goes the same way: resolved"),
+        "{}",
+        text(&again)
+    );
 
     // The report of the journal and that of the replay differ in nothing but times and what the journal vouches for.
     let written = std::fs::read_to_string(away.path().join("report.md")).unwrap();
-    for words in ["three tickets since 02:40", "End 14 sessions", "the age of the oldest transaction"] {
+    for words in [
+        "three tickets since 02:40",
+        "End 14 sessions",
+        "the age of the oldest transaction",
+    ] {
         assert!(written.contains(words), "{words:?} is missing in\n{written}");
     }
     // What a secret held is in no recording: the statements of the sessions.
