@@ -108,12 +108,9 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         .collect();
     let run = engine::run(program.clone(), RunbookId(0), arguments, world);
     let interrupting = async {
-        match recording.interrupted {
-            Some(at) => {
-                until(at).await;
-                stop.send_replace(true);
-            }
-            None => {}
+        if let Some(at) = recording.interrupted {
+            until(at).await;
+            stop.send_replace(true);
         }
         futures::future::pending::<()>().await;
     };
