@@ -16,6 +16,7 @@ pub mod provider;
 pub mod providers;
 pub mod recording;
 pub mod render;
+pub mod scenario;
 pub mod secrets;
 pub mod source;
 pub mod syntax;

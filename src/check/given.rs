@@ -4,6 +4,7 @@ use super::expression::strip;
 use super::scope::Body;
 use super::types::{PROBE_WORDS, core, is_probe};
 use crate::diagnostic::Diagnostic;
+use crate::program::{BinaryOp, Expr, ExprKind};
 use crate::syntax::tree::{self, GivenKind, GivenValue};
 use crate::value::{Reason, Record, Series, Type, Value};
 use std::sync::Arc;
@@ -52,11 +53,31 @@ impl Body<'_, '_> {
             }
             GivenKind::Done { .. } | GivenKind::Fails(_) | GivenKind::Until { .. } => {
                 self.report(
-                    Diagnostic::error("misplaced-clause", given.span, "this is said of changes")
+                    Diagnostic::error("misplaced-clause", given.span, "this is said in scenarios")
                         .help("an example gives what a read replies: a value, or `timeout`, `denied`, `unknown`"),
                 );
                 None
             }
+        }
+    }
+
+    /// `now`, and so long before or behind it.
+    fn time(&self, expr: &Expr) -> Option<jiff::Timestamp> {
+        match &expr.kind {
+            ExprKind::Now => Some(self.clock),
+            ExprKind::Binary { op, left, right } => {
+                let time = self.time(left)?;
+                let Some(Value::Duration(span)) = super::constant::constant(right, &self.constants) else {
+                    return None;
+                };
+                let span = jiff::SignedDuration::from_nanos(span);
+                match op {
+                    BinaryOp::Add => time.checked_add(span).ok(),
+                    BinaryOp::Subtract => time.checked_sub(span).ok(),
+                    _ => None,
+                }
+            }
+            _ => None,
         }
     }
 
@@ -102,6 +123,13 @@ impl Body<'_, '_> {
                 span: inner.span,
             };
             return self.given_word(&word, ty);
+        }
+        if matches!(core(ty), Type::Time) {
+            let expr = self.expect(written, ty);
+            return match self.time(&expr) {
+                Some(time) => Some(Value::Time(time)),
+                None => self.literal(&expr),
+            };
         }
         if let Type::Series(of) = ty {
             let of = (**of).clone();

@@ -1,6 +1,6 @@
 //! Where the texts of modules come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The text of a module, as it was found.
 #[derive(Clone, Debug)]
@@ -16,6 +16,12 @@ pub struct ModuleSource {
 pub trait Library {
     /// The module `a.b`, or `None` when there is no such module.
     fn module(&self, path: &str) -> Option<ModuleSource>;
+
+    /// The files with scenarios that belong to a runbook's file; `None` when scenarios are not wanted at all, so that a mistake in
+    /// one does not keep a runbook from running.
+    fn scenarios(&self, _file: Option<&Path>) -> Option<Vec<ModuleSource>> {
+        None
+    }
 }
 
 /// The modules inside the binary: `std.host`, `std.http` and so on.

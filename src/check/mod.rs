@@ -27,6 +27,7 @@ mod places;
 mod question;
 pub mod rules;
 mod runbook;
+mod scenario;
 mod scope;
 mod steps;
 mod types;
@@ -73,6 +74,10 @@ pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<
     let mut checker = modules::Checker::new(context);
     let main = checker.load(name, path, bytes);
     let mut program = checker.lower(main);
+    let beside = checker.load_scenarios(main, path);
+    if let Some(beside) = &beside {
+        checker.scenarios(beside, &mut program);
+    }
     let modules::Finished {
         sources,
         files,
@@ -80,7 +85,12 @@ pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<
     } = checker.finish();
     program.sources = sources.clone();
     if let Some(file) = files.first() {
-        rules::tree(file, context.today, &mut diagnostics);
+        let tests: Vec<&tree::File> = beside
+            .iter()
+            .flatten()
+            .filter_map(|id| files.get(id.0 as usize))
+            .collect();
+        rules::tree(file, &tests, context.today, &mut diagnostics);
     }
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(|finding| finding.level == Level::Error);
     if !failed(&diagnostics) {

@@ -97,6 +97,11 @@ impl<'c> Checker<'c> {
         }
     }
 
+    /// What was found so far.
+    pub fn findings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter()
+    }
+
     /// Takes the parts out.
     pub fn finish(self) -> Finished {
         Finished {
@@ -212,6 +217,17 @@ impl<'c> Checker<'c> {
             self.loading.pop();
         }
         id
+    }
+
+    /// Loads the files with scenarios that belong to the checked one, which is the first of what is returned; `None` when they are
+    /// not wanted.
+    pub fn load_scenarios(&mut self, main: FileId, path: Option<&Path>) -> Option<Vec<FileId>> {
+        let beside = self.context.library.scenarios(path)?;
+        let mut files = vec![main];
+        for source in beside {
+            files.push(self.load(&source.name, source.path.as_deref(), source.bytes));
+        }
+        Some(files)
     }
 
     fn declare(&mut self, file: FileId, name: &Name, symbol: Symbol) {

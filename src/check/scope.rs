@@ -107,6 +107,8 @@ pub struct Body<'k, 'c> {
     pub goal_pending: bool,
     /// Arguments that stand for the parameters of an operation, in its `before` and `undo`.
     pub given: Vec<Expr>,
+    /// What `now` is in values that are given: the time of the scenario.
+    pub clock: jiff::Timestamp,
     /// The runbooks that are run, with the place of each call.
     pub runs: Vec<(RunbookId, Span)>,
 }
@@ -127,6 +129,7 @@ impl<'k, 'c> Body<'k, 'c> {
             question: false,
             goal_pending: false,
             given: Vec::new(),
+            clock: jiff::Timestamp::UNIX_EPOCH,
             runs: Vec::new(),
         }
     }

@@ -434,3 +434,183 @@ runbook small(app: App = "a", limit: Int = 3) "Small {limit}" {
         );
     }
 }
+
+/// A library that wants scenarios checked.
+struct WithScenarios(&'static str);
+
+impl Library for WithScenarios {
+    fn module(&self, path: &str) -> Option<ModuleSource> {
+        Embedded.module(path)
+    }
+
+    fn scenarios(&self, _file: Option<&std::path::Path>) -> Option<Vec<ModuleSource>> {
+        Some(vec![ModuleSource {
+            name: "book.scenarios.starr".to_owned(),
+            path: None,
+            bytes: self.0.as_bytes().to_vec(),
+        }])
+    }
+}
+
+const BOOK: &str = r#"use std.postgres.{Postgres, stuck_sessions}
+
+runbook stuck_book(db: Postgres = "orders") "Sessions are stuck" {
+  reads   postgres
+  changes postgres.sessions
+  situation {
+    symptom stuck = stuck_sessions(db)
+    symptom slow "Is it slow?" observed
+  }
+  task { goal not stuck }
+  branch "What holds them?" {
+    cause left_open "Sessions were left open" when stuck {
+      action end_them "End {stuck.count} sessions" {
+        risk    low
+        approve by oncall
+        refuse  above 50 sessions
+        do      postgres.sessions.terminate(stuck.sessions)
+        undo    none because "they come back"
+        verify  not stuck within 3 min every 15 s
+        failed       -> escalate
+      }
+    }
+    otherwise or cannot tell { escalate }
+  }
+  reflection {
+    prevent "Set a limit"
+    ask     "Why?"
+  }
+}
+"#;
+
+fn with_scenarios(scenarios: &'static str) -> Checked {
+    let library = WithScenarios(scenarios);
+    let context = Context {
+        library: &library,
+        severities: Vec::new(),
+        roles: None,
+        today: None,
+    };
+    check("book.starr", None, BOOK.as_bytes().to_vec(), &context)
+}
+
+#[test]
+fn scenarios_are_merged_and_their_values_have_the_types_of_the_replies() {
+    let checked = with_scenarios(
+        r#"scenario "They are ended" {
+  run   stuck_book(db: "main")
+  clock 2026-11-22 03:00 UTC
+  given {
+    postgres.sessions.list(state: idle_in_transaction) -> 14 of {age: 12 min} until end_them then none
+    postgres.sessions.terminate -> done after 1 min
+  }
+  operator {
+    answer slow yes
+    approve end_them as oncall after 2 min
+  }
+  expect { cause left_open }
+}
+
+scenario "Silence" {
+  like  "They are ended"
+  given { postgres.sessions.list(state: idle_in_transaction) -> timeout then 2 of {age: 1 h, backend_start: now - 1 h} until 5 min then none }
+  operator {
+    refuse end_them as oncall because "not now"
+    leave stuck unknown
+  }
+  expect { outcome escalated }
+}
+"#,
+    );
+    assert_eq!(checked.diagnostics, Vec::new(), "{:#?}", checked.diagnostics);
+    let program = checked.program.unwrap();
+    let [first, second] = program.scenarios.as_slice() else {
+        panic!("two scenarios");
+    };
+    assert_eq!(first.arguments.len(), 1);
+    assert_eq!(second.clock, first.clock);
+    assert_eq!(second.given.len(), 2);
+    let list = second
+        .given
+        .iter()
+        .find(|given| &*given.operation.path == "sessions.list")
+        .unwrap();
+    assert_eq!(list.replies.len(), 3);
+    assert_eq!(list.replies[0].until, Some(crate::program::scenario::Until::Once));
+    let own: Vec<(&str, bool)> = second
+        .people
+        .iter()
+        .map(|said| (said.name.as_str(), said.own))
+        .collect();
+    assert_eq!(own, [("slow", false), ("end_them", true), ("stuck", true)]);
+}
+
+#[test]
+fn names_that_the_runbook_does_not_have_are_findings_with_suggestions() {
+    let checked = with_scenarios(
+        r#"scenario "Wrong" {
+  run stuck_book(db: "main")
+  given {
+    postgres.sessions.lst -> none
+    postgres.locks.blocked -> none
+    postgres.sessions.list -> {age: 12 min} until end_then then none
+    postgres.sessions.list(stat: idle) -> none
+  }
+  operator {
+    answer slo yes
+    answer slow maybe
+    approve end_the as oncall
+    tick end_them
+  }
+  expect {
+    cause left_opn
+    answer stuck 5
+    never end_thm
+    told pager.page
+    outcome resolved
+  }
+}
+
+scenario "Other" {
+  like "Wrng"
+  expect { outcome resolved }
+}
+"#,
+    );
+    let found: Vec<(&str, &str, String)> = checked
+        .diagnostics
+        .iter()
+        .map(|finding| {
+            (
+                finding.rule,
+                checked.sources.text(finding.span),
+                finding.help.clone().unwrap_or_default(),
+            )
+        })
+        .collect();
+    let has = |rule: &str, text: &str, help: &str| {
+        assert!(
+            found
+                .iter()
+                .any(|(r, t, h)| *r == rule && *t == text && h.contains(help)),
+            "{rule} {text} {help}: {found:#?}"
+        );
+    };
+    has(
+        "unknown-operation",
+        "postgres.sessions.lst",
+        "did you mean `postgres.sessions.list`?",
+    );
+    has("unknown-operation", "postgres.locks.blocked", "there is");
+    has("unknown-name", "end_then", "did you mean `end_them`?");
+    has("wrong-arguments", "stat", "did you mean `state`?");
+    has("unknown-name", "slo", "did you mean `slow`?");
+    has("unknown-value", "maybe", "`yes`, `no` or `unknown`");
+    has("unknown-name", "end_the", "did you mean `end_them`?");
+    has("unknown-name", "end_them", "");
+    has("unknown-name", "left_opn", "did you mean `left_open`?");
+    has("unknown-value", "5", "`yes`, `no` or `unknown`");
+    has("unknown-name", "end_thm", "did you mean `end_them`?");
+    has("unknown-name", "pager.page", "there is");
+    has("unknown-name", "\"Wrng\"", "did you mean `Wrong`?");
+}

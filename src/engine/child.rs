@@ -39,6 +39,15 @@ impl Context<'_> {
                 },
             )
             .await?;
+            if let Some(outcome) = run.world.people.ran(&scope) {
+                let ended = Event::ChildEnded {
+                    runbook: book.name.clone(),
+                    scope,
+                    outcome: outcome.word().to_owned(),
+                };
+                run.record(&self.scope, ended).await?;
+                return Ok(answer(&outcome, "it ended in doubt".to_owned()));
+            }
             let end = run.elapsed().saturating_add(book.header.timebox).min(self.timebox_end);
             let mut frame = Frame::new(run, book, scope.clone(), self.depth + 1, end);
             let doubts = run.shared().in_doubt.len();
@@ -75,11 +84,16 @@ impl Context<'_> {
                 },
             )
             .await?;
-            Ok(match decided.outcome {
-                Outcome::Resolved => Value::Bool(true),
-                Outcome::InDoubt => Value::unknown(Reason::Unavailable, decided.reason),
-                Outcome::Refused | Outcome::Escalated | Outcome::Stopped(_) | Outcome::NotPresent => Value::Bool(false),
-            })
+            Ok(answer(&decided.outcome, decided.reason))
         })
+    }
+}
+
+/// What the end of a called runbook says to the one that runs it.
+fn answer(outcome: &Outcome, reason: String) -> Value {
+    match outcome {
+        Outcome::Resolved => Value::Bool(true),
+        Outcome::InDoubt => Value::unknown(Reason::Unavailable, reason),
+        Outcome::Refused | Outcome::Escalated | Outcome::Stopped(_) | Outcome::NotPresent => Value::Bool(false),
     }
 }

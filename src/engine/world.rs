@@ -142,6 +142,12 @@ pub trait People: Send + Sync {
         let _ = (person, because);
         Box::pin(std::future::ready(()))
     }
+
+    /// How a runbook that this one runs ended, where somebody else has run it: then it is not run. A scenario says so; in a real
+    /// run nobody has. `scope` is the path of the call, `child.grandchild`.
+    fn ran(&self, _scope: &str) -> Option<super::Outcome> {
+        None
+    }
 }
 
 /// A person's reply.

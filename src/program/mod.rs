@@ -5,6 +5,7 @@
 
 pub mod expr;
 pub mod needs;
+pub mod scenario;
 pub mod sign;
 
 use crate::provider::Operation;
@@ -25,6 +26,8 @@ pub struct Program {
     pub runbooks: Vec<Runbook>,
     /// Library checks with their examples, of the file itself (a module).
     pub examples: Vec<ExampleCase>,
+    /// Scenarios of the runbook's file and of those that belong to it; only when the library was asked for them.
+    pub scenarios: Vec<scenario::Scenario>,
     /// SHA-256 (hex) of each text the program was made from, by the name of the file or module.
     pub digests: BTreeMap<String, String>,
 }

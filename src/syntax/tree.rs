@@ -538,9 +538,20 @@ pub enum GivenKind {
     /// `V until ACTION then V`
     Until {
         first: Box<GivenValue>,
-        action: Path,
+        until: Until,
         then: Box<GivenValue>,
     },
+}
+
+/// How long a given value stands before the next one does.
+#[derive(Clone, Debug)]
+pub enum Until {
+    /// `until ACTION`: until that action is done.
+    Action(Path),
+    /// `until 5 min`: so long after the run began.
+    Elapsed(Expr),
+    /// Nothing between two values: for one call.
+    Once,
 }
 
 #[derive(Clone, Debug)]
@@ -605,11 +616,23 @@ pub enum OperatorKind {
         after: Option<Expr>,
         because: Option<Text>,
     },
-    LeaveUnknown(Path),
+    /// `undo` of an order in words: nobody says that it was done.
+    LeaveUnknown {
+        name: Path,
+        undo: bool,
+    },
     Tick {
         name: Path,
+        /// The order in words that takes a `manual` back.
+        undo: bool,
         after: Option<Expr>,
     },
+    /// Asks again where an unknown answer stands in the way.
+    Retry(Path),
+    /// Takes back what is unclear.
+    Undo(Path),
+    /// Leaves what is unclear as it is.
+    Keep(Path),
     Junk,
 }
 
@@ -645,6 +668,11 @@ pub enum ExpectKind {
         word: Name,
         reason: Option<Text>,
         within: Option<Expr>,
+    },
+    /// `record situation "97 %"`: this part of the run's record says this.
+    Record {
+        part: Name,
+        text: Text,
     },
     Junk,
 }

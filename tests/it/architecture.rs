@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "plan",
     "engine",
     "render",
+    "scenario",
     "providers",
     "recording",
     "config",

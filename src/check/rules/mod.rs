@@ -131,9 +131,10 @@ pub fn explain(id: &str) -> Option<&'static str> {
     find(id).ok().map(|rule| rule.page)
 }
 
-/// Findings that need only the tree. `today` is the day on which a review is judged; without it none is.
-pub fn tree(file: &tree::File, today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
-    structure::check(file, today, found);
+/// Findings that need only the tree. `tests` are the files with its scenarios, itself among them; none when they are not looked
+/// at. `today` is the day on which a review is judged; without it none is.
+pub fn tree(file: &tree::File, tests: &[&tree::File], today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
+    structure::check(file, tests, today, found);
 }
 
 /// Findings that need a checked program.

@@ -11,7 +11,7 @@ use crate::value::unit::Unit;
 use std::collections::BTreeSet;
 
 /// Looks at a whole file.
-pub fn check(file: &File, today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
+pub fn check(file: &File, tests: &[&File], today: Option<jiff::civil::Date>, found: &mut Vec<Diagnostic>) {
     for item in &file.items {
         match &item.kind {
             ItemKind::Runbook(runbook) => {
@@ -25,7 +25,7 @@ pub fn check(file: &File, today: Option<jiff::civil::Date>, found: &mut Vec<Diag
             _ => {}
         }
     }
-    untested(file, found);
+    untested(file, tests, found);
 }
 
 /// Calls `visit` for every clause, outside in.
@@ -394,10 +394,13 @@ fn unreachable(clauses: &[Clause], found: &mut Vec<Diagnostic>) {
 
 // Scenarios
 
-fn untested(file: &File, found: &mut Vec<Diagnostic>) {
-    let scenarios: Vec<&Scenario> = file
-        .items
+/// `tests` are the files that hold the scenarios of this one.
+fn untested(file: &File, tests: &[&File], found: &mut Vec<Diagnostic>) {
+    let own = [file];
+    let files = if tests.is_empty() { &own } else { tests };
+    let scenarios: Vec<&Scenario> = files
         .iter()
+        .flat_map(|file| &file.items)
         .filter_map(|item| match &item.kind {
             ItemKind::Scenario(scenario) => Some(scenario),
             _ => None,
@@ -466,7 +469,7 @@ mod tests {
         let parsed = crate::syntax::parse(FileId(0), text);
         assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
         let mut found = Vec::new();
-        check(&parsed.file, Some(jiff::civil::date(2026, 11, 22)), &mut found);
+        check(&parsed.file, &[], Some(jiff::civil::date(2026, 11, 22)), &mut found);
         found
             .iter()
             .map(|finding| (finding.rule, text[finding.span.range()].to_owned()))
@@ -522,7 +525,7 @@ mod tests {
         let text = "runbook a \"A\" {\n  check c \"Is it full.\" observed\n}\n";
         let parsed = crate::syntax::parse(FileId(0), text);
         let mut found = Vec::new();
-        check(&parsed.file, None, &mut found);
+        check(&parsed.file, &[], None, &mut found);
         let fixed = crate::check::fix::apply(FileId(0), text, &found);
         assert_eq!(fixed.text, text.replace("full.", "full?"));
     }

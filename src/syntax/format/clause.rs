@@ -6,6 +6,7 @@ use crate::source::Span;
 use crate::syntax::tree::{
     Action, AskForm, Block, Clause, ClauseKind, End, EndKind, EscalationEntry, EscalationRow, Example, Expr, GivenKind,
     GivenValue, Outcome, Path, Question, QuestionForm, QuestionKind, SeverityRow, SeverityWhen, UndoKind, UndoWhen,
+    Until,
 };
 
 /// Clauses of one family that follow each other are aligned.
@@ -693,14 +694,19 @@ impl Formatter<'_> {
             }
             GivenKind::Fails(text) => Doc::text(format!("fails {}", self.source(text.span))),
             GivenKind::Word(word) => self.name(word),
-            GivenKind::Until { first, action, then } => {
-                let first = self.given(first);
-                let then = self.given(then);
-                Doc::Concat(vec![
-                    first,
-                    Doc::text(format!(" until {} then ", action.dotted())),
-                    then,
-                ])
+            GivenKind::Until { first, until, then } => {
+                let mut parts = vec![self.given(first)];
+                match until {
+                    Until::Action(action) => parts.push(Doc::text(format!(" until {}", action.dotted()))),
+                    Until::Elapsed(time) => {
+                        parts.push(Doc::text(" until "));
+                        parts.push(self.expr(time));
+                    }
+                    Until::Once => {}
+                }
+                parts.push(Doc::text(" then "));
+                parts.push(self.given(then));
+                Doc::Concat(parts)
             }
         }
     }

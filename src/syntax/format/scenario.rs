@@ -172,11 +172,18 @@ impl Formatter<'_> {
                     parts.push(Doc::text(format!(" because {}", self.source(because.span))));
                 }
             }
-            OperatorKind::LeaveUnknown(name) => parts.push(Doc::text(format!("leave {} unknown", name.dotted()))),
-            OperatorKind::Tick { name, after } => {
-                parts.push(Doc::text(format!("tick {}", name.dotted())));
+            OperatorKind::LeaveUnknown { name, undo } => {
+                let undo = if *undo { "undo " } else { "" };
+                parts.push(Doc::text(format!("leave {undo}{} unknown", name.dotted())));
+            }
+            OperatorKind::Tick { name, undo, after } => {
+                let undo = if *undo { "undo " } else { "" };
+                parts.push(Doc::text(format!("tick {undo}{}", name.dotted())));
                 self.timing(&mut parts, "after", after.as_ref());
             }
+            OperatorKind::Retry(name) => parts.push(Doc::text(format!("retry {}", name.dotted()))),
+            OperatorKind::Undo(name) => parts.push(Doc::text(format!("undo {}", name.dotted()))),
+            OperatorKind::Keep(name) => parts.push(Doc::text(format!("keep {}", name.dotted()))),
             OperatorKind::Junk => parts.push(Doc::text(self.source(line.span))),
         }
         Doc::Concat(parts)
@@ -221,6 +228,10 @@ impl Formatter<'_> {
                 }
                 self.timing(&mut parts, "within", within.as_ref());
             }
+            ExpectKind::Record { part, text } => {
+                parts.push(self.name(part));
+                parts.push(Doc::text(format!(" {}", self.source(text.span))));
+            }
             ExpectKind::Junk => parts.push(Doc::text(self.source(line.span))),
         }
         Doc::Concat(parts)
@@ -255,6 +266,7 @@ fn expect_word(kind: &ExpectKind) -> &'static str {
         ExpectKind::Never(_) => "never",
         ExpectKind::Told { .. } => "told",
         ExpectKind::Outcome { .. } => "outcome",
+        ExpectKind::Record { .. } => "record",
         ExpectKind::Junk => "",
     }
 }

@@ -5,8 +5,8 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::limits;
 use crate::syntax::tree::{
-    ExpectKind, ExpectLine, Expr, ExprKind, GivenKind, GivenLine, GivenValue, Name, OperatorKind, OperatorLine, Path,
-    Scenario, ScenarioClause, ScenarioKind, Text,
+    ExpectKind, ExpectLine, Expr, ExprKind, GivenKind, GivenLine, GivenValue, Name, OperatorKind, OperatorLine,
+    Scenario, ScenarioClause, ScenarioKind, Text, Until,
 };
 
 /// Words that are values of their own where a value is given.
@@ -144,12 +144,19 @@ impl Builder<'_> {
 
     pub(super) fn given_value(&self, pair: Node) -> GivenValue {
         let span = self.span(&pair);
-        let mut values = Vec::new();
-        let mut actions: Vec<Path> = Vec::new();
+        let mut values: Vec<GivenValue> = Vec::new();
+        let mut untils: Vec<Until> = Vec::new();
         for part in inner(pair) {
             match part.as_rule() {
-                Rule::given_one => values.push(self.given_one(part)),
-                Rule::path => actions.push(self.path(part)),
+                Rule::given_one => {
+                    // A `then` without `until` gives the value before it for one call.
+                    while untils.len() < values.len() {
+                        untils.push(Until::Once);
+                    }
+                    values.push(self.given_one(part));
+                }
+                Rule::path => untils.push(Until::Action(self.path(part))),
+                Rule::until_time => untils.extend(self.only_expr(part).map(Until::Elapsed)),
                 _ => self.unexpected(&part),
             }
         }
@@ -168,12 +175,12 @@ impl Builder<'_> {
             kind: GivenKind::Expr(self.error_expr(span)),
             span,
         });
-        while let (Some(first), Some(action)) = (values.pop(), actions.pop()) {
+        while let (Some(first), Some(until)) = (values.pop(), untils.pop()) {
             let span = first.span.to(value.span);
             value = GivenValue {
                 kind: GivenKind::Until {
                     first: Box::new(first),
-                    action,
+                    until,
                     then: Box::new(value),
                 },
                 span,
@@ -245,6 +252,7 @@ impl Builder<'_> {
         let mut after = None;
         let mut because: Option<Text> = None;
         let mut value = None;
+        let mut undo = false;
         for part in inner(line) {
             match part.as_rule() {
                 Rule::path => name = Some(self.path(part)),
@@ -252,6 +260,7 @@ impl Builder<'_> {
                 Rule::l_as => role = inner(part).next().map(|part| self.name(&part)),
                 Rule::l_after => self.once(part, &mut after),
                 Rule::l_because => because = inner(part).next().map(|part| self.text(part)),
+                Rule::of_undo => undo = true,
                 _ => self.unexpected(&part),
             }
         }
@@ -270,8 +279,11 @@ impl Builder<'_> {
                 after,
                 because,
             },
-            Rule::l_leave => OperatorKind::LeaveUnknown(name),
-            _ => OperatorKind::Tick { name, after },
+            Rule::l_leave => OperatorKind::LeaveUnknown { name, undo },
+            Rule::l_retry => OperatorKind::Retry(name),
+            Rule::l_undo => OperatorKind::Undo(name),
+            Rule::l_keep => OperatorKind::Keep(name),
+            _ => OperatorKind::Tick { name, undo, after },
         };
         Some(OperatorLine { kind, span })
     }
@@ -291,6 +303,7 @@ impl Builder<'_> {
             match part.as_rule() {
                 Rule::name => name = Some(self.name(&part)),
                 Rule::outcome_word => name = Some(self.outcome_word(&part)),
+                Rule::record_part => name = Some(self.name(&part)),
                 Rule::path => paths.push(self.path(part)),
                 Rule::text => title = Some(self.text(part)),
                 Rule::given_value => value = Some(self.given_value(part)),
@@ -324,6 +337,10 @@ impl Builder<'_> {
             Rule::e_told => ExpectKind::Told {
                 operation: paths.pop()?,
                 times,
+            },
+            Rule::e_record => ExpectKind::Record {
+                part: name?,
+                text: title?,
             },
             _ => ExpectKind::Outcome {
                 word: name?,

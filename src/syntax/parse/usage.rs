@@ -112,6 +112,9 @@ const OPERATOR: &[Usage] = &[
     usage("refuse", "refuse ACTION as ROLE"),
     usage("leave", "leave NAME unknown"),
     usage("tick", "tick NAME after 1 min"),
+    usage("retry", "retry NAME"),
+    usage("undo", "undo ACTION"),
+    usage("keep", "keep ACTION"),
 ];
 const EXPECT: &[Usage] = &[
     usage("severity", "severity sev1"),
@@ -123,6 +126,7 @@ const EXPECT: &[Usage] = &[
     usage("never", "never NAME"),
     usage("told", "told provider.operation 2 times"),
     usage("outcome", "outcome resolved within 20 min"),
+    usage("record", "record situation \"what it says\""),
 ];
 
 /// The clauses that may stand where `again` is read.
