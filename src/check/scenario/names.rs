@@ -1,7 +1,7 @@
 //! Every name that a scenario may use about a runbook and those it runs.
 
 use crate::program::{
-    Binding, BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, Runbook, RunbookId, Step,
+    Binding, BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, RunbookId, Step,
     StepKind, UndoKind,
 };
 use crate::provider::Operation;
@@ -107,7 +107,7 @@ impl Names {
         for row in book.result.escalation.iter().flat_map(|escalation| &escalation.rows) {
             row.entries.iter().for_each(|entry| self.call(&entry.call));
         }
-        self.steps(program, book, &book.steps, prefix, depth);
+        self.steps(program, &book.steps, prefix, depth);
     }
 
     fn binding(&mut self, program: &Program, binding: &Binding, prefix: &str, depth: usize) {
@@ -136,7 +136,7 @@ impl Names {
         }
     }
 
-    fn steps(&mut self, program: &Program, book: &Runbook, steps: &[Step], prefix: &str, depth: usize) {
+    fn steps(&mut self, program: &Program, steps: &[Step], prefix: &str, depth: usize) {
         for step in steps {
             match &step.kind {
                 StepKind::Branch(branch) => {
@@ -144,12 +144,12 @@ impl Names {
                         .insert(program.sources.text(branch.title.span).trim_matches('"').to_owned());
                     for cause in &branch.causes {
                         self.causes.insert(format!("{prefix}{}", cause.name));
-                        self.steps(program, book, &cause.steps, prefix, depth);
+                        self.steps(program, &cause.steps, prefix, depth);
                     }
-                    self.steps(program, book, &branch.otherwise, prefix, depth);
-                    self.steps(program, book, &branch.cannot_tell, prefix, depth);
+                    self.steps(program, &branch.otherwise, prefix, depth);
+                    self.steps(program, &branch.cannot_tell, prefix, depth);
                 }
-                StepKind::Each(each) => self.steps(program, book, &each.steps, prefix, depth),
+                StepKind::Each(each) => self.steps(program, &each.steps, prefix, depth),
                 StepKind::Tell(call) => self.call(call),
                 StepKind::Require { otherwise, .. } | StepKind::Wait { otherwise, .. } => self.outcome(otherwise),
                 StepKind::Run { runbook, .. } => {
