@@ -1,8 +1,8 @@
 //! Every name that a scenario may use about a runbook and those it runs.
 
 use crate::program::{
-    Binding, BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, RunbookId, Step,
-    StepKind, UndoKind,
+    Binding, BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, RunbookId, Step, StepKind,
+    UndoKind,
 };
 use crate::provider::Operation;
 use crate::value::{Type, Value};
