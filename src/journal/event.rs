@@ -300,6 +300,31 @@ pub enum Event {
         answer: Option<String>,
         by: Option<Person>,
     },
+
+    // The journal itself
+    /// An anchor did not take a checkpoint.
+    AnchorFailed {
+        /// Where it was to be kept.
+        place: String,
+        /// The checkpoint's size.
+        size: u64,
+        because: String,
+    },
+    /// The log is signed by another key from here on. The next checkpoint is signed by both.
+    KeyChanged {
+        /// The public key until now, in its text form; none before the first.
+        from: Option<String>,
+        /// The public key from now on.
+        to: String,
+        by: Person,
+    },
+    /// The payloads of these entries of the run were taken away in the same durable step.
+    PayloadsErased {
+        /// Numbers in the log.
+        entries: Vec<u64>,
+        because: String,
+        by: Person,
+    },
 }
 
 impl Event {
@@ -356,6 +381,9 @@ impl Event {
             Event::Ended { .. } => (Result, "ended"),
             Event::Prevention { .. } => (Reflection, "prevention"),
             Event::Reflection { .. } => (Reflection, "reflection"),
+            Event::AnchorFailed { .. } => (Action, "anchor_failed"),
+            Event::KeyChanged { .. } => (Action, "key_changed"),
+            Event::PayloadsErased { .. } => (Reflection, "payloads_erased"),
         }
     }
 
@@ -372,7 +400,9 @@ impl Event {
             | Event::Approved { by, .. }
             | Event::NotCounted { by, .. }
             | Event::Overridden { by, .. }
-            | Event::LockTakenOver { by, .. } => Some(by),
+            | Event::LockTakenOver { by, .. }
+            | Event::KeyChanged { by, .. }
+            | Event::PayloadsErased { by, .. } => Some(by),
             _ => None,
         };
         person.map_or("starr", |person| person.name.as_str())

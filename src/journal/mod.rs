@@ -3,10 +3,17 @@
 //! One log per store. An entry's canonical bytes are stored and hashed as stored; its payload lies apart, committed by a
 //! salted hash, so that it can be erased without breaking the log. Everything that is printed about a run is rebuilt from here.
 
+pub mod checkpoint;
 pub mod entry;
 pub mod event;
+pub mod export;
+pub mod key;
+pub mod ledger;
 mod machine;
 pub mod memory;
+pub mod note;
+pub mod policy;
+pub mod proof;
 mod run_id;
 pub mod sqlite;
 pub mod tree;

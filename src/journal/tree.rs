@@ -52,6 +52,20 @@ impl Frontier {
         self.size
     }
 
+    /// The perfect subtrees, largest first: the leaf each starts at, and its root.
+    pub fn subtrees(&self) -> Vec<(u64, Digest)> {
+        let heights = (0..u64::BITS).rev().filter(|bit| self.size >> bit & 1 == 1);
+        let mut start = 0;
+        heights
+            .zip(&self.roots)
+            .map(|(height, root)| {
+                let at = start;
+                start += 1 << height;
+                (at, *root)
+            })
+            .collect()
+    }
+
     /// Appends a leaf's hash.
     pub fn push(&mut self, leaf: Digest) {
         let mut hash = leaf;

@@ -1,19 +1,25 @@
 //! Verification of a log: what is there is dense, agrees with its hashes, and leads to the recorded root.
 //!
 //! It says how far that reaches. Whoever can write the file can also compute all of this anew, so `intact` shows that nothing
-//! was damaged or changed by somebody who did not; a signature or an anchor outside the file would show more.
+//! was damaged or changed by somebody who did not. Signatures, anchors and witnesses show more, up to the size they know;
+//! whom to believe comes from outside, never from the log.
+
+mod evidence;
+mod words;
 
 use super::entry::Entry;
 use super::event::Part;
 use super::tree::{self, Digest, Frontier};
+use evidence::Evidence;
 use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use evidence::{Anchor, AnchorReach, CheckpointRow, Reach, Trust};
 
 /// Findings that are kept; one damaged entry can lead to many.
 const FINDINGS_KEPT: usize = 20;
 
-/// How much was shown.
+/// How much was shown. Each level includes the ones before it, up to the size that it reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -21,6 +27,12 @@ pub enum Level {
     Broken,
     /// Dense, hashes good, head and root agree.
     Intact,
+    /// A trusted key vouches for the log up to a size.
+    Signed,
+    /// As many anchors as are needed, kept elsewhere, hold its root at a size or beyond.
+    Anchored,
+    /// As many witnesses as are needed saw it grow up to a size.
+    Witnessed,
 }
 
 /// What verification found.
@@ -33,10 +45,14 @@ pub struct Verified {
     pub runs: u64,
     /// Root hash over the entries that were read, hexadecimal.
     pub root: String,
-    /// Entries that no signature or anchor outside the file protects.
+    /// How far outside evidence reaches.
+    pub reach: Reach,
+    /// Entries that no signature, anchor or witness protects: the unprotected tail.
     pub on_this_file_alone: u64,
-    /// Payloads that are gone while their entries stay.
-    pub payloads_missing: u64,
+    /// Entries before these that a signature covers, but no anchor or witness: they rest on whoever holds the key.
+    pub on_the_key_alone: u64,
+    /// Payloads that were erased, as an entry says.
+    pub payloads_erased: u64,
     /// What does not fit, in the order it was met; empty when intact.
     pub findings: Vec<Finding>,
     /// How many more there were.
@@ -110,20 +126,28 @@ pub struct Check {
     frontier: Frontier,
     previous: Digest,
     runs: BTreeMap<String, RunSeen>,
-    payloads_missing: u64,
+    /// Lists of runs and leases are compared; an export has none.
+    lists: bool,
+    evidence: Evidence,
+    /// Entries without a payload, and those that an entry says were erased.
+    missing: BTreeSet<u64>,
+    erased: BTreeSet<u64>,
     findings: Vec<Finding>,
     findings_left_out: u64,
 }
 
 impl Check {
-    /// A verification that has seen nothing yet.
-    pub fn new() -> Self {
+    /// A verification that has seen nothing yet, and believes what is trusted.
+    pub fn new(trust: Trust) -> Self {
         Self {
             head: None,
             frontier: Frontier::default(),
             previous: [0; 32],
             runs: BTreeMap::new(),
-            payloads_missing: 0,
+            lists: true,
+            evidence: Evidence::new(trust),
+            missing: BTreeSet::new(),
+            erased: BTreeSet::new(),
             findings: Vec::new(),
             findings_left_out: 0,
         }
@@ -142,9 +166,29 @@ impl Check {
         }
     }
 
-    /// The head row, before the entries.
+    /// There are no lists of runs and leases to compare.
+    pub fn without_lists(&mut self) {
+        self.lists = false;
+        self.evidence.without_caches();
+    }
+
+    /// The head row, before everything else.
     pub fn head(&mut self, head: Head) {
+        if let Err(why) = self.evidence.log(&head.origin) {
+            self.note(None, why);
+        }
         self.head = Some(head);
+    }
+
+    /// A checkpoint that the store keeps, after the head and before the entries.
+    pub fn checkpoint(&mut self, row: CheckpointRow) {
+        for what in self.evidence.checkpoint(row) {
+            self.about(what);
+        }
+    }
+
+    fn about(&mut self, (size, what): (u64, String)) {
+        self.note(size.checked_sub(1), what);
     }
 
     /// The next entry.
@@ -167,6 +211,9 @@ impl Check {
         }
         self.frontier.push(leaf);
         self.previous = leaf;
+        for what in self.evidence.grown(&self.frontier) {
+            self.about(what);
+        }
     }
 
     fn decoded(&mut self, sequence: u64, expected: u64, row: &Row, entry: &Entry) {
@@ -214,8 +261,17 @@ impl Check {
                 }
             }
             _ => {
-                self.payloads_missing += 1;
-                self.note(Some(sequence), "has lost its payload".to_owned());
+                self.missing.insert(sequence);
+            }
+        }
+        if entry.kind == "payloads_erased"
+            && let Some(body) = &row.body
+        {
+            match erased(body) {
+                Some(entries) => self
+                    .erased
+                    .extend(entries.into_iter().filter(|erased| *erased < sequence)),
+                None => self.note(Some(sequence), "does not say which payloads were erased".to_owned()),
             }
         }
         let run = self.runs.entry(entry.run.clone()).or_default();
@@ -289,21 +345,42 @@ impl Check {
     /// The result.
     pub fn finish(mut self) -> Verified {
         self.compare_head();
+        for sequence in self.missing.difference(&self.erased).copied().collect::<Vec<_>>() {
+            self.note(Some(sequence), "has lost its payload".to_owned());
+        }
+        for sequence in self.erased.difference(&self.missing).copied().collect::<Vec<_>>() {
+            self.note(
+                Some(sequence),
+                "has its payload, though a later entry says that it was erased".to_owned(),
+            );
+        }
+        for what in self.evidence.end(&self.frontier) {
+            self.about(what);
+        }
         let unlisted: Vec<String> = self
             .runs
             .iter()
-            .filter(|(_, seen)| !seen.listed || !seen.leased)
+            .filter(|(_, seen)| self.lists && (!seen.listed || !seen.leased))
             .map(|(id, _)| id.clone())
             .collect();
         for id in unlisted {
             self.note(None, format!("run {} has entries and is not listed", id.escape_debug()));
         }
         let entries = self.frontier.size();
+        let reach = self.evidence.reach();
+        let outside = reach.anchored.max(reach.witnessed).unwrap_or(0);
+        let covered = reach.signed.unwrap_or(0).max(outside);
         Verified {
-            level: if self.findings.is_empty() {
-                Level::Intact
-            } else {
+            level: if !self.findings.is_empty() {
                 Level::Broken
+            } else if reach.witnessed.is_some() {
+                Level::Witnessed
+            } else if reach.anchored.is_some() {
+                Level::Anchored
+            } else if reach.signed.is_some() {
+                Level::Signed
+            } else {
+                Level::Intact
             },
             origin: self
                 .head
@@ -313,8 +390,10 @@ impl Check {
             entries,
             runs: self.runs.len() as u64,
             root: hex::encode(self.frontier.root()),
-            on_this_file_alone: entries,
-            payloads_missing: self.payloads_missing,
+            reach,
+            on_this_file_alone: entries - covered,
+            on_the_key_alone: covered - outside,
+            payloads_erased: self.missing.len() as u64,
             findings: self.findings,
             findings_left_out: self.findings_left_out,
         }
@@ -334,8 +413,9 @@ impl Check {
             );
         }
         for (same, what) in [
-            (head.leaf == self.previous, "last hash"),
-            (head.frontier == self.frontier.to_bytes(), "frontier"),
+            // An export has no caches to compare.
+            (!self.lists || head.leaf == self.previous, "last hash"),
+            (!self.lists || head.frontier == self.frontier.to_bytes(), "frontier"),
             (head.root == self.frontier.root(), "root"),
         ] {
             if !same {
@@ -351,7 +431,15 @@ impl Check {
 
 impl Default for Check {
     fn default() -> Self {
-        Self::new()
+        Self::new(Trust::default())
+    }
+}
+
+/// The entries that an entry of the kind `payloads_erased` names.
+fn erased(body: &[u8]) -> Option<Vec<u64>> {
+    match serde_json::from_slice(body) {
+        Ok(super::Event::PayloadsErased { entries, .. }) => Some(entries),
+        _ => None,
     }
 }
 
@@ -360,46 +448,18 @@ impl Verified {
     pub fn is_intact(&self) -> bool {
         self.level >= Level::Intact
     }
-}
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.entry {
-            Some(entry) => write!(f, "entry {entry} {}", self.what),
-            None => f.write_str(&self.what),
+    /// Up to which size the log is protected at this level or a higher one; `None` where that level was not reached.
+    pub fn reaches(&self, level: Level) -> Option<u64> {
+        if !self.is_intact() {
+            return None;
         }
-    }
-}
-
-impl fmt::Display for Verified {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = |number: u64, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-        let entries = count(self.entries, "entry", "entries");
-        let runs = count(self.runs, "run", "runs");
-        if self.is_intact() {
-            writeln!(
-                f,
-                "intact: {entries} of {runs}; numbers, hashes, payloads and head agree"
-            )?;
-            writeln!(f, "root {}, log {}", self.root, self.origin)?;
-            let rest = if self.entries == 1 { "rests" } else { "rest" };
-            write!(
-                f,
-                "No signature or anchor covers the log: {entries} {rest} on this file alone. Whoever can write the file could have \
-                 cut its end or computed all of it anew."
-            )
-        } else {
-            writeln!(f, "broken: {entries} of {runs} were read; this does not fit:")?;
-            for finding in &self.findings {
-                writeln!(f, "- {finding}")?;
-            }
-            if self.findings_left_out > 0 {
-                writeln!(f, "- and {} more", self.findings_left_out)?;
-            }
-            write!(
-                f,
-                "Keep a copy of the file as it is before anything else is done with it."
-            )
+        let outside = self.reach.anchored.max(self.reach.witnessed);
+        match level {
+            Level::Broken | Level::Intact => Some(self.entries),
+            Level::Signed => self.reach.signed.max(outside),
+            Level::Anchored => outside,
+            Level::Witnessed => self.reach.witnessed,
         }
     }
 }

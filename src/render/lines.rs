@@ -213,6 +213,23 @@ pub fn lines(event: &Event) -> Vec<Line> {
             all
         }
         Event::Ended { .. } => ended(event),
+        Event::AnchorFailed { place, size, because } => vec![line(
+            Tone::Attention,
+            format!("no anchor at {} for {size} entries{}", safe(place), note(because)),
+        )],
+        Event::KeyChanged { to, by, .. } => vec![line(
+            Tone::Attention,
+            format!("the journal's key is {} from here on ({})", safe(to), safe(&by.name)),
+        )],
+        Event::PayloadsErased { entries, because, by } => vec![line(
+            Tone::Attention,
+            format!(
+                "{} payloads erased by {}{}",
+                entries.len(),
+                safe(&by.name),
+                note(because)
+            ),
+        )],
         Event::Prevention { title, by, due } => {
             let by = by.as_deref().map(|by| format!(", {}", safe(by))).unwrap_or_default();
             let due = due

@@ -118,6 +118,8 @@ impl Listed {
                 dry_run,
                 ..
             }) => (runbook, environment, operator, dry_run),
+            // Only what looks after the journal itself begins without a runbook.
+            _ if summary.started.is_none() => ("(journal)".to_owned(), String::new(), String::new(), false),
             _ => Default::default(),
         };
         let severity = match event(&summary.severity) {

@@ -102,6 +102,11 @@ impl Run {
         self.update(&mut transaction, &place, scope, events)
             .await
             .map_err(fail)?;
+        for event in events {
+            if let Event::PayloadsErased { entries, .. } = event {
+                erase(&mut transaction, &self.id, entries).await.map_err(fail)?;
+            }
+        }
         transaction.commit().await.map_err(fail)?;
         inner.still_there()?;
         Ok(place.frontier.size().saturating_sub(1))
@@ -222,7 +227,22 @@ async fn insert(
     Ok(())
 }
 
-fn signed(number: u64) -> i64 {
+/// Takes away what an entry of the same step says is taken away. SQLite writes zeros over it.
+async fn erase(connection: &mut SqliteConnection, run: &str, entries: &[u64]) -> Result<(), sqlx::Error> {
+    for sequence in entries {
+        sqlx::query(
+            "delete from payloads where sequence in
+             (select sequence from entries where sequence = ? and run = ? and kind <> 'payloads_erased')",
+        )
+        .bind(signed(*sequence))
+        .bind(run)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).expect("a log has fewer than 2^63 entries")
 }
 

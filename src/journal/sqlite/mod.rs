@@ -2,7 +2,9 @@
 //! acknowledged outlives a crash and a loss of power. Several processes may use it at once.
 
 mod append;
+mod checkpoint;
 mod error;
+mod keep;
 mod read;
 mod schema;
 
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 pub use append::Run;
+pub use keep::Erased;
 pub use read::{Found, RunSummary};
 
 /// How long a writer waits for another process that is writing.
@@ -37,6 +40,8 @@ struct Inner {
     file: (u64, u64),
     origin: [u8; 16],
     boot: String,
+    /// Of the tables, when the file was opened. An older one can be read.
+    version: i64,
     connection: Mutex<SqliteConnection>,
     /// The first failure of a write. After it nothing is written through this handle: what a failed sync left behind is unknown.
     failed: OnceLock<Error>,
@@ -81,18 +86,7 @@ impl Store {
             ));
         }
         store.inner_mut().accept(&state)?;
-        if state.version < schema::VERSION {
-            return Err(message(
-                path,
-                "read it",
-                &format!(
-                    "its tables have version {}, this starr reads {}",
-                    state.version,
-                    schema::VERSION
-                ),
-                "The next `starr run` brings it up to date.",
-            ));
-        }
+        store.inner_mut().version = state.version;
         store.inner_mut().read_origin().await?;
         Ok(store)
     }
@@ -109,6 +103,8 @@ impl Store {
             .pragma("cache_size", "-1024")
             // A store that was tampered with must not run functions through its schema.
             .pragma("trusted_schema", "OFF")
+            // What is erased is written over.
+            .pragma("secure_delete", "ON")
             .statement_cache_capacity(16)
             .thread_name(|_| "starr-journal".to_owned())
             .disable_statement_logging()
@@ -121,6 +117,7 @@ impl Store {
                 file,
                 origin: [0; 16],
                 boot: machine::boot_id(),
+                version: schema::VERSION,
                 connection: Mutex::new(connection),
                 failed: OnceLock::new(),
             }),

@@ -1,10 +1,10 @@
 //! Reading: the list of runs, the entries of a run from their hashed bytes, and the snapshot that is verified.
 
 use super::error::{failure, message};
-use super::{Inner, Store, schema};
+use super::{Inner, Store, checkpoint, schema};
 use crate::journal::entry::Entry;
 use crate::journal::event::Event;
-use crate::journal::verify::{Check, Head, Lease, Row, RunRow, Verified};
+use crate::journal::verify::{Check, Head, Lease, Row, RunRow, Trust, Verified};
 use crate::journal::{Error, Recorded, tree};
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -137,17 +137,29 @@ impl Store {
         }
     }
 
-    /// Verifies the whole log in one snapshot, also while others write.
+    /// Verifies the whole log in one snapshot, also while others write. Nobody outside is believed: the level is at most intact.
     pub async fn verify(&self) -> Result<Verified, Error> {
+        self.verify_with(Trust::default()).await
+    }
+
+    /// Verifies the whole log in one snapshot, also while others write, with these keys, anchors and witnesses. What the
+    /// anchors say has to be read before, so that they know no more than the snapshot.
+    pub async fn verify_with(&self, trust: Trust) -> Result<Verified, Error> {
         let inner = &*self.inner;
         let mut connection = inner.connection.lock().await;
         let fail = |error: sqlx::Error| failure(&inner.path, "verify it", &error);
         let mut snapshot = connection.begin().await.map_err(fail)?;
-        let mut check = Check::new();
-        self_check(&mut snapshot, &mut check).await.map_err(fail)?;
+        let mut check = Check::new(trust);
+        self_check(&mut snapshot, inner.version, &mut check)
+            .await
+            .map_err(fail)?;
         match head(&mut snapshot).await {
             Ok(head) => check.head(head),
             Err(error) => check.damage(None, format!("the head of the log cannot be read: {error}")),
+        }
+        match checkpoint::rows(&mut snapshot, inner.version).await {
+            Ok(rows) => rows.into_iter().for_each(|row| check.checkpoint(row)),
+            Err(error) => check.damage(None, format!("the checkpoints cannot be read: {error}")),
         }
         {
             let mut rows = sqlx::query(
@@ -252,7 +264,7 @@ impl Inner {
 }
 
 /// What SQLite and the list of tables say: an index that hides rows, a trigger or view that somebody added.
-async fn self_check(snapshot: &mut SqliteConnection, check: &mut Check) -> Result<(), sqlx::Error> {
+async fn self_check(snapshot: &mut SqliteConnection, version: i64, check: &mut Check) -> Result<(), sqlx::Error> {
     match sqlx::query("pragma integrity_check(1)").fetch_one(&mut *snapshot).await {
         Ok(row) => {
             let words: String = row.try_get(0)?;
@@ -264,6 +276,7 @@ async fn self_check(snapshot: &mut SqliteConnection, check: &mut Check) -> Resul
     }
     let mut expected: Vec<String> = schema::STEPS
         .iter()
+        .take(usize::try_from(version).unwrap_or(0))
         .flat_map(|step| step.split(';'))
         .map(|statement| statement.trim().to_owned())
         .filter(|statement| !statement.is_empty())
@@ -293,7 +306,7 @@ async fn self_check(snapshot: &mut SqliteConnection, check: &mut Check) -> Resul
     Ok(())
 }
 
-async fn head(snapshot: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
+pub(super) async fn head(snapshot: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
     let row = sqlx::query("select origin, size, frontier, root, leaf from head")
         .fetch_one(snapshot)
         .await?;
@@ -306,7 +319,7 @@ async fn head(snapshot: &mut SqliteConnection) -> Result<Head, sqlx::Error> {
     })
 }
 
-fn full_row(row: &SqliteRow) -> Result<Row, sqlx::Error> {
+pub(super) fn full_row(row: &SqliteRow) -> Result<Row, sqlx::Error> {
     Ok(Row {
         sequence: row.try_get(0)?,
         run: row.try_get(1)?,

@@ -4,7 +4,7 @@
 pub const APPLICATION_ID: i64 = 0x5354_5252;
 
 /// The steps from an empty file to the current tables; the store's version is the number of steps it has had.
-pub const STEPS: &[&str] = &[FIRST];
+pub const STEPS: &[&str] = &[FIRST, SECOND];
 
 /// The version this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
@@ -53,5 +53,16 @@ create table payloads (
     sequence integer primary key references entries (sequence),
     salt     blob not null,
     body     blob not null
+) strict;
+";
+
+/// Checkpoints of the log, as signed notes. `frontier` is a cache of what the entries say, and verification compares it;
+/// `digest` is SHA-256 over the note.
+const SECOND: &str = "
+create table checkpoints (
+    size     integer primary key,
+    frontier blob not null,
+    note     blob not null,
+    digest   blob not null
 ) strict;
 ";

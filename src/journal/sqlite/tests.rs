@@ -1,7 +1,7 @@
 use super::*;
 use crate::journal::Journal as _;
 use crate::journal::event::Event;
-use crate::journal::verify::Level;
+use crate::journal::verify::{Level, Trust};
 use std::os::unix::fs::PermissionsExt as _;
 
 fn step(detail: &str) -> Event {
@@ -216,7 +216,7 @@ async fn a_later_version_is_refused_and_left_alone() {
         assert_eq!(
             error.message,
             format!(
-                "Journal {}: cannot open it: it was written by a later starr (its tables have version 99, this starr knows 1). \
+                "Journal {}: cannot open it: it was written by a later starr (its tables have version 99, this starr knows 2). \
                  Use that version of starr; nothing was changed.",
                 place.path().display()
             )
@@ -226,7 +226,11 @@ async fn a_later_version_is_refused_and_left_alone() {
 
 #[tokio::test]
 async fn an_older_version_is_brought_up_to_date() {
-    const STEPS: &[&str] = &[schema::STEPS[0], "create table later (one integer) strict"];
+    const STEPS: &[&str] = &[
+        schema::STEPS[0],
+        schema::STEPS[1],
+        "create table later (one integer) strict",
+    ];
     let place = Place::new();
     two_runs(&place.store().await).await;
     let mut editor = place.editor().await;
@@ -239,7 +243,7 @@ async fn an_older_version_is_brought_up_to_date() {
     .unwrap();
     assert_eq!(
         (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2)),
-        (2, 6, 0)
+        (3, 6, 0)
     );
     // A second time changes nothing.
     migrate(&mut editor, STEPS).await.unwrap();
@@ -564,4 +568,132 @@ async fn a_flipped_bit_anywhere_in_the_file_is_found_or_changes_nothing() {
         }
     }
     assert!(found > 20, "{found}");
+}
+
+#[tokio::test]
+async fn erased_payloads_are_gone_from_every_byte_and_the_log_still_verifies() {
+    const CANARY: &str = "canary-4f1d9c07b2";
+    let place = Place::new();
+    let store = place.store().await;
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    for number in 0..30 {
+        run.append("", &step(&format!("{CANARY} {number} {}", "x".repeat(3000))))
+            .await
+            .unwrap();
+    }
+    let other = store.begin(RunHeader::default()).await.unwrap();
+    other.append("", &step("stays")).await.unwrap();
+    let bytes = || {
+        let wal = place.path().with_extension("sqlite-wal");
+        let wal = std::fs::read(place.path().parent().unwrap().join(wal.file_name().unwrap())).unwrap_or_default();
+        [std::fs::read(place.path()).unwrap(), wal].concat()
+    };
+    let seen = |bytes: Vec<u8>| bytes.windows(CANARY.len()).any(|part| part == CANARY.as_bytes());
+    assert!(seen(bytes()));
+    let by = crate::journal::event::Person {
+        name: "maria".to_owned(),
+        by: "login".to_owned(),
+    };
+    let erased = store.erase(run.run_id(), "retention", &by).await.unwrap();
+    assert_eq!((erased.payloads, erased.entry, erased.gone), (30, Some(31), true));
+    assert!(!seen(bytes()), "a payload is still in the file");
+    let verified = store.verify().await.unwrap();
+    assert!(verified.is_intact(), "{verified}");
+    assert_eq!((verified.payloads_erased, verified.entries), (30, 32));
+    let entries = store.entries(run.run_id()).await.unwrap();
+    assert!(entries[..30].iter().all(|entry| entry.event.is_none()));
+    assert!(matches!(&entries[30].event, Some(Event::PayloadsErased { because, .. }) if because == "retention"));
+    assert_eq!(entries[30].actor, "maria");
+    // A second time there is nothing to do, and nothing is recorded.
+    let again = store.erase(run.run_id(), "retention", &by).await.unwrap();
+    assert_eq!((again.payloads, again.entry), (0, None));
+    // A payload that is lost without an entry that says so is found.
+    place.edit("delete from payloads where sequence = 30").await;
+    let verified = store.verify().await.unwrap();
+    assert!(
+        verified.to_string().contains("entry 30 has lost its payload"),
+        "{verified}"
+    );
+    assert!(store.erase("nobody", "x", &by).await.is_err());
+}
+
+#[tokio::test]
+async fn a_backup_holds_what_is_only_in_the_write_ahead_log() {
+    let place = Place::new();
+    let store = place.store().await;
+    two_runs(&store).await;
+    let copy = place.folder.path().join("copy.sqlite");
+    store.backup(&copy).await.unwrap();
+    let (here, there) = (
+        store.verify().await.unwrap(),
+        Store::read(&copy).await.unwrap().verify().await.unwrap(),
+    );
+    assert!(there.is_intact(), "{there}");
+    assert_eq!((here.root, here.entries), (there.root, there.entries));
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = store.backup(&copy).await.unwrap_err();
+    assert!(again.message.contains("exists"), "{again}");
+}
+
+#[tokio::test]
+async fn checkpoints_are_kept_and_verified() {
+    use crate::journal::key;
+    use crate::journal::ledger::Ledger as _;
+    let place = Place::new();
+    let store = place.store().await;
+    let signer = key::generate("ops").unwrap();
+    let other = key::generate("later").unwrap();
+    two_runs(&store).await;
+    let standing = store.head().await.unwrap();
+    for signers in [[&signer], [&other]] {
+        let note = standing.checkpoint().signed(&signers);
+        store.keep(&standing.frontier, &note).await.unwrap();
+    }
+    let trust = || Trust {
+        keys: vec![signer.verifier().clone()],
+        ..Trust::default()
+    };
+    let verified = store.verify_with(trust()).await.unwrap();
+    assert_eq!(
+        (verified.level, verified.on_this_file_alone),
+        (Level::Signed, 0),
+        "{verified}"
+    );
+    assert_eq!(verified.reach.unknown_keys.len(), 1);
+    // Without the key in the policy the log is intact, not more.
+    let verified = store.verify().await.unwrap();
+    assert_eq!(
+        (verified.level, verified.on_this_file_alone),
+        (Level::Intact, 6),
+        "{verified}"
+    );
+    for (sql, words) in [
+        (
+            "update checkpoints set frontier = zeroblob(64)",
+            "stored with another frontier",
+        ),
+        ("update checkpoints set size = 5", "says size 6"),
+        (
+            "update checkpoints set digest = zeroblob(32)",
+            "does not agree with its hash",
+        ),
+        (
+            "update checkpoints set note = x'00', digest = x'00'",
+            "does not agree with its hash",
+        ),
+    ] {
+        let broken = Place::new();
+        std::fs::create_dir(broken.path().parent().unwrap()).unwrap();
+        store.backup(&broken.path()).await.unwrap();
+        broken.edit(sql).await;
+        let verified = Store::read(&broken.path())
+            .await
+            .unwrap()
+            .verify_with(trust())
+            .await
+            .unwrap();
+        assert_eq!(verified.level, Level::Broken, "{sql}");
+        assert!(verified.to_string().contains(words), "{sql}: {verified}");
+    }
 }

@@ -91,7 +91,7 @@ fn log(kinds: &[usize]) -> Log {
 }
 
 fn verify(log: &Log) -> Verified {
-    let mut check = Check::new();
+    let mut check = Check::new(Trust::default());
     check.head(log.head.clone());
     for row in &log.rows {
         check.entry(row.clone());
@@ -127,7 +127,7 @@ fn a_whole_log_is_intact_and_says_what_that_does_not_mean() {
         format!(
             "intact: 5 entries of 1 run; numbers, hashes, payloads and head agree\n\
              root {}, log 09090909090909090909090909090909\n\
-             No signature or anchor covers the log: 5 entries rest on this file alone. Whoever can write the file could have cut \
+             No signature or anchor that is trusted here covers the log: 5 entries rest on this file alone. Whoever can write the file could have cut \
              its end or computed all of it anew.",
             verified.root
         )

@@ -5,7 +5,7 @@ use super::story::{Branch, Cause, Looks, Question, Step, Story};
 use super::words::{self, At};
 use crate::journal::Recorded;
 use crate::journal::event::{Purpose, ResultKind, Shown};
-use crate::journal::verify::Verified;
+use crate::journal::verify::{Level, Verified};
 use crate::render::markdown::{code, prose, table, text};
 use crate::value::Answer;
 use std::collections::BTreeMap;
@@ -665,16 +665,26 @@ pub fn integrity(out: &mut String, story: &Story, entries: &[Recorded], verified
         Some(verified) if verified.is_intact() => {
             line!(
                 out,
-                "The journal is intact: {} entries, root {}, log {}.",
+                "The journal is {}: {} entries, root {}, log {}.",
+                verified.summary(),
                 verified.entries,
                 code(&verified.root),
                 code(&verified.origin)
             );
-            line!(
-                out,
-                "No signature or anchor covers it: {} entries rest on the file alone.",
-                verified.on_this_file_alone
-            );
+            if verified.level == Level::Intact {
+                line!(
+                    out,
+                    "No signature or anchor covers it: {} entries rest on the file alone.",
+                    verified.on_this_file_alone
+                );
+            } else {
+                line!(
+                    out,
+                    "Its unprotected tail: {} entries rest on whoever holds the signing key, {} on the file alone.",
+                    verified.on_the_key_alone,
+                    verified.on_this_file_alone
+                );
+            }
         }
         Some(verified) => {
             line!(

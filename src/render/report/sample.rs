@@ -590,5 +590,32 @@ pub fn others() -> Vec<Recorded> {
                 pending: vec![text("the undo of restart")],
             },
         ),
+        (
+            14.0,
+            "",
+            Event::AnchorFailed {
+                place: text("file /mnt/anchors"),
+                size: 12,
+                because: text("Permission denied"),
+            },
+        ),
+        (
+            15.0,
+            "",
+            Event::KeyChanged {
+                from: None,
+                to: text("ops+00000000+AQ=="),
+                by: maria(),
+            },
+        ),
+        (
+            16.0,
+            "",
+            Event::PayloadsErased {
+                entries: vec![3, 4],
+                because: text("retention"),
+                by: maria(),
+            },
+        ),
     ])
 }

@@ -455,6 +455,11 @@ fn event_sentence(event: &Event) -> String {
             duration_seconds,
             ..
         } => format!("{outcome} after {}{}", length(*duration_seconds), tail(": ", reason)),
+        Event::AnchorFailed { place, size, because } => format!("no anchor at {place} for {size} entries: {because}"),
+        Event::KeyChanged { to, .. } => format!("the journal's key is {to} from here on"),
+        Event::PayloadsErased { entries, because, .. } => {
+            format!("{} erased: {because}", count(entries.len(), "payload", "payloads"))
+        }
         Event::Prevention { title, by, due } => {
             let by = by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
             let due = due.as_ref().map(|due| format!(", due {due}")).unwrap_or_default();
