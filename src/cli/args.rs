@@ -68,6 +68,8 @@ pub enum Command {
     Replay(Replay),
     /// Prove what can be proved before anything runs
     Check(Check),
+    /// Run scenarios and examples: what the systems answer is written down, nothing is contacted
+    Test(Test),
     /// Bring files into their one canonical form
     Fmt(Fmt),
     /// Explain a rule of the checker
@@ -175,6 +177,58 @@ pub enum Format {
     Json,
     Sarif,
     Github,
+    Gitlab,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr test                                      every scenario and example below this folder
+  starr test runbooks --coverage --min 100        and fail when a scenario is missing
+  starr test runbooks --faults                    what happens when each call goes wrong in turn
+  starr test runbooks --junit report.xml --format github")]
+pub struct Test {
+    /// Files and folders
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub paths: Vec<PathBuf>,
+    /// Only scenarios and examples whose title contains this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Say which causes, arms, outcomes and unknown answers no scenario reaches
+    #[arg(long)]
+    pub coverage: bool,
+    /// Fail when the coverage is below so many percent
+    #[arg(long, value_name = "PERCENT")]
+    pub min: Option<usize>,
+    /// Write the coverage in LCOV's form into this file
+    #[arg(long, value_name = "FILE")]
+    pub lcov: Option<PathBuf>,
+    /// Let each provider call of each passing scenario fail, time out, be forbidden, be empty, be cut
+    #[arg(long)]
+    pub faults: bool,
+    /// Ask each question so many times with made-up inputs
+    #[arg(long, value_name = "COUNT")]
+    pub generate: Option<usize>,
+    /// Where the made-up inputs begin; the same seed gives the same inputs
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Write a JUnit report into this file
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// How results are written
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<TestFormat>,
+    /// At most so many threads [default: as many as there are processors]
+    #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
+    pub threads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    Human,
+    Json,
+    Github,
+    Gitlab,
 }
 
 #[derive(Debug, Args)]

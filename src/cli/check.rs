@@ -1,8 +1,8 @@
 //! `starr check`: all static findings.
 
 use super::args::{Check, Format, Global};
-use super::files::{collect, read};
-use super::load::check_bytes;
+use super::files::{collect, read, runbooks};
+use super::load::check_with_scenarios;
 use super::output::{Output, complain, line, print};
 use super::{Exit, Failure};
 use crate::check::{Checked, fix};
@@ -18,7 +18,7 @@ const ROUNDS: usize = 8;
 pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (_, environment) = loaded.environment(global.env.as_deref())?;
-    let paths = collect(&args.paths).map_err(Failure::usage)?;
+    let paths = runbooks(collect(&args.paths).map_err(Failure::usage)?);
     if paths.is_empty() {
         return Err(Failure::usage("no .starr files there"));
     }
@@ -28,8 +28,12 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
     let mut all: Vec<Checked> = Vec::new();
     let mut edits = 0;
     for path in &paths {
-        let one =
-            || -> Result<Checked, Failure> { Ok(check_bytes(read(path).map_err(Failure::usage)?, Some(environment))) };
+        let one = || -> Result<Checked, Failure> {
+            Ok(check_with_scenarios(
+                read(path).map_err(Failure::usage)?,
+                Some(environment),
+            ))
+        };
         let mut checked = one()?;
         if args.fix {
             for _ in 0..ROUNDS {
@@ -55,6 +59,7 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
         Format::Json => diagnostics::Format::Json,
         Format::Sarif => diagnostics::Format::Sarif,
         Format::Github => diagnostics::Format::Github,
+        Format::Gitlab => diagnostics::Format::Gitlab,
     };
     print(&diagnostics::render(&groups, form, &output.findings()));
     let findings: Vec<&Diagnostic> = all.iter().flat_map(|checked| &checked.diagnostics).collect();

@@ -82,6 +82,29 @@ fn below(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<(), St
 /// The modules a runbook can import: the embedded ones, and those below the project's root.
 pub struct Project {
     root: PathBuf,
+    /// Whether scenarios are looked at.
+    scenarios: bool,
+}
+
+/// What stands between the name of a runbook's file and `.starr` in the names of the files with its scenarios.
+const SCENARIOS: &str = ".scenarios";
+
+/// The file of the runbook that a file of scenarios belongs to: `a.starr` for `a.scenarios.starr`.
+fn runbook_of(path: &Path) -> Option<PathBuf> {
+    let stem = path.file_stem()?.to_str()?;
+    let runbook = path.with_file_name(format!("{}.starr", stem.strip_suffix(SCENARIOS)?));
+    runbook.is_file().then_some(runbook)
+}
+
+/// The files with each file of scenarios replaced by the runbook it belongs to, which is checked and tested with it.
+pub fn runbooks(paths: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = paths
+        .into_iter()
+        .map(|path| runbook_of(&path).unwrap_or(path))
+        .collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 impl Project {
@@ -98,6 +121,15 @@ impl Project {
             .unwrap_or(&absolute);
         Self {
             root: root.to_path_buf(),
+            scenarios: false,
+        }
+    }
+
+    /// As [`Project::of`], for whoever looks at scenarios too.
+    pub fn with_scenarios(file: &Path) -> Self {
+        Self {
+            scenarios: true,
+            ..Self::of(file)
         }
     }
 
@@ -129,6 +161,23 @@ impl Library for Project {
             path: Some(file),
             bytes: bytes.bytes,
         })
+    }
+
+    fn scenarios(&self, file: Option<&Path>) -> Option<Vec<ModuleSource>> {
+        if !self.scenarios {
+            return None;
+        }
+        let beside = file.and_then(|file| {
+            let stem = file.file_stem()?.to_str()?;
+            let path = file.with_file_name(format!("{stem}{SCENARIOS}.starr"));
+            let bytes = read(&path).ok()?;
+            Some(ModuleSource {
+                name: bytes.name,
+                path: Some(path),
+                bytes: bytes.bytes,
+            })
+        });
+        Some(beside.into_iter().collect())
     }
 }
 

@@ -12,11 +12,19 @@ use std::path::Path;
 
 /// Checks bytes that were read, in the light of an environment where there is one.
 pub fn check_bytes(bytes: Bytes, environment: Option<&Environment>) -> Checked {
-    let project = Project::of(&bytes.path);
+    check_in(&Project::of(&bytes.path), bytes, environment)
+}
+
+/// As [`check_bytes`], with the scenarios that belong to the file.
+pub fn check_with_scenarios(bytes: Bytes, environment: Option<&Environment>) -> Checked {
+    check_in(&Project::with_scenarios(&bytes.path), bytes, environment)
+}
+
+fn check_in(project: &Project, bytes: Bytes, environment: Option<&Environment>) -> Checked {
     // The embedded default says nothing about the environments a runbook is written for.
     let environment = environment.filter(|environment| !environment.embedded);
     let context = Context {
-        library: &project,
+        library: project,
         severities: environment
             .map(|environment| environment.severities.clone())
             .unwrap_or_default(),

@@ -22,6 +22,7 @@ mod run;
 mod screen;
 mod secret;
 mod table;
+mod test;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -108,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::plan(args, global, output),
         Command::Replay(args) => replay::replay(args, output),
         Command::Check(args) => check::check(args, global, output),
+        Command::Test(args) => test::test(args, global, output),
         Command::Fmt(args) => fmt::fmt(args, output),
         Command::Explain(args) => explain::explain(args, output),
         Command::Providers(args) => providers::providers(args, output),

@@ -4,6 +4,7 @@
 //! Control characters are written out, long lines are cut around what matters, and each format has its own escaping.
 
 mod excerpt;
+mod gitlab;
 mod sarif;
 
 use crate::diagnostic::{Diagnostic, Level};
@@ -14,6 +15,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, Th
 use serde_json::{Value, json};
 use std::fmt::{self, Write};
 
+pub use gitlab::gitlab;
 pub use sarif::sarif;
 
 /// How findings are drawn for people.
@@ -64,6 +66,8 @@ pub enum Format {
     Json,
     Sarif,
     Github,
+    /// A code quality report of GitLab.
+    Gitlab,
 }
 
 impl Format {
@@ -74,6 +78,7 @@ impl Format {
             "json" => Some(Format::Json),
             "sarif" => Some(Format::Sarif),
             "github" => Some(Format::Github),
+            "gitlab" => Some(Format::Gitlab),
             _ => None,
         }
     }
@@ -91,6 +96,7 @@ pub fn render(groups: &[Group<'_>], format: Format, style: &Style) -> String {
             .collect(),
         Format::Json => json(groups),
         Format::Sarif => sarif(groups),
+        Format::Gitlab => gitlab(groups),
         Format::Github => groups.iter().map(|(sources, found)| github(sources, found)).collect(),
     }
 }

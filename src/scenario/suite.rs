@@ -1,0 +1,426 @@
+//! The scenarios of one checked program, and the running of them.
+
+use super::fill::Filling;
+use super::stage::{Called, Held, Missing, Stage, Variant};
+use super::world;
+use crate::engine::{self, Ended};
+use crate::journal::{self, Event, Recorded};
+
+use crate::program::{
+    BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, RunbookId, Step, StepKind, UndoKind,
+};
+use crate::provider::{Call, Operation};
+use crate::value::{Answer, Type, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Facts of the environment that scenarios run in.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Severity names, worst first.
+    pub severities: Vec<String>,
+    /// Of runbooks that name none.
+    pub default_severity: String,
+    /// Fields of resources, by kind and name.
+    pub resources: BTreeMap<(String, String), BTreeMap<String, Value>>,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
+            default_severity: "sev3".to_owned(),
+            resources: BTreeMap::new(),
+        }
+    }
+}
+
+/// What every run of a program needs, made once.
+pub struct Prepared {
+    pub program: Arc<Program>,
+    pub facts: Facts,
+    /// Providers with the operations that the program calls.
+    pub providers: Vec<(&'static str, &'static [&'static str])>,
+    /// Calls among the orders of each action, by its name with those of called runbooks before it.
+    orders: BTreeMap<String, usize>,
+    /// Calls whose reply is read as a type of its own: operation, literal arguments, type.
+    typed: Vec<(Arc<Operation>, Literals, Type)>,
+}
+
+type Literals = Vec<(Arc<str>, Value)>;
+
+/// What came of one run.
+pub struct Ran {
+    pub ended: Result<Ended, journal::Error>,
+    pub entries: Vec<Recorded>,
+    /// From the beginning of the run to its decision.
+    pub duration: Duration,
+    /// Lines that would have had to be there.
+    pub missing: Vec<Missing>,
+    /// Own lines about people that nothing asked for: indices.
+    pub unused: Vec<usize>,
+    pub calls: Vec<Called>,
+    /// Fields that were left out and filled in, with their line of `given`.
+    pub left_out: Vec<(usize, String)>,
+    pub sent_after_journal: usize,
+    /// Where the run has left the world.
+    pub held: Held,
+}
+
+/// A program with its scenarios.
+#[derive(Clone)]
+pub struct Suite {
+    pub prepared: Arc<Prepared>,
+}
+
+/// A thread's own runtime; runs of scenarios wait for nothing outside.
+pub struct Runtime(tokio::runtime::Runtime);
+
+impl Runtime {
+    /// A runtime of this thread.
+    ///
+    /// # Errors
+    /// When the operating system gives none.
+    pub fn new() -> std::io::Result<Self> {
+        // Time is enabled because the gate sets its own deadline, which no scenario reaches.
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map(Self)
+    }
+}
+
+impl Suite {
+    /// Prepares the scenarios of a program.
+    pub fn new(program: Arc<Program>, facts: Facts) -> Self {
+        let mut operations: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut typed = Vec::new();
+        for book in &program.runbooks {
+            for_each_call(book, &mut |call| {
+                operations
+                    .entry(call.operation.provider.to_string())
+                    .or_default()
+                    .insert(call.operation.path.to_string());
+                if let Some(ty) = &call.decode {
+                    let literals = call
+                        .args
+                        .iter()
+                        .filter_map(|arg| match &arg.value.kind {
+                            ExprKind::Literal(value) => Some((Arc::clone(&arg.name), value.clone())),
+                            _ => None,
+                        })
+                        .collect();
+                    typed.push((Arc::clone(&call.operation), literals, ty.clone()));
+                }
+            });
+        }
+        let providers = operations
+            .into_iter()
+            .map(|(name, paths)| (intern(&name), intern_all(&paths)))
+            .collect();
+        let mut orders = BTreeMap::new();
+        for index in 0..program.runbooks.len() {
+            count_orders(&program, RunbookId(index), "", 5, &mut orders);
+        }
+        Self {
+            prepared: Arc::new(Prepared {
+                program,
+                facts,
+                providers,
+                orders,
+                typed,
+            }),
+        }
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        &self.prepared.program
+    }
+
+    /// The same world with another program of the same calls.
+    pub fn with_program(&self, program: Arc<Program>) -> Self {
+        Self {
+            prepared: Arc::new(Prepared {
+                program,
+                facts: self.prepared.facts.clone(),
+                providers: self.prepared.providers.clone(),
+                orders: self.prepared.orders.clone(),
+                typed: self.prepared.typed.clone(),
+            }),
+        }
+    }
+
+    /// Runs one scenario to its end.
+    pub fn run(&self, index: usize, variant: Variant, runtime: &Runtime) -> Ran {
+        let (stop, interrupt) = tokio::sync::watch::channel(false);
+        let stage = Arc::new(Stage::new(self.prepared.clone(), index, variant, stop));
+        let (world, journal) = world::world(&stage, interrupt);
+        let scenario = stage.scenario();
+        let run = engine::run(
+            self.prepared.program.clone(),
+            scenario.runbook,
+            scenario.arguments.clone(),
+            world,
+        );
+        let ended = runtime.0.block_on(stage.clock.drive(run));
+        let entries = journal.memory.entries();
+        let duration = entries
+            .iter()
+            .rev()
+            .find_map(|entry| match &entry.event {
+                Some(Event::Ended { duration_seconds, .. }) => Duration::try_from_secs_f64(*duration_seconds).ok(),
+                _ => None,
+            })
+            .unwrap_or_default();
+        Ran {
+            ended,
+            entries,
+            duration,
+            missing: stage.take_missing(),
+            unused: stage.unused(),
+            calls: stage.calls(),
+            left_out: stage.left_out(),
+            sent_after_journal: stage.sent_after_journal(),
+            held: stage.held(),
+        }
+    }
+
+    /// The fields that were left out and decide an answer: each with its line of `given`.
+    ///
+    /// The scenario is run again with nothing known of what was left out. An answer that is lost rests on it; behind the first
+    /// difference that is no answer (an order without its target) other values take its place.
+    pub fn deciding(&self, index: usize, ran: &Ran, runtime: &Runtime) -> Vec<(usize, String)> {
+        if ran.left_out.is_empty() {
+            return Vec::new();
+        }
+        let differs = |filling: Filling| {
+            let again = self.run(
+                index,
+                Variant {
+                    filling,
+                    lenient: true,
+                    ..Variant::default()
+                },
+                runtime,
+            );
+            difference(&ran.entries, &again.entries)
+        };
+        match differs(Filling::Unknown(None)) {
+            Difference::None => return Vec::new(),
+            Difference::Answer => {}
+            Difference::Way => {
+                if matches!(differs(Filling::Other), Difference::None) {
+                    return Vec::new();
+                }
+            }
+        }
+        let found: Vec<(usize, String)> = ran
+            .left_out
+            .iter()
+            .filter(|field| matches!(differs(Filling::Unknown(Some((*field).clone()))), Difference::Answer))
+            .cloned()
+            .collect();
+        if found.is_empty() { ran.left_out.clone() } else { found }
+    }
+}
+
+/// Where two runs of one scenario part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Difference {
+    None,
+    /// In what was answered.
+    Answer,
+    /// In something else.
+    Way,
+}
+
+/// What decides the way of a run, without any value that is only shown.
+fn mark(event: &Event) -> Option<(&'static str, String, Option<Answer>)> {
+    Some(match event {
+        Event::Answered { name, answer, .. } => ("answer", name.clone(), Some(*answer)),
+        Event::Cause { name, answer, .. } => ("answer", name.clone(), Some(*answer)),
+        Event::Look { what, answer, .. } => ("answer", what.clone(), Some(*answer)),
+        Event::Goal { answer, .. } => ("answer", "goal".to_owned(), Some(*answer)),
+        Event::Severity { name, .. } => ("severity", name.clone().unwrap_or_default(), None),
+        Event::Arm { arm, .. } => ("arm", arm.clone(), None),
+        Event::ActionStarted { name, .. } => ("started", name.clone(), None),
+        Event::ActionEnded { name, outcome, .. } => {
+            let word = outcome.split(':').next().unwrap_or_default();
+            ("ended", format!("{name} {word}"), None)
+        }
+        Event::NotNeeded { name, .. } => ("not needed", name.clone(), None),
+        Event::Ended { outcome, .. } => ("end", outcome.clone(), None),
+        _ => return None,
+    })
+}
+
+fn difference(one: &[Recorded], other: &[Recorded]) -> Difference {
+    let marks =
+        |entries: &[Recorded]| -> Vec<_> { entries.iter().filter_map(|entry| mark(entry.event.as_ref()?)).collect() };
+    let (one, other) = (marks(one), marks(other));
+    for index in 0..one.len().max(other.len()) {
+        match (one.get(index), other.get(index)) {
+            (Some(left), Some(right)) if left == right => {}
+            (Some((word, name, _)), Some((other_word, other_name, answer)))
+                if word == other_word && name == other_name && answer.is_some() =>
+            {
+                return Difference::Answer;
+            }
+            (Some(("answer" | "severity" | "arm", ..)), Some(("answer" | "severity" | "arm", ..))) => {
+                return Difference::Answer;
+            }
+            _ => return Difference::Way,
+        }
+    }
+    Difference::None
+}
+
+impl Prepared {
+    /// How many calls an action orders; by its name with those of called runbooks before it.
+    pub fn orders(&self, action: &str) -> usize {
+        self.orders.get(action).copied().unwrap_or(1)
+    }
+
+    /// What a call's reply is read as.
+    pub fn reply(&self, call: &Call) -> Type {
+        self.typed
+            .iter()
+            .find(|(operation, literals, _)| {
+                *operation == call.operation && literals.iter().all(|(name, value)| call.arg(name) == value)
+            })
+            .map_or_else(|| call.operation.result.clone(), |(_, _, ty)| ty.clone())
+    }
+}
+
+fn count_orders(program: &Program, id: RunbookId, prefix: &str, depth: usize, found: &mut BTreeMap<String, usize>) {
+    let Some(book) = program.runbooks.get(id.0) else { return };
+    if depth == 0 {
+        return;
+    }
+    for action in &book.actions {
+        let calls = action
+            .orders
+            .iter()
+            .filter(|order| matches!(order.kind, OrderKind::Call { .. }))
+            .count();
+        found.entry(format!("{prefix}{}", action.name)).or_insert(calls);
+    }
+    for (name, runbook) in children(program, book) {
+        count_orders(program, runbook, &format!("{prefix}{name}."), depth - 1, found);
+    }
+}
+
+/// The runbooks that a runbook runs, by the name of the call.
+pub fn children(program: &Program, book: &crate::program::Runbook) -> Vec<(String, RunbookId)> {
+    let mut found = Vec::new();
+    for binding in &book.bindings {
+        if let BindingKind::Question(question) = &binding.kind
+            && let QuestionForm::Run { runbook, .. } = &question.form
+        {
+            found.push((binding.name.clone(), *runbook));
+        }
+    }
+    for_each_step(&book.steps, &mut |step| {
+        if let StepKind::Run { runbook, .. } = &step.kind
+            && let Some(child) = program.runbooks.get(runbook.0)
+        {
+            found.push((child.name.clone(), *runbook));
+        }
+    });
+    found
+}
+
+/// Calls `visit` for every step, outside in.
+pub fn for_each_step<'a>(steps: &'a [Step], visit: &mut dyn FnMut(&'a Step)) {
+    for step in steps {
+        visit(step);
+        match &step.kind {
+            StepKind::Branch(branch) => {
+                for cause in &branch.causes {
+                    for_each_step(&cause.steps, visit);
+                }
+                for_each_step(&branch.otherwise, visit);
+                for_each_step(&branch.cannot_tell, visit);
+            }
+            StepKind::Each(each) => for_each_step(&each.steps, visit),
+            _ => {}
+        }
+    }
+}
+
+/// Calls `visit` for every call of a runbook.
+pub fn for_each_call(book: &crate::program::Runbook, visit: &mut dyn FnMut(&CallExpr)) {
+    for binding in &book.bindings {
+        if let BindingKind::Read(call) = &binding.kind {
+            visit(call);
+        }
+    }
+    let outcome = |outcome: &Outcome, visit: &mut dyn FnMut(&CallExpr)| outcome.tells.iter().for_each(visit);
+    for action in &book.actions {
+        for order in &action.orders {
+            if let OrderKind::Call { call, before } = &order.kind {
+                visit(call);
+                if let Some((_, read)) = before {
+                    visit(read);
+                }
+            }
+        }
+        for undo in &action.undos {
+            match &undo.kind {
+                UndoKind::Restore(calls) => calls.iter().for_each(&mut *visit),
+                UndoKind::Call(call) => visit(call),
+                UndoKind::None { .. } | UndoKind::Words(_) => {}
+            }
+        }
+        for one in [&action.failed, &action.unclear, &action.not_approved] {
+            outcome(one, visit);
+        }
+    }
+    for row in book.result.escalation.iter().flat_map(|escalation| &escalation.rows) {
+        row.entries.iter().for_each(|entry| visit(&entry.call));
+    }
+    for_each_step(&book.steps, &mut |step| match &step.kind {
+        StepKind::Tell(call) => visit(call),
+        StepKind::Require { otherwise, .. } | StepKind::Wait { otherwise, .. } => outcome(otherwise, visit),
+        _ => {}
+    });
+}
+
+/// A name that lives as long as the process: providers have such names, and scenarios make up providers. Each is kept once, and
+/// there are no more than the programs of the process call.
+fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(name.to_owned().into_boxed_str());
+    names.insert(kept);
+    kept
+}
+
+fn intern_all(names: &BTreeSet<String>) -> &'static [&'static str] {
+    static LISTS: Mutex<BTreeSet<&'static [&'static str]>> = Mutex::new(BTreeSet::new());
+    let list: Vec<&'static str> = names.iter().map(|name| intern(name)).collect();
+    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lists.get(list.as_slice()) {
+        return known;
+    }
+    let kept: &'static [&'static str] = Box::leak(list.into_boxed_slice());
+    lists.insert(kept);
+    kept
+}
+
+/// Whether a reply of a scenario stands for good only when somebody has looked: time or calls decide, not actions alone.
+pub fn timed(program: &Program, index: usize) -> bool {
+    program.scenarios[index].given.iter().any(|given| {
+        given.replies.iter().any(|reply| {
+            matches!(
+                reply.until,
+                Some(crate::program::scenario::Until::Elapsed(_) | crate::program::scenario::Until::Once)
+            )
+        })
+    })
+}
