@@ -103,7 +103,7 @@ impl Coverage {
                 for cause in &branch.causes {
                     self.add(id, Kind::Cause, cause.name.clone(), cause.span);
                 }
-                let title = program.sources.text(branch.title.span).trim_matches('"').to_owned();
+                let title = branch.title.source_text(&program.sources);
                 let arm = |steps: &[crate::program::Step]| steps.first().map_or(branch.span, |step| step.span);
                 self.add(id, Kind::Otherwise, title.clone(), arm(&branch.otherwise));
                 let cannot_tell = if branch.merged && branch.cannot_tell.is_empty() {
@@ -318,7 +318,7 @@ fn within(book: &Runbook, span: Span) -> Span {
 
 /// Percent, rounded down: 100 only when everything was reached. Nothing to reach is all of it.
 pub fn percent(reached: usize, all: usize) -> usize {
-    if all == 0 { 100 } else { reached * 100 / all }
+    (reached * 100).checked_div(all).unwrap_or(100)
 }
 
 #[cfg(test)]

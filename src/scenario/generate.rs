@@ -296,7 +296,11 @@ impl<'p> Asked<'p> {
                 name: "made up".into(),
             },
             Type::List(inner) => {
-                let count = if depth > 1 { 1 } else { numbers.below(5) };
+                let count = match depth {
+                    0 if numbers.chance(4) => numbers.below(60),
+                    0 | 1 => numbers.below(5),
+                    _ => 1,
+                };
                 let items = (0..count).map(|_| self.value(inner, numbers, depth + 1)).collect();
                 Value::list(items)
             }

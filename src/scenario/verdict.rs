@@ -345,9 +345,11 @@ fn section<'r>(report: &'r str, part: &str) -> &'r str {
 
 /// Why the run went the way it went: each answer, and of each cause which part held and which did not.
 pub fn reasoning(ran: &Ran) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
+    let mut known: BTreeSet<Vec<String>> = BTreeSet::new();
     for entry in &ran.entries {
         let Some(event) = &entry.event else { continue };
+        let before = lines.len();
         let scope = if entry.scope.is_empty() {
             String::new()
         } else {
@@ -415,6 +417,11 @@ pub fn reasoning(ran: &Ran) -> Vec<String> {
             }),
             Event::Ended { outcome, reason, .. } => lines.push(format!("ended {outcome}: {reason}")),
             _ => {}
+        }
+        // What is asked again and answered the same is said once.
+        let said = lines.split_off(before);
+        if said.is_empty() || known.insert(said.clone()) {
+            lines.extend(said);
         }
     }
     lines

@@ -223,11 +223,8 @@ impl Provider for Scripted {
 /// The names of the resources in a value, each once.
 fn resources(value: &Value, found: &mut Vec<String>) {
     match value {
-        Value::Resource { name, .. } => {
-            if !found.iter().any(|known| **known == **name) {
-                found.push(name.to_string());
-            }
-        }
+        Value::Resource { name, .. } if found.iter().any(|known| **known == **name) => {}
+        Value::Resource { name, .. } => found.push(name.to_string()),
         Value::List(list) => list.items.iter().for_each(|item| resources(item, found)),
         Value::Record(record) => record.fields.iter().for_each(|(_, value)| resources(value, found)),
         _ => {}
@@ -360,8 +357,13 @@ impl People for Cast {
                     let because = because.clone();
                     Some(Some((Decision::Refuse { because }, *after, who(role))))
                 }
-                SaidKind::Silent { undo: false } => Some(None),
                 _ => None,
+            });
+            // Of a `manual` that is approved and left undone the approval is what its own line says.
+            let said = said.or_else(|| {
+                self.stage.said(&name, |said| {
+                    (said.kind == SaidKind::Silent { undo: false }).then_some(None)
+                })
             });
             match said {
                 Some(Some((decision, after, who))) => {

@@ -240,10 +240,7 @@ impl Body<'_, '_> {
                 ExpectedKind::Cause(causes)
             }
             ExpectKind::Arm { cannot_tell, of } => {
-                let branch = of.as_ref().map(|of| {
-                    let text = self.checker.sources.text(of.span);
-                    text.trim_matches('"').to_owned()
-                });
+                let branch = of.as_ref().map(|of| self.as_written(of));
                 if let (Some(of), Some(branch)) = (of, &branch)
                     && !names.branches.contains(branch)
                 {
@@ -315,6 +312,17 @@ impl Body<'_, '_> {
                 text: text.literal().unwrap_or_default(),
             },
         })
+    }
+
+    /// The text with the source of what would be filled in, as a title's own.
+    fn as_written(&self, text: &Text) -> String {
+        text.parts
+            .iter()
+            .map(|part| match part {
+                TextPart::Literal(piece) => piece.clone(),
+                TextPart::Expr(expr) => format!("{{{}}}", self.checker.sources.text(expr.span)),
+            })
+            .collect()
     }
 
     fn severity_name(&mut self, name: &Name) -> Option<()> {

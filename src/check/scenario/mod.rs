@@ -119,11 +119,12 @@ impl Body<'_, '_> {
                 return None;
             }
         };
+        let sources = &self.checker.sources;
         let names = Arc::clone(
             known
                 .names
                 .entry(runbook)
-                .or_insert_with(|| Arc::new(Names::of(program, runbook))),
+                .or_insert_with(|| Arc::new(Names::of(program, sources, runbook))),
         );
         let clock = match clauses.clock {
             Some(clock) => self.clock_of(clock)?,

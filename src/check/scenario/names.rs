@@ -5,6 +5,7 @@ use crate::program::{
     UndoKind,
 };
 use crate::provider::Operation;
+use crate::source::Sources;
 use crate::value::{Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,19 +72,19 @@ pub struct Names {
 
 impl Names {
     /// The names of a runbook and of those it runs.
-    pub fn of(program: &Program, runbook: RunbookId) -> Self {
+    pub fn of(program: &Program, sources: &Sources, runbook: RunbookId) -> Self {
         let mut names = Self::default();
-        names.book(program, runbook, "", DEPTH);
+        names.book(program, sources, runbook, "", DEPTH);
         names
     }
 
-    fn book(&mut self, program: &Program, id: RunbookId, prefix: &str, depth: usize) {
+    fn book(&mut self, program: &Program, sources: &Sources, id: RunbookId, prefix: &str, depth: usize) {
         let Some(book) = program.runbooks.get(id.0) else { return };
         if depth == 0 {
             return;
         }
         for binding in &book.bindings {
-            self.binding(program, binding, prefix, depth);
+            self.binding(program, sources, binding, prefix, depth);
         }
         for action in &book.actions {
             self.actions.insert(format!("{prefix}{}", action.name), action.manual);
@@ -107,10 +108,10 @@ impl Names {
         for row in book.result.escalation.iter().flat_map(|escalation| &escalation.rows) {
             row.entries.iter().for_each(|entry| self.call(&entry.call));
         }
-        self.steps(program, &book.steps, prefix, depth);
+        self.steps(program, sources, &book.steps, prefix, depth);
     }
 
-    fn binding(&mut self, program: &Program, binding: &Binding, prefix: &str, depth: usize) {
+    fn binding(&mut self, program: &Program, sources: &Sources, binding: &Binding, prefix: &str, depth: usize) {
         let name = format!("{prefix}{}", binding.name);
         match &binding.kind {
             BindingKind::Read(call) => {
@@ -125,7 +126,7 @@ impl Names {
                     QuestionForm::Observed { .. } => Form::Observed,
                     QuestionForm::Run { runbook, .. } => {
                         self.calls.insert(name.clone());
-                        self.book(program, *runbook, &format!("{name}."), depth - 1);
+                        self.book(program, sources, *runbook, &format!("{name}."), depth - 1);
                         Form::Run
                     }
                     QuestionForm::YesWhen(_) | QuestionForm::FanOut { .. } => Form::Computed,
@@ -136,20 +137,19 @@ impl Names {
         }
     }
 
-    fn steps(&mut self, program: &Program, steps: &[Step], prefix: &str, depth: usize) {
+    fn steps(&mut self, program: &Program, sources: &Sources, steps: &[Step], prefix: &str, depth: usize) {
         for step in steps {
             match &step.kind {
                 StepKind::Branch(branch) => {
-                    self.branches
-                        .insert(program.sources.text(branch.title.span).trim_matches('"').to_owned());
+                    self.branches.insert(branch.title.source_text(sources));
                     for cause in &branch.causes {
                         self.causes.insert(format!("{prefix}{}", cause.name));
-                        self.steps(program, &cause.steps, prefix, depth);
+                        self.steps(program, sources, &cause.steps, prefix, depth);
                     }
-                    self.steps(program, &branch.otherwise, prefix, depth);
-                    self.steps(program, &branch.cannot_tell, prefix, depth);
+                    self.steps(program, sources, &branch.otherwise, prefix, depth);
+                    self.steps(program, sources, &branch.cannot_tell, prefix, depth);
                 }
-                StepKind::Each(each) => self.steps(program, &each.steps, prefix, depth),
+                StepKind::Each(each) => self.steps(program, sources, &each.steps, prefix, depth),
                 StepKind::Tell(call) => self.call(call),
                 StepKind::Require { otherwise, .. } | StepKind::Wait { otherwise, .. } => self.outcome(otherwise),
                 StepKind::Run { runbook, .. } => {
@@ -158,7 +158,7 @@ impl Names {
                     };
                     let name = format!("{prefix}{}", child.name);
                     self.calls.insert(name.clone());
-                    self.book(program, *runbook, &format!("{name}."), depth - 1);
+                    self.book(program, sources, *runbook, &format!("{name}."), depth - 1);
                 }
                 _ => {}
             }
