@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 use crate::program::scenario::{Expected, ExpectedKind, Said, SaidKind};
 use crate::source::Span;
 use crate::syntax::tree::{
-    ExpectKind, ExpectLine, GivenKind, GivenValue, Name, OperatorKind, OperatorLine, Path, Text,
+    ExpectKind, ExpectLine, GivenKind, GivenValue, Name, OperatorKind, OperatorLine, Path, Text, TextPart,
 };
 use crate::value::show::show;
 use crate::value::{Answer, Type};

@@ -322,7 +322,8 @@ fn merged<T: Clone>(base: Option<&[T]>, own: Vec<T>, same: impl Fn(&T, &T) -> bo
     all
 }
 
-/// An own line about a name takes the place of every line about it; one about a role, of those about that role.
+/// An own line takes the place of the lines about the same thing: of an approval for a role that of the same role, and a line
+/// that leaves something open of everything that was said about it.
 fn merged_people(base: Option<&[Said]>, own: Vec<Said>) -> Vec<Said> {
     let base: Option<Vec<Said>> = base.map(|base| {
         base.iter()
@@ -335,6 +336,7 @@ fn merged_people(base: Option<&[Said]>, own: Vec<Said>) -> Vec<Said> {
     merged(base.as_deref(), own, |old, new| {
         old.name == new.name
             && undo_of(old) == undo_of(new)
+            && (topic(old) == topic(new) || topic(old) == 0 || topic(new) == 0)
             && match (role_of(old), role_of(new)) {
                 (Some(old), Some(new)) => old == new,
                 _ => true,
@@ -347,6 +349,19 @@ fn role_of(said: &Said) -> Option<&String> {
     match &said.kind {
         SaidKind::Approve { role, .. } | SaidKind::Refuse { role, .. } => role.as_ref(),
         _ => None,
+    }
+}
+
+/// What a line is about; 0 for everything that may be said of a name.
+fn topic(said: &Said) -> u8 {
+    use crate::program::scenario::SaidKind;
+    match said.kind {
+        SaidKind::Silent { .. } => 0,
+        SaidKind::Answer(_) | SaidKind::Value(_) => 1,
+        SaidKind::Approve { .. } | SaidKind::Refuse { .. } => 2,
+        SaidKind::Tick { .. } => 3,
+        SaidKind::Retry => 4,
+        SaidKind::Undo | SaidKind::Keep => 5,
     }
 }
 
