@@ -274,6 +274,10 @@ pub enum Event {
         scope: String,
         outcome: String,
     },
+    /// The machine's wall clock was set while the run went on: from here on it shows this much more (or less) than before.
+    ClockStep {
+        seconds: f64,
+    },
     /// Ctrl-C, end of the timebox, a mistake of ours.
     Interrupted {
         because: String,
@@ -377,6 +381,7 @@ impl Event {
             Event::Advised { .. } => (Reflection, "advised"),
             Event::ChildStarted { .. } => (Action, "child_started"),
             Event::ChildEnded { .. } => (Action, "child_ended"),
+            Event::ClockStep { .. } => (Action, "clock_step"),
             Event::Interrupted { .. } => (Result, "interrupted"),
             Event::Ended { .. } => (Result, "ended"),
             Event::Prevention { .. } => (Reflection, "prevention"),
@@ -474,4 +479,10 @@ pub enum ResultKind {
     Done,
     Failed,
     Unclear,
+}
+
+/// A step of the wall clock in words: `the clock was set back by 3600 s`.
+pub fn clock_step(seconds: f64) -> String {
+    let way = if seconds < 0.0 { "back" } else { "forward" };
+    format!("the clock was set {way} by {} s", seconds.abs())
 }

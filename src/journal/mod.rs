@@ -7,23 +7,36 @@ pub mod checkpoint;
 pub mod entry;
 pub mod event;
 pub mod export;
+mod keep;
 pub mod key;
+pub mod lease;
 pub mod ledger;
-mod machine;
+pub mod machine;
 pub mod memory;
 pub mod note;
 pub mod policy;
 pub mod proof;
+mod read;
+mod run;
 mod run_id;
+mod sequencer;
 pub mod sqlite;
+pub mod storage;
+mod store;
 pub mod tree;
 pub mod verify;
+mod words;
 
 use event::Part;
 use futures::future::BoxFuture;
 
 pub use event::Event;
+pub use keep::Erased;
+pub use lease::Lease;
 pub use memory::Memory;
+pub use read::{Found, Reading, RunSummary};
+pub use run::Run;
+pub use store::{RunHeader, Store, Taken};
 
 /// Writes entries. The engine has one per run.
 pub trait Journal: Send + Sync {

@@ -207,6 +207,7 @@ pub fn lines(event: &Event) -> Vec<Line> {
                 format!("{} ended: {}", safe(runbook), safe(outcome)),
             )]
         }
+        Event::ClockStep { seconds } => vec![line(Tone::Attention, crate::journal::event::clock_step(*seconds))],
         Event::Interrupted { because, pending } => {
             let mut all = vec![line(Tone::Attention, format!("stopped{}", note(because)))];
             all.extend(pending.iter().map(|item| below(format!("pending: {}", short(item)))));

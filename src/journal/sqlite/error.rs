@@ -1,11 +1,11 @@
 //! Failures of the store in words: what was tried, what went wrong, what to do.
 
-use crate::journal::Error;
+use crate::journal::{Error, words};
 use std::path::Path;
 
 /// An error of the database while `tried` was done, for example `record an entry`.
-pub fn failure(path: &Path, tried: &str, error: &sqlx::Error) -> Error {
-    let (wrong, advice) = words(error);
+pub fn failure(path: impl AsRef<Path>, tried: &str, error: &sqlx::Error) -> Error {
+    let (wrong, advice) = explain(error);
     message(path, tried, &wrong, advice)
 }
 
@@ -25,18 +25,13 @@ pub fn io_failure(path: &Path, tried: &str, error: &std::io::Error) -> Error {
 }
 
 /// The three parts as one error.
-pub fn message(path: &Path, tried: &str, wrong: &str, advice: &str) -> Error {
-    Error {
-        message: format!(
-            "Journal {}: cannot {tried}: {wrong}. {advice}",
-            path.display().to_string().escape_debug()
-        ),
-    }
+pub fn message(path: impl AsRef<Path>, tried: &str, wrong: &str, advice: &str) -> Error {
+    words::message(&path.as_ref().display().to_string(), tried, wrong, advice)
 }
 
 const FREE_SPACE: &str = "Free some space on that file system, then start again.";
 
-fn words(error: &sqlx::Error) -> (String, &'static str) {
+fn explain(error: &sqlx::Error) -> (String, &'static str) {
     let code = match error {
         sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<u32>().ok()),
         _ => None,

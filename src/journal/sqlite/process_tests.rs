@@ -5,6 +5,7 @@ use super::*;
 use crate::journal::Journal as _;
 use crate::journal::event::Event;
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 const JOURNAL: &str = "STARR_TEST_JOURNAL";

@@ -1,8 +1,10 @@
 use super::*;
 use crate::journal::Journal as _;
+use crate::journal::Taken;
 use crate::journal::event::Event;
 use crate::journal::verify::{Level, Trust};
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 fn step(detail: &str) -> Event {
     Event::Step {
@@ -118,8 +120,9 @@ async fn the_file_and_its_folder_are_for_this_user_alone() {
 #[tokio::test]
 async fn a_commit_is_synced() {
     let place = Place::new();
-    let store = place.store().await;
-    let mut connection = store.inner.connection.lock().await;
+    place.store().await;
+    let files = Files::new(&place.path(), Arc::new(System)).unwrap();
+    let connection = &mut Opening::new(&files, false).await.unwrap().connection;
     for (pragma, value) in [("synchronous", 2_i64), ("foreign_keys", 1), ("trusted_schema", 0)] {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("pragma {pragma}")))
             .fetch_one(&mut *connection)
@@ -216,9 +219,10 @@ async fn a_later_version_is_refused_and_left_alone() {
         assert_eq!(
             error.message,
             format!(
-                "Journal {}: cannot open it: it was written by a later starr (its tables have version 99, this starr knows 2). \
+                "Journal {}: cannot open it: it was written by a later starr (its tables have version 99, this starr knows {}). \
                  Use that version of starr; nothing was changed.",
-                place.path().display()
+                place.path().display(),
+                schema::VERSION
             )
         );
     }
@@ -229,12 +233,13 @@ async fn an_older_version_is_brought_up_to_date() {
     const STEPS: &[&str] = &[
         schema::STEPS[0],
         schema::STEPS[1],
+        schema::STEPS[2],
         "create table later (one integer) strict",
     ];
     let place = Place::new();
     two_runs(&place.store().await).await;
     let mut editor = place.editor().await;
-    migrate(&mut editor, STEPS).await.unwrap();
+    migrate(&mut editor, STEPS, &System).await.unwrap();
     let row = sqlx::query(
         "select (select user_version from pragma_user_version), (select size from head), (select count(*) from later)",
     )
@@ -243,10 +248,10 @@ async fn an_older_version_is_brought_up_to_date() {
     .unwrap();
     assert_eq!(
         (row.get::<i64, _>(0), row.get::<i64, _>(1), row.get::<i64, _>(2)),
-        (3, 6, 0)
+        (4, 6, 0)
     );
     // A second time changes nothing.
-    migrate(&mut editor, STEPS).await.unwrap();
+    migrate(&mut editor, STEPS, &System).await.unwrap();
 }
 
 #[tokio::test]
@@ -296,24 +301,53 @@ async fn a_store_that_can_only_be_read_takes_no_entry() {
     assert!(error.message.contains("it can only be read"), "{error}");
 }
 
+/// A store that may not grow.
+struct Small(Sqlite);
+
+impl Storage for Small {
+    fn backup<'a>(&'a self, to: &'a Path) -> BoxFuture<'a, Result<(), Error>> {
+        self.0.backup(to)
+    }
+
+    fn place(&self) -> String {
+        self.0.place()
+    }
+
+    fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
+        Box::pin(async move {
+            let files = &self.0.0;
+            let mut opening = Opening::new(files, false).await?;
+            opening.connection.execute("pragma max_page_count = 1").await.unwrap();
+            let origin = opening.origin().await?;
+            Ok(Box::new(writer::Connected {
+                files: Arc::clone(files),
+                connection: Some(opening.connection),
+                origin,
+                boot: String::new(),
+            }) as Box<dyn Writer>)
+        })
+    }
+
+    fn reader(&self) -> BoxFuture<'_, Result<Box<dyn Reader>, Error>> {
+        self.0.reader()
+    }
+}
+
 #[tokio::test]
 async fn a_full_store_is_final_for_the_handle() {
     let place = Place::new();
-    let store = place.store().await;
+    place.store().await.close().await.unwrap();
+    let files = Arc::new(Files::new(&place.path(), Arc::new(System)).unwrap());
+    let store = Store::over(Arc::new(Small(Sqlite(files))), Arc::new(System))
+        .await
+        .unwrap();
     let run = store.begin(RunHeader::default()).await.unwrap();
     run.append("", &step("fits")).await.unwrap();
-    let inner = &store.inner;
-    let limit = |pages: &'static str| async move {
-        let mut connection = inner.connection.lock().await;
-        connection.execute(pages).await.unwrap();
-    };
-    limit("pragma max_page_count = 1").await;
     let large = step(&"x".repeat(100_000));
     let error = run.append("", &large).await.unwrap_err();
     assert!(error.message.contains("there is no space left"), "{error}");
     assert!(error.message.contains("Free some space"), "{error}");
-    // There is room again, but what the failure left behind is not known: this handle writes no more.
-    limit("pragma max_page_count = 1000000").await;
+    // A small one would fit, but what the failure left behind is not known: this handle writes no more.
     let again = run.append("", &step("late")).await.unwrap_err();
     assert!(again.message.starts_with("The journal failed before"), "{again}");
     assert!(store.begin(RunHeader::default()).await.is_err());
@@ -696,4 +730,67 @@ async fn checkpoints_are_kept_and_verified() {
         assert_eq!(verified.level, Level::Broken, "{sql}");
         assert!(verified.to_string().contains(words), "{sql}: {verified}");
     }
+}
+
+#[tokio::test]
+async fn a_journal_of_the_first_version_is_brought_up_to_date_and_goes_on() {
+    let place = golden_place();
+    let store = place.store().await;
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    assert_eq!(run.append("", &step("newer")).await, Ok(6));
+    let verified = store.verify().await.unwrap();
+    assert!(verified.is_intact(), "{verified}");
+    let lease = store.lease("20261122-0508-eb8h").await.unwrap().unwrap();
+    assert_eq!((lease.epoch, lease.is_free()), (1, false));
+}
+
+#[tokio::test]
+async fn of_two_who_take_a_run_one_succeeds_and_the_epoch_keeps_the_old_one_out() {
+    let place = Place::new();
+    let store = place.store().await;
+    let other = place.store().await;
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    let id = run.run_id().to_owned();
+    run.append("", &step("one")).await.unwrap();
+    let lease = other.lease(&id).await.unwrap().unwrap();
+    // This process holds it and it runs.
+    assert_eq!((lease.epoch, &lease.state), (1, &crate::journal::lease::State::Held));
+    let header = |holder: &str| RunHeader {
+        holder: holder.to_owned(),
+        ..RunHeader::default()
+    };
+    let note = [step("taken over by maria: the first one hangs")];
+    let (first, second) = futures::join!(
+        other.take(&id, 1, header("maria"), &note),
+        store.take(&id, 1, header("otto"), &note),
+    );
+    let (mine, lease) = match (first.unwrap(), second.unwrap()) {
+        (Taken::Mine(run), Taken::Others(lease)) | (Taken::Others(lease), Taken::Mine(run)) => (run, lease),
+        _ => panic!("one of the two takes it, the other is told"),
+    };
+    assert_eq!((mine.epoch(), lease.epoch), (2, 2));
+    assert!(
+        lease.to_string().starts_with("owned by maria since 2")
+            || lease.to_string().starts_with("owned by otto since 2"),
+        "{lease}"
+    );
+    let error = run.append("", &step("late")).await.unwrap_err();
+    assert!(error.message.contains("was taken over"), "{error}");
+    mine.append("", &step("on")).await.unwrap();
+    let kinds: Vec<u64> = store
+        .entries(&id)
+        .await
+        .unwrap()
+        .iter()
+        .map(|entry| entry.run_sequence)
+        .collect();
+    assert_eq!(kinds, [0, 1, 2]);
+    assert!(store.verify().await.unwrap().is_intact());
+    assert!(matches!(
+        store.take("no-such-run", 1, header("maria"), &note).await.unwrap(),
+        Taken::NoSuchRun
+    ));
+    mine.release().await.unwrap();
+    let lease = store.lease(&id).await.unwrap().unwrap();
+    assert!(lease.is_free(), "{lease}");
 }

@@ -441,6 +441,7 @@ fn event_sentence(event: &Event) -> String {
         Event::Advised { title, .. } => format!("advice: {title}"),
         Event::ChildStarted { runbook, .. } => format!("runs {runbook}"),
         Event::ChildEnded { runbook, outcome, .. } => format!("{runbook} ended: {outcome}"),
+        Event::ClockStep { seconds } => crate::journal::event::clock_step(*seconds),
         Event::Interrupted { because, pending } => {
             let pending = if pending.is_empty() {
                 String::new()

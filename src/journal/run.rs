@@ -1,0 +1,75 @@
+//! The journal of one run.
+
+use super::entry::Digests;
+use super::event::Event;
+use super::sequencer::Request;
+use super::store::Handle;
+use super::{Error, Journal};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+
+/// A run whose lease this process holds; its lease is renewed as long as this lives.
+pub struct Run {
+    handle: Handle,
+    id: String,
+    digests: Digests,
+    epoch: u64,
+    _alive: Arc<()>,
+}
+
+impl Run {
+    pub(super) fn new(handle: Handle, id: String, digests: Digests, epoch: u64, alive: Arc<()>) -> Self {
+        Self {
+            handle,
+            id,
+            digests,
+            epoch,
+            _alive: alive,
+        }
+    }
+
+    /// The epoch of the lease; rises with each change of hands.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Gives the lease back, durably, so that nobody has to find out whether the holder still runs.
+    pub async fn release(&self) -> Result<(), Error> {
+        self.handle
+            .ask(|reply| Request::Release {
+                run: self.id.clone(),
+                epoch: self.epoch,
+                reply,
+            })
+            .await
+    }
+
+    async fn record(&self, scope: &str, events: &[Event]) -> Result<u64, Error> {
+        self.handle.shared.check()?;
+        let events = self.handle.pending(events)?;
+        self.handle
+            .ask(|reply| Request::Append {
+                run: self.id.clone(),
+                epoch: self.epoch,
+                scope: scope.to_owned(),
+                digests: self.digests.clone(),
+                events,
+                reply,
+            })
+            .await
+    }
+}
+
+impl Journal for Run {
+    fn run_id(&self) -> &str {
+        &self.id
+    }
+
+    fn append<'a>(&'a self, scope: &'a str, event: &'a Event) -> BoxFuture<'a, Result<u64, Error>> {
+        Box::pin(self.record(scope, std::slice::from_ref(event)))
+    }
+
+    fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
+        Box::pin(self.record(scope, events))
+    }
+}
