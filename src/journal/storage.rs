@@ -139,6 +139,9 @@ pub struct LeaseRow {
     pub silent: Option<u64>,
 }
 
+/// Something that does not fit, with the entry it is about.
+pub type Misfit = (Option<i64>, String);
+
 /// Which entries are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which<'a> {
@@ -185,7 +188,7 @@ pub trait Reader: Send {
     fn leases<'a>(&'a mut self, run: Option<&'a str>) -> BoxFuture<'a, Result<Vec<LeaseRow>, Error>>;
 
     /// What the database's own check and the list of tables say that does not fit, with the entry it is about.
-    fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<(Option<i64>, String)>, Error>>;
+    fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<Misfit>, Error>>;
 }
 
 /// A number as databases keep it.

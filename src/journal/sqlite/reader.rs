@@ -5,7 +5,7 @@ use super::files::Files;
 use super::schema;
 use crate::journal::Error;
 use crate::journal::lease::Runner;
-use crate::journal::storage::{LeaseRow, Reader, Which, signed};
+use crate::journal::storage::{LeaseRow, Misfit, Reader, Which, signed};
 use crate::journal::tree::Digest;
 use crate::journal::verify::{CheckpointRow, Head, Row, RunRow};
 use futures::future::BoxFuture;
@@ -29,10 +29,10 @@ const RUN_COLUMNS: &str = "select id, entries, started, severity, ended from run
 impl Connected {
     fn failed(&self, tried: &'static str) -> impl Fn(sqlx::Error) -> Error + Send + 'static {
         let files = Arc::clone(&self.files);
-        move |error| failure(&files.place(), tried, &error)
+        move |error| failure(files.place(), tried, &error)
     }
 
-    async fn check(&mut self) -> Result<Vec<(Option<i64>, String)>, sqlx::Error> {
+    async fn check(&mut self) -> Result<Vec<Misfit>, sqlx::Error> {
         let mut found = Vec::new();
         match sqlx::query("pragma integrity_check(1)")
             .fetch_one(&mut self.connection)
@@ -257,7 +257,7 @@ impl Reader for Connected {
         })
     }
 
-    fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<(Option<i64>, String)>, Error>> {
+    fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<Misfit>, Error>> {
         Box::pin(async move {
             let fail = self.failed("check it");
             self.check().await.map_err(fail)
