@@ -7,6 +7,22 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(pub u32);
 
+/// The first id of an embedded module. These ids mean the same text in every set, so that what is known about an embedded
+/// module (its tree, its types) can be kept for the next file that uses it.
+const EMBEDDED: u32 = 1 << 31;
+
+impl FileId {
+    /// The id of the embedded module with this number.
+    pub fn embedded(number: usize) -> Self {
+        Self(EMBEDDED | u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// The number of an embedded module; `None` for a file that was added to a set.
+    pub fn embedded_number(self) -> Option<usize> {
+        (self.0 >= EMBEDDED).then_some((self.0 ^ EMBEDDED) as usize)
+    }
+}
+
 /// A half-open range of bytes in one file. Always on character boundaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -60,10 +76,13 @@ pub struct Source {
     pub text: Arc<str>,
 }
 
-/// The texts a program was made from; a [`FileId`] is an index into it.
+/// The texts a program was made from.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
+    /// By the number of their id.
     files: Vec<Source>,
+    /// The embedded modules among them, with their ids.
+    embedded: Vec<(FileId, Arc<Source>)>,
 }
 
 impl Sources {
@@ -77,25 +96,42 @@ impl Sources {
         FileId(u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX))
     }
 
+    /// Notes that an embedded module belongs to this set.
+    pub fn embed(&mut self, id: FileId, source: Arc<Source>) {
+        if self.get(id).is_none() {
+            self.embedded.push((id, source));
+        }
+    }
+
+    fn get(&self, id: FileId) -> Option<&Source> {
+        match id.embedded_number() {
+            None => self.files.get(id.0 as usize),
+            Some(_) => self
+                .embedded
+                .iter()
+                .find(|(known, _)| *known == id)
+                .map(|(_, source)| &**source),
+        }
+    }
+
     /// The file with this id.
     ///
     /// # Panics
     /// If the id comes from another set, which would be a mistake of ours.
     pub fn file(&self, id: FileId) -> &Source {
-        &self.files[id.0 as usize]
+        self.get(id).expect("the id comes from this set")
     }
 
     /// The text under a span, or an empty text when the span does not fit (never a panic).
     pub fn text(&self, span: Span) -> &str {
-        self.files
-            .get(span.file.0 as usize)
+        self.get(span.file)
             .and_then(|file| file.text.get(span.range()))
             .unwrap_or_default()
     }
 
     /// Line and column of the start of a span, both from 1; the column counts characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
-        let Some(file) = self.files.get(span.file.0 as usize) else {
+        let Some(file) = self.get(span.file) else {
             return (1, 1);
         };
         let before = file.text.get(..span.start as usize).unwrap_or(&file.text);
@@ -104,11 +140,12 @@ impl Sources {
         (line, column)
     }
 
-    /// All files with their ids, in the order in which they were added.
+    /// All files with their ids: those that were added, in that order, then the embedded ones.
     pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
         self.files
             .iter()
             .enumerate()
             .map(|(index, source)| (FileId(u32::try_from(index).unwrap_or(u32::MAX)), source))
+            .chain(self.embedded.iter().map(|(id, source)| (*id, &**source)))
     }
 }

@@ -135,7 +135,7 @@ impl Body<'_, '_> {
             return Some((provider, found));
         }
         self.effects.unclear.insert(root.text.clone());
-        if self.checker.files[provider.item.file.0 as usize].broken {
+        if self.checker.entry(provider.item.file).broken {
             return None;
         }
         let rest = names[1..].first().map_or(span, |first| first.span.to(span_end(span)));
@@ -195,7 +195,7 @@ impl Body<'_, '_> {
 
     /// The word for what an item is.
     pub fn item_kind(&self, item: ItemRef) -> Option<&'static str> {
-        let tree = &self.checker.files[item.file.0 as usize].tree;
+        let tree = &self.checker.entry(item.file).tree;
         Some(match &tree.items.get(item.item)?.kind {
             tree::ItemKind::Runbook(_) => "runbook",
             tree::ItemKind::Provider(_) => "provider",

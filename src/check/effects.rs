@@ -213,7 +213,7 @@ impl Checker<'_> {
         let mut names: Vec<String> = super::Embedded::paths()
             .filter_map(|path| path.strip_prefix("std.").map(str::to_owned))
             .collect();
-        for (name, _) in self.files[file.0 as usize].symbols.iter() {
+        for (name, _) in self.entry(file).symbols.iter() {
             if let Some(Some(item)) = self.symbol(file, name)
                 && self.is_provider(item)
             {

@@ -27,7 +27,7 @@ impl Body<'_, '_> {
                     path.span,
                     format!("there is no escalation `{}` here", path.dotted()),
                 );
-                let known: Vec<String> = self.checker.files[file.0 as usize].symbols.keys().cloned().collect();
+                let known: Vec<String> = self.checker.entry(file).symbols.keys().cloned().collect();
                 let mut finding = self
                     .checker
                     .suggest(finding, name, known.iter().map(String::as_str), false);

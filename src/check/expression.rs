@@ -642,7 +642,8 @@ impl Body<'_, '_> {
         let file = self.scope.file;
         let mut known: Vec<String> = self.scope.names().map(str::to_owned).collect();
         known.extend(
-            self.checker.files[file.0 as usize]
+            self.checker
+                .entry(file)
                 .symbols
                 .keys()
                 .filter(|name| name.starts_with(|first: char| first.is_lowercase()))

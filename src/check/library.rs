@@ -1,6 +1,8 @@
 //! Where the texts of modules come from.
 
+use crate::source::Source;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// The text of a module, as it was found.
 #[derive(Clone, Debug)]
@@ -39,6 +41,25 @@ impl Embedded {
     /// The paths of all embedded modules.
     pub fn paths() -> impl Iterator<Item = &'static str> {
         MODULES.iter().map(|(path, _)| *path)
+    }
+
+    /// The number of the module with this path.
+    pub(super) fn number(path: &str) -> Option<usize> {
+        MODULES.iter().position(|(known, _)| *known == path)
+    }
+
+    /// The text of the module with this number; the same one for everybody.
+    pub(super) fn source(number: usize) -> Arc<Source> {
+        static SOURCES: [OnceLock<Arc<Source>>; MODULES.len()] = [const { OnceLock::new() }; MODULES.len()];
+        let source = SOURCES[number].get_or_init(|| {
+            let (name, text) = MODULES[number];
+            Arc::new(Source {
+                name: name.to_owned(),
+                path: None,
+                text: text.into(),
+            })
+        });
+        Arc::clone(source)
     }
 }
 

@@ -62,8 +62,6 @@ pub struct Context<'a> {
 pub struct Checked {
     /// The file and every module it needed; the file itself is the first.
     pub sources: Sources,
-    /// The trees, by file id.
-    pub files: Vec<tree::File>,
     /// The program, when there is no error.
     pub program: Option<Program>,
     pub diagnostics: Vec<Diagnostic>,
@@ -78,20 +76,15 @@ pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<
     if let Some(beside) = &beside {
         checker.scenarios(beside, &mut program);
     }
+    let tests: Vec<_> = beside.iter().flatten().map(|id| checker.tree(*id)).collect();
     let modules::Finished {
         sources,
-        files,
+        tree,
         mut diagnostics,
-    } = checker.finish();
+    } = checker.finish(main);
     program.sources = sources.clone();
-    if let Some(file) = files.first() {
-        let tests: Vec<&tree::File> = beside
-            .iter()
-            .flatten()
-            .filter_map(|id| files.get(id.0 as usize))
-            .collect();
-        rules::tree(file, &tests, context.today, &mut diagnostics);
-    }
+    let tests: Vec<&tree::File> = tests.iter().map(|tree| &**tree).collect();
+    rules::tree(&tree, &tests, context.today, &mut diagnostics);
     let failed = |diagnostics: &[Diagnostic]| diagnostics.iter().any(|finding| finding.level == Level::Error);
     if !failed(&diagnostics) {
         rules::program(&program, &mut diagnostics);
@@ -99,7 +92,6 @@ pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<
     diagnostics.sort_by_key(|finding| (finding.span.file, finding.span.start, finding.span.end, finding.rule));
     Checked {
         sources,
-        files,
         program: (!failed(&diagnostics)).then_some(program),
         diagnostics,
     }
@@ -113,6 +105,5 @@ pub fn interface(provider: &str) -> Option<Vec<Arc<Operation>>> {
         roles: None,
         today: None,
     };
-    let mut checker = modules::Checker::new(&context);
-    checker.embedded_interface(provider)
+    modules::Checker::new(&context).embedded_interface(provider)
 }

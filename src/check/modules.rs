@@ -2,14 +2,15 @@
 
 use super::names::{listed, nearest};
 use super::operations::ProviderTable;
-use super::{Context, Embedded, Library, ModuleSource};
+use super::{Context, Embedded};
 use crate::diagnostic::{Diagnostic, Level};
 use crate::program::RunbookId;
 use crate::source::{FileId, Sources, Span};
 use crate::syntax;
 use crate::syntax::tree::{ClauseKind, File, ItemKind, Name};
 use crate::value::Type;
-use std::collections::{HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub enum Symbol {
 }
 
 /// A loaded file.
+#[derive(Debug)]
 pub struct Entry {
     pub tree: Rc<File>,
     pub symbols: HashMap<String, (Symbol, Span)>,
@@ -46,11 +48,43 @@ pub struct Entry {
     pub broken: bool,
 }
 
+impl Entry {
+    /// A file of which nothing but the tree is known yet.
+    fn new(tree: &Rc<File>, broken: bool) -> Self {
+        let module = tree.items.iter().find_map(|item| match &item.kind {
+            ItemKind::Module { path, .. } => Some(path.dotted()),
+            _ => None,
+        });
+        Self {
+            tree: Rc::clone(tree),
+            symbols: HashMap::new(),
+            module: module.unwrap_or_default(),
+            broken,
+        }
+    }
+}
+
+/// What is known about embedded modules. It rests on their texts alone, so one thread finds it out once.
+#[derive(Default)]
+struct Kept {
+    /// By number.
+    modules: BTreeMap<usize, Entry>,
+    types: HashMap<ItemRef, super::types::TypeState>,
+    providers: HashMap<ItemRef, Rc<ProviderTable>>,
+}
+
+thread_local! {
+    static KEPT: Cell<Kept> = Cell::default();
+}
+
 /// Everything that is found out about a file and its modules.
 pub struct Checker<'c> {
     pub context: &'c Context<'c>,
     pub sources: Sources,
-    pub files: Vec<Entry>,
+    /// The files that are not embedded, by the number of their id.
+    files: Vec<Entry>,
+    /// The embedded modules by number, also those that this file does not use.
+    embedded: BTreeMap<usize, Entry>,
     modules: HashMap<String, Option<FileId>>,
     /// Modules that are being loaded, outermost first.
     loading: Vec<String>,
@@ -72,23 +106,26 @@ pub struct Checker<'c> {
 /// What remains when the checker is done.
 pub struct Finished {
     pub sources: Sources,
-    pub files: Vec<File>,
+    /// The tree of the checked file.
+    pub tree: Rc<File>,
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl<'c> Checker<'c> {
     pub fn new(context: &'c Context<'c>) -> Self {
+        let kept = KEPT.take();
         Self {
             context,
             sources: Sources::default(),
             files: Vec::new(),
+            embedded: kept.modules,
             modules: HashMap::new(),
             loading: Vec::new(),
             diagnostics: Vec::new(),
             reported: HashSet::new(),
             suggestions: 0,
-            types: HashMap::new(),
-            providers: HashMap::new(),
+            types: kept.types,
+            providers: kept.providers,
             probe: super::types::probe(),
             inlined: 0,
             exhausted: false,
@@ -102,16 +139,43 @@ impl<'c> Checker<'c> {
         self.diagnostics.iter()
     }
 
-    /// Takes the parts out.
-    pub fn finish(self) -> Finished {
-        Finished {
-            sources: self.sources,
-            files: self
-                .files
-                .into_iter()
-                .map(|entry| Rc::unwrap_or_clone(entry.tree))
-                .collect(),
-            diagnostics: self.diagnostics,
+    /// Takes the parts out, and keeps what the next checker of this thread can use.
+    pub fn finish(mut self, main: FileId) -> Finished {
+        let finished = Finished {
+            sources: std::mem::take(&mut self.sources),
+            tree: self.tree(main),
+            diagnostics: std::mem::take(&mut self.diagnostics),
+        };
+        self.keep();
+        finished
+    }
+
+    /// Keeps what the next checker of this thread can use.
+    fn keep(mut self) {
+        self.types.retain(|item, _| item.file.embedded_number().is_some());
+        self.providers.retain(|item, _| item.file.embedded_number().is_some());
+        KEPT.set(Kept {
+            modules: self.embedded,
+            types: self.types,
+            providers: self.providers,
+        });
+    }
+
+    /// What is known about a file that was loaded.
+    pub fn entry(&self, file: FileId) -> &Entry {
+        match file.embedded_number() {
+            None => &self.files[file.0 as usize],
+            Some(number) => &self.embedded[&number],
+        }
+    }
+
+    fn entry_mut(&mut self, file: FileId) -> &mut Entry {
+        match file.embedded_number() {
+            None => &mut self.files[file.0 as usize],
+            Some(number) => self
+                .embedded
+                .get_mut(&number)
+                .expect("every id belongs to a loaded file"),
         }
     }
 
@@ -154,7 +218,7 @@ impl<'c> Checker<'c> {
 
     /// The tree of a file.
     pub fn tree(&self, file: FileId) -> Rc<File> {
-        Rc::clone(&self.files[file.0 as usize].tree)
+        Rc::clone(&self.entry(file).tree)
     }
 
     /// Parses a file, notes what it declares, and loads what it uses.
@@ -167,20 +231,50 @@ impl<'c> Checker<'c> {
         let tree = Rc::new(loaded.file);
         let id = loaded.id;
         debug_assert_eq!(id.0 as usize, self.files.len(), "every source is a file of the checker");
-        let module = tree
-            .items
-            .iter()
-            .find_map(|item| match &item.kind {
-                ItemKind::Module { path, .. } => Some(path.dotted()),
-                _ => None,
-            })
-            .unwrap_or_default();
-        self.files.push(Entry {
-            tree: Rc::clone(&tree),
-            symbols: HashMap::new(),
-            module,
-            broken,
-        });
+        self.files.push(Entry::new(&tree, broken));
+        self.declarations(id, &tree);
+        // A module that is checked itself is as much under way as one that is used.
+        let module = self.entry(id).module.clone();
+        let first = self.loading.is_empty() && !module.is_empty();
+        if first {
+            self.loading.push(module);
+        }
+        self.imports(id, &tree);
+        if first {
+            self.loading.pop();
+        }
+        id
+    }
+
+    /// Loads an embedded module, or takes what is known about it.
+    fn load_embedded(&mut self, number: usize) -> FileId {
+        let id = FileId::embedded(number);
+        let source = Embedded::source(number);
+        if let Some(known) = self.embedded.get(&number) {
+            // The modules that it uses belong to the sources too.
+            let tree = Rc::clone(&known.tree);
+            for item in &tree.items {
+                if let ItemKind::Use { path, .. } = &item.kind {
+                    self.module(&path.dotted(), None);
+                }
+            }
+        } else {
+            let parsed = syntax::parse(id, &source.text);
+            let broken = parsed.diagnostics.iter().any(|finding| finding.level == Level::Error);
+            for finding in parsed.diagnostics {
+                self.report(finding);
+            }
+            let tree = Rc::new(parsed.file);
+            self.embedded.insert(number, Entry::new(&tree, broken));
+            self.declarations(id, &tree);
+            self.imports(id, &tree);
+        }
+        self.sources.embed(id, source);
+        id
+    }
+
+    /// Notes what a file declares.
+    fn declarations(&mut self, id: FileId, tree: &File) {
         for (index, item) in tree.items.iter().enumerate() {
             let declared = Symbol::Item(ItemRef { file: id, item: index });
             match &item.kind {
@@ -199,11 +293,10 @@ impl<'c> Checker<'c> {
                 ItemKind::Use { .. } | ItemKind::Module { .. } | ItemKind::Scenario(_) | ItemKind::Junk => {}
             }
         }
-        // A module that is checked itself is as much under way as one that is used.
-        let first = self.loading.is_empty() && !self.files[id.0 as usize].module.is_empty();
-        if first {
-            self.loading.push(self.files[id.0 as usize].module.clone());
-        }
+    }
+
+    /// Loads what a file uses, and notes the names it takes from there.
+    fn imports(&mut self, id: FileId, tree: &File) {
         for item in &tree.items {
             if let ItemKind::Use { path, names } = &item.kind {
                 let target = self.module(&path.dotted(), Some(path.span));
@@ -213,10 +306,6 @@ impl<'c> Checker<'c> {
                 }
             }
         }
-        if first {
-            self.loading.pop();
-        }
-        id
     }
 
     /// Loads the files with scenarios that belong to the checked one, which is the first of what is returned; `None` when they are
@@ -231,7 +320,7 @@ impl<'c> Checker<'c> {
     }
 
     fn declare(&mut self, file: FileId, name: &Name, symbol: Symbol) {
-        let symbols = &mut self.files[file.0 as usize].symbols;
+        let symbols = &mut self.entry_mut(file).symbols;
         match symbols.get(&name.text) {
             Some((_, first)) => {
                 let first = *first;
@@ -252,11 +341,11 @@ impl<'c> Checker<'c> {
     }
 
     fn exported(&mut self, target: FileId, path: &str, name: &Name) -> Option<ItemRef> {
-        let symbols = &self.files[target.0 as usize].symbols;
+        let symbols = &self.entry(target).symbols;
         if let Some((Symbol::Item(item), _)) = symbols.get(&name.text) {
             return Some(*item);
         }
-        if self.files[target.0 as usize].broken {
+        if self.entry(target).broken {
             return None;
         }
         let may_suggest = self.may_suggest();
@@ -274,14 +363,6 @@ impl<'c> Checker<'c> {
         let finding = self.suggest(finding, name, known.iter().map(String::as_str), true);
         self.report(finding);
         None
-    }
-
-    /// The text of a module: modules of `std` only ever come from the binary.
-    fn find(&self, path: &str) -> Option<ModuleSource> {
-        if let Some(module) = Embedded.module(path) {
-            return Some(module);
-        }
-        self.context.library.module(path)
     }
 
     /// Loads a module once. With a place, failures are reported there.
@@ -317,15 +398,20 @@ impl<'c> Checker<'c> {
             }
             return None;
         }
-        let Some(source) = self.find(path) else {
+        // The text of a module: those of `std` only ever come from the binary.
+        let id = if let Some(number) = Embedded::number(path) {
+            self.loading.push(path.to_owned());
+            self.load_embedded(number)
+        } else if let Some(source) = self.context.library.module(path) {
+            self.loading.push(path.to_owned());
+            self.load(&source.name, source.path.as_deref(), source.bytes)
+        } else {
             self.modules.insert(path.to_owned(), None);
             if let Some(span) = place {
                 self.no_module(path, span);
             }
             return None;
         };
-        self.loading.push(path.to_owned());
-        let id = self.load(&source.name, source.path.as_deref(), source.bytes);
         self.loading.pop();
         self.modules.insert(path.to_owned(), Some(id));
         Some(id)
@@ -344,7 +430,7 @@ impl<'c> Checker<'c> {
     /// What a name at the top level of a file stands for; the item itself when it was imported.
     /// `Some(None)`: it was imported, and the import was reported as wrong.
     pub fn symbol(&self, file: FileId, name: &str) -> Option<Option<ItemRef>> {
-        match self.files[file.0 as usize].symbols.get(name)?.0 {
+        match self.entry(file).symbols.get(name)?.0 {
             Symbol::Item(item) => Some(Some(item)),
             Symbol::Imported(item) => Some(item),
         }
@@ -352,7 +438,7 @@ impl<'c> Checker<'c> {
 
     /// The name of an item as an outsider writes it: `std.postgres.stuck_sessions`.
     pub fn full_name(&self, file: FileId, name: &str) -> String {
-        let module = &self.files[file.0 as usize].module;
+        let module = &self.entry(file).module;
         if module.is_empty() {
             name.to_owned()
         } else {
@@ -361,12 +447,14 @@ impl<'c> Checker<'c> {
     }
 
     /// The operations of a provider from its embedded module.
-    pub fn embedded_interface(&mut self, provider: &str) -> Option<Vec<Arc<crate::provider::Operation>>> {
+    pub fn embedded_interface(mut self, provider: &str) -> Option<Vec<Arc<crate::provider::Operation>>> {
         let path = format!("std.{provider}");
-        Embedded.module(&path)?;
+        Embedded::number(&path)?;
         let file = self.module(&path, None)?;
         let item = self.symbol(file, provider)??;
         let table = self.provider_table(item)?;
-        Some(table.operations().collect())
+        let operations = table.operations().collect();
+        self.keep();
+        Some(operations)
     }
 }

@@ -56,7 +56,7 @@ impl ProviderTable {
 impl Checker<'_> {
     /// True when the item declares a provider.
     pub fn is_provider(&self, item: ItemRef) -> bool {
-        let tree = &self.files[item.file.0 as usize].tree;
+        let tree = &self.entry(item.file).tree;
         matches!(
             tree.items.get(item.item).map(|item| &item.kind),
             Some(ItemKind::Provider(_))

@@ -400,7 +400,7 @@ impl Body<'_, '_> {
                     self.report(finding);
                     return None;
                 }
-                let names: Vec<String> = self.checker.files[file.0 as usize].symbols.keys().cloned().collect();
+                let names: Vec<String> = self.checker.entry(file).symbols.keys().cloned().collect();
                 let known: Vec<&String> = names
                     .iter()
                     .filter(|known| {
@@ -598,12 +598,12 @@ impl Body<'_, '_> {
 
     /// True when the file being checked is a module.
     fn examples_allowed(&self) -> bool {
-        !self.checker.files[self.scope.file.0 as usize].module.is_empty()
+        !self.checker.entry(self.scope.file).module.is_empty()
     }
 
     /// True when the parser reported something in this file: what is missing may be in what it did not understand.
     pub fn broken(&self) -> bool {
-        self.checker.files[self.scope.file.0 as usize].broken
+        self.checker.entry(self.scope.file).broken
     }
 }
 

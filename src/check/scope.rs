@@ -148,7 +148,7 @@ impl<'k, 'c> Body<'k, 'c> {
     pub fn declare_name(&mut self, name: &Name, what: What, unique: bool) {
         let taken = if unique {
             self.scope.declared.get(&name.text).copied().or_else(|| {
-                let symbols = &self.checker.files[self.scope.file.0 as usize].symbols;
+                let symbols = &self.checker.entry(self.scope.file).symbols;
                 symbols
                     .get(&name.text)
                     .map(|(_, span)| *span)

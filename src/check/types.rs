@@ -154,7 +154,7 @@ impl Checker<'_> {
         if !self.may_suggest() {
             return Vec::new();
         }
-        let symbols = &self.files[file.0 as usize].symbols;
+        let symbols = &self.entry(file).symbols;
         symbols
             .keys()
             .filter(|name| name.starts_with(|first: char| first.is_uppercase()))

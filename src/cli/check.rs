@@ -47,7 +47,6 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
         }
         // Only the findings are needed from here on.
         checked.program = None;
-        checked.files.clear();
         all.push(checked);
     }
     let groups: Vec<diagnostics::Group<'_>> = all
