@@ -1,6 +1,7 @@
 //! Where the texts of modules come from.
 
 use crate::source::Source;
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -46,6 +47,12 @@ impl Embedded {
     /// The number of the module with this path.
     pub(super) fn number(path: &str) -> Option<usize> {
         MODULES.iter().position(|(known, _)| *known == path)
+    }
+
+    /// SHA-256 of the text of the module with this number, in hexadecimal.
+    pub(super) fn digest(number: usize) -> &'static str {
+        static DIGESTS: [OnceLock<String>; MODULES.len()] = [const { OnceLock::new() }; MODULES.len()];
+        DIGESTS[number].get_or_init(|| hex::encode(Sha256::digest(MODULES[number].1)))
     }
 
     /// The text of the module with this number; the same one for everybody.

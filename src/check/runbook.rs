@@ -1,5 +1,6 @@
 //! Runbooks and modules as a whole.
 
+use super::Embedded;
 use super::effects::HeaderLine;
 use super::modules::{Checker, ItemRef};
 use super::scope::{Body, What};
@@ -60,8 +61,11 @@ impl Checker<'_> {
             edges.push(runs);
         }
         self.call_cycles(&edges);
-        for (_, source) in self.sources.iter() {
-            let digest = hex::encode(Sha256::digest(source.text.as_bytes()));
+        for (id, source) in self.sources.iter() {
+            let digest = match id.embedded_number() {
+                None => hex::encode(Sha256::digest(source.text.as_bytes())),
+                Some(number) => Embedded::digest(number).to_owned(),
+            };
             program.digests.insert(source.name.clone(), digest);
         }
         program
