@@ -47,6 +47,16 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// How a run ended.
+    fn of(outcome: &crate::engine::Outcome) -> Self {
+        match outcome.exit_code() {
+            0 => Exit::Good,
+            1 => Exit::Findings,
+            3 => Exit::Refused,
+            _ => Exit::InDoubt,
+        }
+    }
+
     fn code(self) -> u8 {
         match self {
             Exit::Good => 0,

@@ -9,7 +9,7 @@ use super::screen::Lines;
 use super::{Exit, Failure, load};
 use crate::config::{self, Environment};
 use crate::engine::world::{self, People, World};
-use crate::engine::{self, Outcome, clock, random};
+use crate::engine::{self, clock, random};
 use crate::journal;
 use crate::journal::event::Person;
 use crate::program::{BindingKind, Program, RunbookId};
@@ -128,13 +128,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     if let Some(problem) = record.and_then(|record| record.tape().problem()) {
         complain(&format!("starr: the recording is not whole: {problem}"));
     }
-    let exit = match &ended.outcome {
-        Outcome::Resolved | Outcome::NotPresent => Exit::Good,
-        Outcome::Escalated | Outcome::Stopped(_) => Exit::Findings,
-        Outcome::Refused => Exit::Refused,
-        Outcome::InDoubt => Exit::InDoubt,
-    };
-    Ok(exit)
+    Ok(Exit::of(&ended.outcome))
 }
 
 /// The loop beside the run has no end of its own; `select!` wants a value all the same.

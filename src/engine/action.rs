@@ -5,7 +5,7 @@ use super::consent::Consented;
 use super::people::Heard;
 use super::questions::Root;
 use super::recheck::Rechecked;
-use super::send::Sending;
+use super::send::{Delivered, Sending};
 use super::undo::{Applied, AppliedShared, SentOrder};
 use super::verify::Watch;
 use super::world::{ManualOrder, OnUnclear, UnclearChoice};
@@ -66,6 +66,8 @@ enum Came<'r> {
         because: String,
         by: Option<Person>,
     },
+    /// A dry run: recorded as what would be sent.
+    Planned,
     /// A `require` before it no longer holds.
     Guarded(&'r Outcome, String),
 }
@@ -87,6 +89,22 @@ impl Came<'_> {
             by: None,
         }
     }
+
+    fn because(&self) -> String {
+        match self {
+            Came::Done | Came::Planned => String::new(),
+            Came::NotNeeded(because)
+            | Came::Failed(because)
+            | Came::Unclear(because)
+            | Came::NotApproved { because, .. }
+            | Came::Guarded(_, because) => because.clone(),
+        }
+    }
+}
+
+/// Whether an order is still exactly this call.
+fn same_call(order: Option<&Ordered>, call: &Call) -> bool {
+    matches!(order, Some(Ordered::Call(Ok(now))) if now.args == call.args)
 }
 
 impl<'r> Frame<'r> {
@@ -167,7 +185,10 @@ impl<'r> Frame<'r> {
                 return Ok(Came::void(&consent, because));
             }
         };
-        if let Some(because) = self.no_longer_consented(action, &consent, &orders) {
+        // What was sent before the run went on was permitted then.
+        if !self.run().replay.under_way()
+            && let Some(because) = self.no_longer_consented(action, &consent, &orders)
+        {
             return Ok(Came::void(&consent, because));
         }
         self.check()?;
@@ -189,7 +210,7 @@ impl<'r> Frame<'r> {
             self.changed();
             self.run().note_permanent(&applied);
             // After an error of the journal nothing is scheduled; the error comes first.
-            if !matches!(came, Err(Leave::Journal(_))) {
+            if !matches!(came, Err(Leave::Halt(_))) {
                 self.run().schedule(&applied).await?;
             }
         }
@@ -311,7 +332,7 @@ impl<'r> Frame<'r> {
         (!whole).then(|| Came::Unclear(format!("the list of {} was cut: not all are known", refuse.noun)))
     }
 
-    /// A dry run ends at the first change: what follows depends on it.
+    /// A dry run says what it would send and goes on; what follows from the change stays unknown.
     async fn plan_only(&mut self, action: &'r Action, order: &str) -> Way<Came<'r>> {
         let asked = match &action.approve {
             Some(approval) => format!("would ask approval by {} and then do it", words::approval(approval)),
@@ -319,15 +340,27 @@ impl<'r> Frame<'r> {
         };
         let mut next = vec![asked];
         next.push(format!("if it fails: {}", words::outcome(&action.failed, true)));
-        next.push("if it works: not known until applied".to_owned());
-        self.record(Event::ActionEnded {
+        next.push("whether it works is not known; the dry run goes on behind it".to_owned());
+        let mut events = vec![Event::ActionEnded {
             name: action.name.clone(),
-            outcome: "planned, not applied".to_owned(),
+            outcome: "would be sent".to_owned(),
             next: next.join("; "),
             kept: false,
-        })
-        .await?;
-        Err(Leave::End(Finish::Planned(order.to_owned())))
+        }];
+        if let Some(verify) = &action.verify {
+            let text = self.run().program.sources.text(verify.condition.span).to_owned();
+            events.push(Event::Look {
+                what: format!("verify {}", action.name),
+                condition: text.clone(),
+                answer: Answer::Unknown,
+                evidence: Vec::new(),
+                last: true,
+            });
+            self.last_verify = Some((Answer::Unknown, text));
+        }
+        self.record_all(events).await?;
+        self.run().shared().planned.push(order.to_owned());
+        Ok(Came::Planned)
     }
 
     /// Sends the orders one after the other; the first that fails ends it.
@@ -374,6 +407,7 @@ impl<'r> Frame<'r> {
         Ok(Came::Done)
     }
 
+    #[allow(clippy::too_many_lines)]
     async fn send_order(
         &mut self,
         action: &'r Action,
@@ -391,18 +425,44 @@ impl<'r> Frame<'r> {
             },
         };
         let title = self.fill(&action.title);
-        let result = self
-            .run()
-            .send(Sending {
-                scope: &self.context.scope,
-                action: &action.name,
-                purpose: Purpose::Do,
-                call: &call,
-                before: old,
-                consent,
-                what: &title,
-            })
-            .await?;
+        let scope = self.context.scope.clone();
+        let sending = Sending {
+            scope: &scope,
+            action: &action.name,
+            purpose: Purpose::Do,
+            id: self.run().next_intent(),
+            call: &call,
+            before: old,
+            consent,
+            what: &title,
+        };
+        let result = match self.run().send(&sending).await? {
+            Delivered::Sent(sent) => sent,
+            // The run went down between the intent and the change: what the change rests on is asked again first.
+            Delivered::NotDone => {
+                let mut others = vec![Ordered::Words(String::new()); action.orders.len()];
+                others[index] = Ordered::Call(Ok(call.clone()));
+                match self.recheck(action, others).await? {
+                    Rechecked::Proceed(orders) if same_call(orders.get(index), &call) => {
+                        self.run().send_again(&sending).await?
+                    }
+                    other => {
+                        let came = match other {
+                            Rechecked::NotNeeded(because) => Came::NotNeeded(because),
+                            Rechecked::Unclear(because) => Came::Failed(because),
+                            Rechecked::Guarded(outcome, because) => Came::Guarded(outcome, because),
+                            Rechecked::Void(because) => Came::Failed(because),
+                            Rechecked::Proceed(_) => {
+                                Came::Failed("its targets changed since it was approved".to_owned())
+                            }
+                        };
+                        let because = came.because();
+                        self.run().give_up(&sending, &because).await?;
+                        return Ok(Some(came));
+                    }
+                }
+            }
+        };
         let line = self.place_line(&title, &call);
         let came = match result.outcome {
             provider::Outcome::Failed(unknown) => return Ok(Some(Came::Failed(unknown.to_string()))),
@@ -431,14 +491,18 @@ impl<'r> Frame<'r> {
         self.settle(&[Root::Call(read)], self.fresh).await?;
         let prepared = call::prepare_one(read, &self.view());
         let begun = self.run().elapsed();
-        let (arguments, value) = match prepared {
-            Ok(call) => (call::arguments_text(&call), call::gated_read(self.run(), &call).await),
-            Err(unknown) => (Vec::new(), Value::Unknown(Arc::new(unknown))),
+        let name = self.book().binding(binding).name.clone();
+        let operation = read.operation.full_name();
+        let known = self.run().recall(&self.context.scope, &name, &operation);
+        let (arguments, value) = match (prepared, known) {
+            (Ok(call), Some(value)) => (call::arguments_text(&call), value),
+            (Ok(call), None) => (call::arguments_text(&call), call::gated_read(self.run(), &call).await),
+            (Err(unknown), _) => (Vec::new(), Value::Unknown(Arc::new(unknown))),
         };
-        let shown = call::shown(&value);
+        let shown = call::kept(&value);
         self.record(Event::Read {
-            name: self.book().binding(binding).name.clone(),
-            operation: read.operation.full_name(),
+            name,
+            operation,
             arguments,
             value: shown.clone(),
             milliseconds: call::milliseconds(self.run().elapsed().saturating_sub(begun)),
@@ -491,7 +555,7 @@ impl<'r> Frame<'r> {
             prose,
             deadline: self.context.patience(action.manual_within),
         };
-        let heard = if self.run().world.environment.unattended {
+        let heard = if self.run().unattended() {
             Heard::Silence("this run is unattended".to_owned())
         } else {
             let people = &self.run().world.people;
@@ -573,6 +637,7 @@ impl<'r> Frame<'r> {
                 .await?;
                 Ok(Flow::Next)
             }
+            Came::Planned => Ok(Flow::Next),
             Came::NotNeeded(because) => {
                 self.record(Event::NotNeeded { name, because }).await?;
                 Ok(Flow::Next)
@@ -643,8 +708,9 @@ impl<'r> Frame<'r> {
         self.changed();
         result.map_err(|why| {
             Leave::End(Finish::UndoFailed(format!(
-                "`{}` could not be taken back: {why}",
-                applied.name
+                "`{}` {}: {why}",
+                applied.name,
+                super::undo::NOT_TAKEN_BACK
             )))
         })
     }
@@ -652,7 +718,7 @@ impl<'r> Frame<'r> {
     /// Only the operator may choose to take back what is unclear; the default is to keep it.
     async fn choose_on_unclear(&mut self, action: &Action, why: &str, applied: Option<&AppliedShared>) -> Way<bool> {
         let Some(applied) = applied else { return Ok(false) };
-        if self.run().world.environment.unattended || !applied.undo_possible() {
+        if self.run().unattended() || !applied.undo_possible() {
             return Ok(false);
         }
         let choice = UnclearChoice {

@@ -122,7 +122,7 @@ impl<'a> View<'a> {
             book,
             slots,
             fresh,
-            now: run.world.clock.now(),
+            now: run.now(),
             memo: RefCell::default(),
         }
     }

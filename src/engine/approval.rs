@@ -74,7 +74,7 @@ impl Frame<'_> {
         let Some(approval) = &action.approve else {
             return Ok(Approving::Approved(consent));
         };
-        let material = Arc::new(self.material(action, order, orders, self.run().random()));
+        let material = Arc::new(self.material(action, order, orders, self.run().nonce(&action.name)));
         let digest = material.digest();
         let patience = self.context.patience(approval.within);
         self.record(Event::ApprovalRequested {

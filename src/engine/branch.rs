@@ -51,6 +51,15 @@ impl<'r> Frame<'r> {
                     let because = format!("whether {} cannot be told", branch.causes[index].name);
                     return self.arm(steps, "cannot tell", &question, &because).await;
                 }
+                Chosen::Otherwise if treated.contains(&true) && self.supposed() => {
+                    let detail = format!("{question} No other cause holds; the dry run goes on behind the branch");
+                    self.record(Event::Step {
+                        what: "dry run".to_owned(),
+                        detail,
+                    })
+                    .await?;
+                    return Ok(Flow::Next);
+                }
                 Chosen::Otherwise => {
                     let because = if treated.contains(&true) {
                         "no untreated cause holds"
@@ -76,6 +85,14 @@ impl<'r> Frame<'r> {
     /// The goal, waited for while it is unsettled.
     async fn goal_holds(&mut self) -> Way<bool> {
         let Some(goal) = self.book().goal else { return Ok(false) };
+        if self.supposed() {
+            self.record(Event::Goal {
+                text: self.goal_text(goal),
+                answer: Answer::Unknown,
+            })
+            .await?;
+            return Ok(false);
+        }
         let expr = self.goal_expr(goal);
         let value = self
             .watch(Watch {
@@ -93,6 +110,11 @@ impl<'r> Frame<'r> {
         })
         .await?;
         Ok(answer == Answer::Yes)
+    }
+
+    /// A dry run that came to a change: what is read from now on is the state before it.
+    pub fn supposed(&self) -> bool {
+        !self.run().shared().planned.is_empty()
     }
 
     /// The goal as a condition.
@@ -189,7 +211,7 @@ impl<'r> Frame<'r> {
 
     /// The operator's choice; true: ask again. Nobody, or nobody in time, is `cannot tell`.
     async fn unknown_in_the_way(&mut self, branch: &'r Branch, index: usize, question: &str) -> Way<bool> {
-        if self.run().world.environment.unattended {
+        if self.run().unattended() {
             return Ok(false);
         }
         let cause = &branch.causes[index];
@@ -339,6 +361,12 @@ impl<'r> Frame<'r> {
 
     /// A round that no longer fits the timebox does what the timebox says at its end.
     fn must_fit(&self, cause: &Cause) -> Way<()> {
+        if self.run().replay.under_way() {
+            return match self.time_is_over() {
+                Some(because) => Err(Leave::End(self.timebox_over(&because))),
+                None => Ok(()),
+            };
+        }
         let path = self.longest_path(&cause.steps);
         let left = self.context.remaining();
         if path <= left {

@@ -10,6 +10,7 @@ use crate::program::CallExpr;
 use crate::provider::{Call, Effect};
 use crate::secrets;
 use crate::value::decode::decode;
+use crate::value::document;
 use crate::value::{List, Reason, Secret, Series, Type, Unknown, Value, show, tagged};
 use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,11 @@ pub(super) fn prepare(call: &CallExpr, view: &View<'_>) -> Result<Prepared, Unkn
         if arg.each {
             repeated = Some(args.len());
         }
+        let value = if takes_document(call, &arg.name) {
+            as_document(value, arg.each)?
+        } else {
+            value
+        };
         args.push((arg.name.clone(), value));
     }
     let make = |args| Call {
@@ -72,6 +78,30 @@ pub(super) fn prepare(call: &CallExpr, view: &View<'_>) -> Result<Prepared, Unkn
         })
         .collect();
     Ok(Prepared::Each(calls, list.truncated))
+}
+
+/// Whether a parameter takes a document.
+fn takes_document(call: &CallExpr, name: &str) -> bool {
+    let parameter = call.operation.params.iter().find(|parameter| *parameter.name == *name);
+    parameter.is_some_and(|parameter| match &parameter.ty {
+        Type::Optional(inner) => **inner == Type::Json,
+        ty => *ty == Type::Json,
+    })
+}
+
+/// Providers see a document where one is due, whatever the file wrote: a record, a list, a scalar.
+fn as_document(value: Value, each: bool) -> Result<Value, Unknown> {
+    match value {
+        Value::None | Value::Json(_) => Ok(value),
+        Value::List(list) if each => {
+            let items = list.items.iter().cloned().map(|item| as_document(item, false));
+            Ok(Value::List(Arc::new(List {
+                items: items.collect::<Result<_, _>>()?,
+                truncated: list.truncated,
+            })))
+        }
+        value => Ok(Value::Json(Arc::new(document::of(&value)?))),
+    }
 }
 
 /// Evaluates the arguments of a call that is made once.
@@ -203,7 +233,30 @@ fn number_as(ty: &Type, value: Value) -> Value {
 /// A value for people and as data.
 pub(super) fn shown(value: &Value) -> Shown {
     let (text, data) = show::shown_with(value, &secret);
-    Shown { text, data }
+    Shown {
+        text,
+        data,
+        exact: None,
+    }
+}
+
+/// A value for people and as data, and as it is known again when the run goes on after a crash. What holds a secret is not
+/// known again.
+pub(super) fn kept(value: &Value) -> Shown {
+    Shown {
+        exact: (!holds_secret(value)).then(|| tagged::to_json(value)),
+        ..shown(value)
+    }
+}
+
+fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::Secret(_) => true,
+        Value::List(list) => list.items.iter().any(holds_secret),
+        Value::Record(record) => record.fields.iter().any(|(_, value)| holds_secret(value)),
+        Value::Series(series) => series.samples.iter().any(|(_, value)| holds_secret(value)),
+        _ => false,
+    }
 }
 
 /// What stands in the data for a secret: where the store has a key, a tag by which equal secrets are recognised.

@@ -51,20 +51,21 @@ impl Context<'_> {
             let end = run.elapsed().saturating_add(book.header.timebox).min(self.timebox_end);
             let mut frame = Frame::new(run, book, scope.clone(), self.depth + 1, end);
             let doubts = run.shared().in_doubt.len();
+            let planned = run.shared().planned.len();
             let mut finish = match frame.go(arguments).await {
                 Ok(()) => Finish::Reached,
                 Err(Leave::End(finish)) => finish,
-                Err(error @ Leave::Journal(_)) => return Err(error),
+                Err(halt @ Leave::Halt(_)) => return Err(halt),
             };
             let decided = loop {
                 // These end the whole run.
-                if matches!(finish, Finish::Interrupted | Finish::UndoFailed(_) | Finish::Planned(_)) {
+                if matches!(finish, Finish::Interrupted | Finish::UndoFailed(_)) {
                     return Err(Leave::End(finish));
                 }
                 match frame.decide_end(finish).await {
                     Ok(decided) => break decided,
                     Err(Leave::End(next)) => finish = next,
-                    Err(error @ Leave::Journal(_)) => return Err(error),
+                    Err(halt @ Leave::Halt(_)) => return Err(halt),
                 }
             };
             let in_doubt = run
@@ -84,6 +85,9 @@ impl Context<'_> {
                 },
             )
             .await?;
+            if run.shared().planned.len() > planned {
+                return Ok(Value::unknown(Reason::NotApplied, "a dry run changes nothing"));
+            }
             Ok(answer(&decided.outcome, decided.reason))
         })
     }

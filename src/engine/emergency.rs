@@ -44,7 +44,7 @@ impl Frame<'_> {
             targets: Vec::new(),
             seeing: Vec::new(),
             because: vec![emergency.reason.clone(), format!("ticket {}", emergency.ticket)],
-            nonce: run.random(),
+            nonce: run.nonce(NAME),
         });
         let digest = material.digest();
         let because = format!("{requester} asked for it; an override needs a second person");
@@ -79,7 +79,7 @@ impl Frame<'_> {
             nonce: request.material.nonce.clone(),
         })
         .await?;
-        let heard = if run.world.environment.unattended {
+        let heard = if run.unattended() {
             Heard::Silence("this run is unattended".to_owned())
         } else {
             let what = "a second person for the emergency override";

@@ -160,7 +160,9 @@ impl Run {
         };
         let prepared = self.prepare_escalation(call);
         let place = format!("escalation {severity}");
-        let ok = self.tell("", &place, &call.operation.full_name(), prepared).await?;
+        // The same whoever comes to it first: `escalate` or the clock.
+        let id = format!("{}/page/{severity}/{entry}", self.world.journal.run_id());
+        let ok = self.tell("", &place, id, &call.operation.full_name(), prepared).await?;
         if !ok {
             // Nobody was reached: the next one is called now.
             let now = self.elapsed();
@@ -232,6 +234,11 @@ impl Run {
     /// Sends what is due until the run has ended.
     pub async fn background(&self) {
         let mut stopped = self.stopped.subscribe();
+        {
+            // What the record has of it is found when its time comes; until the run is live nothing is due.
+            let stop = stopped.wait_for(|set| *set).boxed();
+            futures::future::select(stop, self.replay.ended().boxed()).await;
+        }
         loop {
             if *stopped.borrow() {
                 return;

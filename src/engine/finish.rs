@@ -4,12 +4,16 @@ use super::answers::truth;
 use super::questions::Root;
 use super::steps::Place;
 use super::verify::Watch;
-use super::{Ended, Finish, Flow, Frame, Leave, Outcome, Way, limits};
+use super::{Ended, Finish, Flow, Frame, Halt, Leave, Outcome, Way, limits};
 use crate::eval;
-use crate::journal::{self, Event};
+use crate::journal::Event;
+use crate::journal::event::Basis;
 use crate::program::{BindingId, BindingKind, End, Expr};
-use crate::value::{Answer, Reason, Secret, Type, Value};
+use crate::value::{Answer, Reason, Secret, Type, Value, tagged};
 use std::time::Duration;
+
+/// The reason of Ctrl-C.
+pub(super) const BY_OPERATOR: &str = "interrupted by the operator";
 
 /// How a runbook ended, with the reason in words.
 #[derive(Clone, Debug)]
@@ -20,11 +24,11 @@ pub(super) struct Decided {
 
 impl<'r> Frame<'r> {
     /// Runs the runbook that was started, to its last record.
-    pub async fn run_outermost(&mut self, arguments: Vec<(String, Value)>) -> Result<Ended, journal::Error> {
+    pub async fn run_outermost(&mut self, arguments: Vec<(String, Value)>) -> Result<Ended, Halt> {
         let mut finish = match self.go(arguments).await {
             Ok(()) => Finish::Reached,
             Err(Leave::End(finish)) => finish,
-            Err(Leave::Journal(error)) => return Err(error),
+            Err(Leave::Halt(halt)) => return Err(halt),
         };
         let mut decided = None;
         // What goes wrong while ending (an undo that fails, Ctrl-C) makes another end; every undo is run once, so it ends.
@@ -32,7 +36,7 @@ impl<'r> Frame<'r> {
             match self.end(finish, &mut decided).await {
                 Ok(ended) => return Ok(ended),
                 Err(Leave::End(next)) => finish = next,
-                Err(Leave::Journal(error)) => return Err(error),
+                Err(Leave::Halt(halt)) => return Err(halt),
             }
         }
     }
@@ -43,11 +47,19 @@ impl<'r> Frame<'r> {
         let outermost = self.context.depth == 1;
         if outermost {
             self.record(self.started()).await?;
+            let exceptions = self.run().world.gate.exceptions().into_iter();
+            let exceptions = exceptions.map(|detail| Event::Step {
+                what: "exception".to_owned(),
+                detail,
+            });
+            self.record_all(exceptions.collect()).await?;
             let book = self.book();
             let silent = self.summary() && book.situation.severity.is_empty() && book.result.escalation.is_none();
             self.run().shared().escalating.silent = silent;
             self.override_if_asked().await?;
-            if let Err(because) = self.run().may_start() {
+            if !self.run().replay.under_way()
+                && let Err(because) = self.run().may_start()
+            {
                 self.refused = true;
                 let because = format!("the policy does not let it start: {because}");
                 return Err(Leave::End(Finish::Stopped(because)));
@@ -70,7 +82,7 @@ impl<'r> Frame<'r> {
         self.book().actions.is_empty() && self.book().header.runs.is_empty()
     }
 
-    fn set_parameters(&mut self, arguments: Vec<(String, Value)>) {
+    pub fn set_parameters(&mut self, arguments: Vec<(String, Value)>) {
         let book = self.book();
         for id in &book.params {
             let binding = book.binding(*id);
@@ -93,7 +105,7 @@ impl<'r> Frame<'r> {
         }
     }
 
-    fn started(&self) -> Event {
+    pub fn started(&self) -> Event {
         let run = self.run();
         let book = self.book();
         let environment = &run.world.environment;
@@ -127,6 +139,22 @@ impl<'r> Frame<'r> {
             prose: self.fill_all(&book.prose),
             timebox_seconds: book.header.timebox.as_secs(),
             timebox_then: super::words::end(&book.header.timebox_then),
+            basis: Basis {
+                inputs: book
+                    .params
+                    .iter()
+                    .map(|id| {
+                        let value = self.slots.get(*id).map_or(&Value::None, |slot| &slot.value);
+                        let kept = match value {
+                            // A secret leaves a tag at most, by which the same one is recognised.
+                            Value::Secret(_) => super::call::shown(value).data,
+                            value => tagged::to_json(value),
+                        };
+                        (book.binding(*id).name.clone(), kept)
+                    })
+                    .collect(),
+                environment: environment.digest(),
+            },
         }
     }
 
@@ -182,17 +210,13 @@ impl<'r> Frame<'r> {
                 Outcome::NotPresent,
                 "every symptom was a definite no".to_owned(),
             )),
-            Finish::Planned(order) => {
-                let reason = format!("dry run: what follows depends on \"{order}\", which was not applied");
-                Ok(decided(Outcome::Stopped("dry run".to_owned()), reason))
-            }
             Finish::Interrupted => {
                 self.record(Event::Interrupted {
-                    because: "interrupted by the operator".to_owned(),
+                    because: BY_OPERATOR.to_owned(),
                     pending: self.pending(),
                 })
                 .await?;
-                let reason = "interrupted by the operator".to_owned();
+                let reason = BY_OPERATOR.to_owned();
                 Ok(decided(Outcome::Stopped(reason.clone()), reason))
             }
             Finish::UndoFailed(because) => {
@@ -243,6 +267,9 @@ impl<'r> Frame<'r> {
 
     /// The last step was done: is it resolved?
     async fn result(&mut self) -> Way<Decided> {
+        if let Some(decided) = self.planned() {
+            return Ok(decided);
+        }
         let book = self.book();
         let goal = book.goal.map(|goal| self.goal_expr(goal));
         let resolved = book.result.resolved.as_ref();
@@ -281,7 +308,7 @@ impl<'r> Frame<'r> {
                 reason: format!("`{text}` holds"),
             });
         }
-        if self.run().elapsed() >= self.context.timebox_end {
+        if self.time_is_over().is_some() {
             return Err(Leave::End(
                 self.timebox_over("the timebox is over, and it is not resolved"),
             ));
@@ -291,6 +318,22 @@ impl<'r> Frame<'r> {
             None => format!("`{text}` does not hold"),
         };
         self.unresolved(&why).await
+    }
+
+    /// What a dry run knows once changes would have been sent: not whether they would have helped.
+    fn planned(&self) -> Option<Decided> {
+        let planned = self.run().shared().planned.clone();
+        if planned.is_empty() {
+            return None;
+        }
+        let word = "dry run: changes would be sent".to_owned();
+        Some(Decided {
+            reason: format!(
+                "dry run: would be sent: {}; whether it is resolved after that is not known",
+                planned.join("; ")
+            ),
+            outcome: Outcome::Stopped(word),
+        })
     }
 
     async fn by_last_verify(&mut self) -> Way<Decided> {
@@ -351,19 +394,21 @@ impl<'r> Frame<'r> {
 
     /// Ends the run: result, timers, the list of what is in place, reflection.
     async fn end(&mut self, finish: Finish, decided: &mut Option<(Decided, Duration)>) -> Way<Ended> {
-        let quiet = matches!(finish, Finish::Interrupted | Finish::Planned(_));
+        let quiet = matches!(finish, Finish::Interrupted);
         let run = self.run();
         let now = self.decide_end(finish).await?;
         // The first decision stands, unless a worse one comes while ending.
         if decided.is_none() || now.outcome == Outcome::Escalated {
-            *decided = Some((now, run.elapsed().saturating_sub(run.start)));
+            *decided = Some((now, run.elapsed()));
         }
         run.stop_escalating().await?;
         if !quiet {
             self.wait_for_timers().await?;
         }
         let (in_doubt, in_place, severity) = {
-            let shared = run.shared();
+            let mut shared = run.shared();
+            let left = run.replay.left_open(|id| shared.settled.contains(id));
+            shared.in_doubt.extend(left);
             (
                 shared.in_doubt.clone(),
                 shared.in_place.clone(),
@@ -456,7 +501,7 @@ impl<'r> Frame<'r> {
         }
         for question in &reflection.questions {
             let question = self.fill(question);
-            let (answer, by) = if ask && !self.run().world.environment.unattended && !self.run().interrupted() {
+            let (answer, by) = if ask && !self.run().unattended() && !self.run().interrupted() {
                 let work = self.run().world.people.reflect(&question);
                 // After the end the timebox no longer counts.
                 match self.run().patiently(&question, limits::PERSON, work).await {

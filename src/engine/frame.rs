@@ -69,8 +69,7 @@ impl<'r> Frame<'r> {
     /// The frame of the runbook that is started.
     pub fn outermost(run: &'r Run, id: RunbookId) -> Self {
         let book = &run.program.runbooks[id.0];
-        let end = run.start.saturating_add(book.header.timebox);
-        Self::new(run, book, String::new(), 1, end)
+        Self::new(run, book, String::new(), 1, book.header.timebox)
     }
 
     pub fn new(run: &'r Run, book: &'r Runbook, scope: String, depth: usize, timebox_end: Duration) -> Self {
@@ -211,10 +210,20 @@ impl<'r> Frame<'r> {
         if let Some(leave) = self.run().ending() {
             return Err(leave);
         }
-        if self.run().elapsed() >= self.context.timebox_end {
-            return Err(Leave::End(self.timebox_over("the timebox is over")));
+        match self.time_is_over() {
+            Some(because) => Err(Leave::End(self.timebox_over(&because))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Whether the timebox is over, in words. A run that goes on ends where it ended before, whatever the time is now.
+    pub fn time_is_over(&self) -> Option<String> {
+        match self.run().replay.peek() {
+            Some((scope, Event::Interrupted { because, .. })) if scope == self.context.scope => Some(because),
+            Some(_) => None,
+            None if self.run().replay.under_way() => None,
+            None => (self.run().elapsed() >= self.context.timebox_end).then(|| "the timebox is over".to_owned()),
+        }
     }
 
     /// The end that the timebox makes.

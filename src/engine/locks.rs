@@ -3,7 +3,7 @@
 use super::action::Ordered;
 use super::people::Heard;
 use super::world::{HeldLock, OnHeld};
-use super::{Frame, Way, limits};
+use super::{Frame, Halt, Way, limits};
 use crate::journal::Event;
 use crate::provider::Effect;
 use crate::provider::lock::{Holder, NotTaken};
@@ -47,6 +47,10 @@ impl Frame<'_> {
         };
         let name = format!("{} {}", target.provider, target.name);
         let mut taking: Option<(String, String, Event)> = None;
+        // What is locked stays locked until the run ends, so a run that goes on takes its locks again.
+        if let Some((_, event @ Event::LockTakenOver { .. })) = run.replay.peek() {
+            self.record(event).await?;
+        }
         for _ in 0..limits::RETRIES {
             self.check()?;
             let token = taking.as_ref().map(|(token, ..)| token.as_str());
@@ -65,6 +69,13 @@ impl Frame<'_> {
                 }
                 Err(NotTaken::HeldBy(other)) => other,
             };
+            if run.replay.under_way() {
+                let why = format!(
+                    "{name} is now being changed by {}",
+                    describe(&other.shown, &other.since)
+                );
+                return Err(run.halt(Halt::Astray(why)));
+            }
             let held = format!("{name} is being changed by {}", describe(&other.shown, &other.since));
             let question = HeldLock {
                 target: name.clone(),
@@ -72,7 +83,7 @@ impl Frame<'_> {
                 since: other.since.clone(),
                 order: order.to_owned(),
             };
-            let heard = if environment.unattended {
+            let heard = if run.unattended() {
                 Heard::Silence("this run is unattended".to_owned())
             } else {
                 self.context

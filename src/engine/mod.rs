@@ -26,6 +26,9 @@ mod locks;
 mod people;
 mod questions;
 mod recheck;
+mod remembered;
+mod replay;
+mod resume;
 mod send;
 mod severity;
 mod state;
@@ -39,6 +42,7 @@ use crate::journal;
 use crate::program::{Program, RunbookId};
 use crate::value::Value;
 use frame::Frame;
+pub use resume::{Resumed, resume};
 use state::Run;
 use std::sync::Arc;
 use world::World;
@@ -102,15 +106,13 @@ pub async fn run(
     arguments: Vec<(String, Value)>,
     world: World,
 ) -> Result<Ended, journal::Error> {
-    let shared = Run::new(program, runbook, world);
-    let mut frame = Frame::outermost(&shared, runbook);
-    let straight = async {
-        let ended = frame.run_outermost(arguments).await;
-        shared.stopped.send_replace(true);
-        ended
-    };
-    let (ended, ()) = futures::future::join(straight, shared.background()).await;
-    ended
+    match resume::go(&Run::new(program, runbook, world), runbook, arguments).await {
+        Ok(ended) => Ok(ended),
+        Err(Halt::Journal(error)) => Err(error),
+        // Without a record there is nothing to differ from and nothing in doubt.
+        Err(Halt::Astray(why)) => Err(journal::Error { message: why }),
+        Err(Halt::Doubt(doubt)) => Err(journal::Error { message: doubt.order }),
+    }
 }
 
 /// What ends the way of a runbook.
@@ -126,8 +128,6 @@ enum Finish {
     Interrupted,
     /// A change could not be taken back: ends the run one severity up.
     UndoFailed(String),
-    /// A dry run came to a change; what follows depends on it.
-    Planned(String),
     /// The timebox is over, or what is left of it is too short; with the reason.
     Timebox(String),
 }
@@ -136,7 +136,17 @@ enum Finish {
 #[derive(Clone, Debug)]
 enum Leave {
     End(Finish),
+    Halt(Halt),
+}
+
+/// What stops the process of a run at once, without an end of the run.
+#[derive(Clone, Debug)]
+enum Halt {
     Journal(journal::Error),
+    /// The run that goes on would not go the way that is recorded; with what differs.
+    Astray(String),
+    /// Nobody said what came of a change that was in doubt.
+    Doubt(Box<world::InDoubt>),
 }
 
 type Way<T> = Result<T, Leave>;

@@ -40,7 +40,7 @@ impl Context<'_> {
     }
 
     fn unattended(&self) -> bool {
-        self.run.world.environment.unattended
+        self.run.unattended()
     }
 
     /// `observed`: a person answers yes or no.

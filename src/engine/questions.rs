@@ -271,6 +271,7 @@ impl Context<'_> {
         let prepared = call::prepare(call, &View::new(self.run, self.book, slots, asking.fresh));
         let begun = self.run.elapsed();
         let refused = call.operation.heavy && self.run.shared().heavy.get(&operation) != Some(&true);
+        let known = self.run.recall(&self.scope, &name, &operation);
         let (arguments, value) = match &prepared {
             Ok(_) if refused => {
                 let unknown = Value::unknown(Reason::Denied, "the operator did not allow this read");
@@ -281,7 +282,10 @@ impl Context<'_> {
                     Prepared::One(call) => call::arguments_text(call),
                     Prepared::Each(calls, _) => vec![("each".to_owned(), format!("{} calls", calls.len()))],
                 };
-                let value = call::read(self.run, &asking.cache, prepared, call.decode.as_ref()).await;
+                let value = match known {
+                    Some(value) => value,
+                    None => call::read(self.run, &asking.cache, prepared, call.decode.as_ref()).await,
+                };
                 (arguments, value)
             }
             Err(unknown) => (Vec::new(), Value::Unknown(Arc::new(unknown.clone()))),
@@ -290,7 +294,7 @@ impl Context<'_> {
             name,
             operation,
             arguments,
-            value: call::shown(&value),
+            value: call::kept(&value),
             milliseconds: call::milliseconds(self.run.elapsed().saturating_sub(begun)),
         };
         Asked {

@@ -2,16 +2,20 @@
 
 use super::call;
 use super::consent::Consented;
+use super::limits;
+use super::replay::{Kept, reason_of, recall};
 use super::state::Run;
-use super::{Frame, Way};
+use super::world::{InDoubt, Reply};
+use super::{Frame, Halt, Way};
 use crate::journal::Event;
-use crate::journal::event::{Purpose, ResultKind, Shown};
+use crate::journal::event::{Fate, Person, Purpose, ResultKind, Shown};
 use crate::program::CallExpr;
 use crate::provider::policy::Grounds;
 use crate::provider::{Call, Idempotence, Outcome};
 use crate::value::show::show_std;
-use crate::value::{Reason, Unknown};
+use crate::value::{Reason, Unknown, Value};
 use futures::future::Either;
+use std::time::Duration;
 
 /// A change or tell that is about to be sent.
 pub(super) struct Sending<'a> {
@@ -19,6 +23,8 @@ pub(super) struct Sending<'a> {
     /// The action it belongs to; for a tell the place it stands in.
     pub action: &'a str,
     pub purpose: Purpose,
+    /// The id of its intent: the same when the run goes on after a crash.
+    pub id: String,
     pub call: &'a Call,
     pub before: Option<Shown>,
     /// Who approved it, and the digest that covers it.
@@ -33,42 +39,99 @@ pub(super) struct Sent {
     pub outcome: Outcome,
 }
 
+/// What came of sending.
+pub(super) enum Delivered {
+    Sent(Sent),
+    /// It was intended before the run went down, and did not happen. Nothing was sent now.
+    NotDone,
+}
+
+/// A statement about a change that was in doubt.
+struct Verdict {
+    fate: Fate,
+    how: &'static str,
+    by: Option<Person>,
+    note: String,
+}
+
 impl Run {
     /// Records the intent, sends, records the result. In a dry run nothing is recorded or sent.
-    pub async fn send(&self, sending: Sending<'_>) -> Way<Sent> {
+    pub async fn send(&self, sending: &Sending<'_>) -> Way<Delivered> {
         if self.dry() {
-            let outcome = Outcome::Failed(Unknown {
-                reason: Reason::NotApplied,
-                detail: "a dry run changes nothing".to_owned(),
-            });
-            return Ok(Sent {
+            return Ok(Delivered::Sent(Sent {
                 id: String::new(),
-                outcome,
-            });
+                outcome: Outcome::Failed(Unknown {
+                    reason: Reason::NotApplied,
+                    detail: "a dry run changes nothing".to_owned(),
+                }),
+            }));
         }
         let mut call = sending.call.clone();
+        if let Some(kept) = self.replay.sent(&sending.id) {
+            return self.sent_before(sending, kept).await;
+        }
+        if self.replay.under_way() {
+            let why = format!(
+                "`{}` would now be sent, and the record goes on without it",
+                call.operation.full_name()
+            );
+            return Err(self.halt(Halt::Astray(why)));
+        }
         if call.operation.idempotence == Idempotence::Keyed {
             call.key = Some(self.random().into());
         }
-        let id = {
-            let mut shared = self.shared();
-            shared.intents += 1;
-            format!("{}/{}", self.world.journal.run_id(), shared.intents)
-        };
-        let operation = call.operation.full_name();
         let intent = Event::Intent {
-            id: id.clone(),
+            id: sending.id.clone(),
             action: sending.action.to_owned(),
             purpose: sending.purpose,
-            operation: operation.clone(),
+            operation: call.operation.full_name(),
             class: call::class(&call).to_string(),
             key: call.key.as_deref().map(str::to_owned),
             arguments: call::arguments(&call),
             targets: self.world.gate.targets(&call),
-            before: sending.before,
+            before: sending.before.clone(),
             approval: sending.consent.digest.clone(),
         };
         self.record(sending.scope, intent).await?;
+        self.dispatch(sending, &call).await.map(Delivered::Sent)
+    }
+
+    /// Like [`Run::send`], for what rests on nothing that could have changed: what did not happen is sent now.
+    pub async fn send_through(&self, sending: &Sending<'_>) -> Way<Sent> {
+        match self.send(sending).await? {
+            Delivered::Sent(sent) => Ok(sent),
+            Delivered::NotDone => self.send_again(sending).await,
+        }
+    }
+
+    /// Sends what was intended and did not happen.
+    pub async fn send_again(&self, sending: &Sending<'_>) -> Way<Sent> {
+        let verdict = Verdict {
+            fate: Fate::Again,
+            how: "it did not happen",
+            by: None,
+            note: String::new(),
+        };
+        self.settle(sending, verdict).await?;
+        let mut call = sending.call.clone();
+        call.key = self.replay.sent(&sending.id).and_then(|kept| kept.key).map(Into::into);
+        self.dispatch(sending, &call).await
+    }
+
+    /// Records that what was intended did not happen and is not sent any more.
+    pub async fn give_up(&self, sending: &Sending<'_>, because: &str) -> Way<()> {
+        let outcome = Outcome::Failed(Unknown {
+            reason: Reason::NotApplied,
+            detail: format!("it did not happen before the run went on, and is not sent now: {because}"),
+        });
+        self.result(sending, &outcome, Duration::ZERO).await
+    }
+
+    async fn dispatch(&self, sending: &Sending<'_>, call: &Call) -> Way<Sent> {
+        // Who has lost the run since the intent was recorded sends nothing any more.
+        if let Err(error) = self.world.journal.confirm().await {
+            return Err(self.halt(Halt::Journal(error)));
+        }
         self.world.screen.waiting(sending.what, Some(call.within));
         let begun = self.elapsed();
         let purpose = match sending.purpose {
@@ -77,25 +140,32 @@ impl Run {
             Purpose::Tell => "tell",
         };
         let grounds = self.grounds(sending.action, purpose, sending.consent);
-        let outcome = self.deliver(&call, &grounds).await;
-        let milliseconds = call::milliseconds(self.elapsed().saturating_sub(begun));
+        let outcome = self.deliver(call, &grounds).await;
+        let took = self.elapsed().saturating_sub(begun);
         self.world.screen.done_waiting();
-        let (kind, value, detail) = match &outcome {
-            Outcome::Done(value) => (ResultKind::Done, Some(call::shown(value)), String::new()),
+        self.result(sending, &outcome, took).await?;
+        Ok(Sent {
+            id: sending.id.clone(),
+            outcome,
+        })
+    }
+
+    async fn result(&self, sending: &Sending<'_>, outcome: &Outcome, took: Duration) -> Way<()> {
+        let (kind, value, detail) = match outcome {
+            Outcome::Done(value) => (ResultKind::Done, Some(call::kept(value)), String::new()),
             Outcome::Failed(unknown) => (ResultKind::Failed, None, unknown.to_string()),
             Outcome::Unclear(unknown) => (ResultKind::Unclear, None, unknown.to_string()),
         };
         let result = Event::Result {
-            id: id.clone(),
+            id: sending.id.clone(),
             action: sending.action.to_owned(),
-            operation,
+            operation: sending.call.operation.full_name(),
             outcome: kind,
             value,
             detail,
-            milliseconds,
+            milliseconds: call::milliseconds(took),
         };
-        self.record(sending.scope, result).await?;
-        Ok(Sent { id, outcome })
+        self.record(sending.scope, result).await
     }
 
     /// The call itself, with its deadline on the clock of the world. After the deadline nobody knows what came of it.
@@ -114,8 +184,133 @@ impl Run {
         }
     }
 
+    /// A change whose intent is in the record: its result, or what is to be done when there is none.
+    async fn sent_before(&self, sending: &Sending<'_>, kept: Kept) -> Way<Delivered> {
+        self.shared().settled.insert(sending.id.clone());
+        let mut call = sending.call.clone();
+        let operation = call.operation.full_name();
+        if kept.operation != operation || !same_arguments(&kept.arguments, &call::arguments(&call)) {
+            let why = format!(
+                "`{operation}` would now be called with other arguments than are recorded under the intent {}",
+                sending.id
+            );
+            return Err(self.halt(Halt::Astray(why)));
+        }
+        let sent = |outcome| {
+            Ok(Delivered::Sent(Sent {
+                id: sending.id.clone(),
+                outcome,
+            }))
+        };
+        if let Some(result) = &kept.result {
+            return sent(outcome_of(result));
+        }
+        if self.replay.under_way() && sending.purpose == Purpose::Do {
+            // Only what was recorded last can be without a result.
+            let why = format!("the intent {} has no result, and the record goes on", sending.id);
+            return Err(self.halt(Halt::Astray(why)));
+        }
+        let class = &call.operation.idempotence;
+        let repeatable = match class {
+            Idempotence::Read | Idempotence::Idempotent => true,
+            Idempotence::Keyed => {
+                let age = Duration::try_from(self.world.clock.now().duration_since(kept.at));
+                age.is_ok_and(|age| age <= limits::KEY_LIFETIME)
+            }
+            Idempotence::Verifiable(_) | Idempotence::Unrepeatable => false,
+        };
+        let known = kept.fate.filter(|fate| *fate != Fate::Again || repeatable);
+        let fate = match known {
+            Some(fate) => fate,
+            None if repeatable => {
+                let verdict = Verdict {
+                    fate: Fate::Again,
+                    how: match class {
+                        Idempotence::Keyed => "its class: it is sent with the same key",
+                        _ => "its class: sending it again has no further effect",
+                    },
+                    by: None,
+                    note: String::new(),
+                };
+                self.settle(sending, verdict).await?
+            }
+            None if sending.purpose == Purpose::Tell => {
+                let outcome = Outcome::Unclear(Unknown {
+                    reason: Reason::NotAnswered,
+                    detail: "the run went down while it was sent".to_owned(),
+                });
+                self.result(sending, &outcome, Duration::ZERO).await?;
+                return sent(outcome);
+            }
+            None => {
+                let verdict = self.decide(sending, &kept).await?;
+                self.settle(sending, verdict).await?
+            }
+        };
+        match fate {
+            Fate::NotDone => Ok(Delivered::NotDone),
+            Fate::Again => {
+                call.key = kept.key.map(Into::into);
+                self.dispatch(sending, &call).await.map(Delivered::Sent)
+            }
+            Fate::Done => {
+                let reply = Value::unknown(Reason::NotAnswered, "its reply was lost when the run went down");
+                let outcome = Outcome::Done(reply);
+                self.result(sending, &outcome, Duration::ZERO).await?;
+                sent(outcome)
+            }
+        }
+    }
+
+    /// Asks a person what came of a change. Nobody, or nobody who knows, leaves it in doubt, and the run where it is.
+    async fn decide(&self, sending: &Sending<'_>, kept: &Kept) -> Way<Verdict> {
+        let doubt = InDoubt {
+            id: sending.id.clone(),
+            action: sending.action.to_owned(),
+            order: sending.what.to_owned(),
+            operation: kept.operation.clone(),
+            class: call::class(sending.call),
+            arguments: call::arguments_text(sending.call),
+            targets: self.world.gate.targets(sending.call),
+            intended: kept.at,
+        };
+        let what = format!("whether `{}` happened", kept.operation);
+        let asked = self.world.people.in_doubt(&doubt);
+        match self.patiently(&what, limits::PERSON, asked).await {
+            Some(Reply::Given(Some(fate @ (Fate::Done | Fate::NotDone)), by)) => Ok(Verdict {
+                fate,
+                how: "a person",
+                by: Some(by),
+                note: String::new(),
+            }),
+            _ => Err(self.halt(Halt::Doubt(Box::new(doubt)))),
+        }
+    }
+
+    async fn settle(&self, sending: &Sending<'_>, verdict: Verdict) -> Way<Fate> {
+        let fate = verdict.fate;
+        let event = Event::Settled {
+            id: sending.id.clone(),
+            action: sending.action.to_owned(),
+            operation: sending.call.operation.full_name(),
+            fate,
+            how: verdict.how.to_owned(),
+            by: verdict.by,
+            note: verdict.note,
+        };
+        self.record(sending.scope, event).await?;
+        Ok(fate)
+    }
+
     /// Informs people or systems of record. What comes of it is recorded and never changes the way of the run.
-    pub async fn tell(&self, scope: &str, place: &str, operation: &str, call: Result<Call, Unknown>) -> Way<bool> {
+    pub async fn tell(
+        &self,
+        scope: &str,
+        place: &str,
+        id: String,
+        operation: &str,
+        call: Result<Call, Unknown>,
+    ) -> Way<bool> {
         let (ok, arguments, detail) = match call {
             Err(unknown) => (false, Vec::new(), format!("not sent: {unknown}")),
             Ok(call) if self.dry() => {
@@ -124,10 +319,11 @@ impl Run {
             }
             Ok(call) => {
                 let sent = self
-                    .send(Sending {
+                    .send_through(&Sending {
                         scope,
                         action: place,
                         purpose: Purpose::Tell,
+                        id,
                         call: &call,
                         before: None,
                         consent: &Consented::default(),
@@ -157,9 +353,39 @@ impl Frame<'_> {
     /// A `tell` of this runbook, with the present values.
     pub async fn tell(&mut self, place: &str, call: &CallExpr) -> Way<()> {
         let prepared = call::prepare_one(call, &self.view());
+        let id = self.run().next_intent();
         self.run()
-            .tell(&self.context.scope, place, &call.operation.full_name(), prepared)
+            .tell(&self.context.scope, place, id, &call.operation.full_name(), prepared)
             .await?;
         Ok(())
+    }
+}
+
+/// What an intent says of its arguments is what people approved; the texts beside the data may be worded anew.
+fn same_arguments(recorded: &[(String, Shown)], now: &[(String, Shown)]) -> bool {
+    recorded.len() == now.len()
+        && recorded
+            .iter()
+            .zip(now)
+            .all(|((name, old), (other, new))| name == other && old.data == new.data)
+}
+
+/// The outcome that a result stands for.
+fn outcome_of(result: &Event) -> Outcome {
+    let Event::Result {
+        outcome, value, detail, ..
+    } = result
+    else {
+        return Outcome::Unclear(reason_of(""));
+    };
+    match outcome {
+        ResultKind::Done => Outcome::Done(
+            value
+                .as_ref()
+                .and_then(recall)
+                .unwrap_or_else(|| Value::unknown(Reason::Unavailable, "a secret is not recorded")),
+        ),
+        ResultKind::Failed => Outcome::Failed(reason_of(detail)),
+        ResultKind::Unclear => Outcome::Unclear(reason_of(detail)),
     }
 }

@@ -66,6 +66,19 @@ impl Frame<'_> {
         Ok(())
     }
 
+    /// Whether [`Frame::assess`] would make the severity worse.
+    pub fn severity_would_rise(&self) -> bool {
+        let known = {
+            let shared = self.run().shared();
+            if self.context.depth > 1 || shared.escalating.silent {
+                return false;
+            }
+            shared.severity.clone()
+        };
+        let (name, _) = self.present();
+        known.is_none_or(|known| self.run().rank(&name) < self.run().rank(&known))
+    }
+
     fn present(&self) -> (String, String) {
         let rows = self.rows();
         let default = self.run().world.environment.default_severity.clone();

@@ -1,15 +1,17 @@
 //! What the whole run shares: its world, severity, changes in place, and how it is brought to an end from outside.
 
 use super::escalation::Escalating;
+use super::remembered::Remembered;
+use super::replay::{Come, Past, Recall, Replay};
 use super::undo::Timer;
 use super::world::World;
-use super::{Finish, Leave, Way, limits};
-use crate::journal::{self, Event, event::Person};
+use super::{Finish, Halt, Leave, Way, limits};
+use crate::journal::{Event, event::Person};
 use crate::program::{Program, RunField, Runbook, RunbookId};
 use crate::provider::gate::Mode;
 use crate::value::Value;
 use futures::FutureExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -20,8 +22,12 @@ pub(super) struct Run {
     /// The runbook that was started.
     pub runbook: RunbookId,
     pub world: World,
-    /// When it began, on the monotonic clock.
-    pub start: Duration,
+    /// What is recorded of it already.
+    pub replay: Arc<Replay>,
+    /// How long the run was under way when this process came to it.
+    before: Duration,
+    /// When this process came to it, on the monotonic clock.
+    origin: Duration,
     /// SHA-256 over the texts of the program: the plan that approvals are bound to.
     pub plan: String,
     shared: Mutex<Shared>,
@@ -36,7 +42,7 @@ pub(super) struct Run {
 
 #[derive(Default)]
 pub(super) struct Shared {
-    pub journal_error: Option<journal::Error>,
+    pub halt: Option<Halt>,
     pub undo_failed: Option<String>,
     pub severity: Option<String>,
     pub escalating: Escalating,
@@ -52,6 +58,10 @@ pub(super) struct Shared {
     /// The outermost runbook's values, for the escalation's texts.
     pub values: Vec<Option<Value>>,
     pub steps: u64,
+    /// Orders that a dry run came to.
+    pub planned: Vec<String>,
+    /// Changes that were intended before the run went on and that it came to since.
+    pub settled: BTreeSet<String>,
     /// Intents so far.
     pub intents: u64,
     /// Until when an emergency override is in force, on the monotonic clock.
@@ -68,13 +78,38 @@ pub(super) enum Waited {
 
 impl Run {
     pub fn new(program: Arc<Program>, runbook: RunbookId, world: World) -> Self {
-        let start = world.clock.elapsed();
+        Self::going_on(program, runbook, world, Replay::none(), None)
+    }
+
+    /// A run of which this much is recorded.
+    pub fn going_on(
+        program: Arc<Program>,
+        runbook: RunbookId,
+        mut world: World,
+        replay: Replay,
+        past: Option<Past>,
+    ) -> Self {
+        let replay = Arc::new(replay);
+        let origin = world.clock.elapsed();
+        let before = past.map_or(Duration::ZERO, |past| {
+            // The time between the processes counts too. Wall time alone is never trusted to make it shorter.
+            let since = Duration::try_from(world.clock.now().duration_since(past.began));
+            past.took.max(since.unwrap_or_default())
+        });
+        if replay.under_way() {
+            world.people = Arc::new(Remembered {
+                replay: replay.clone(),
+                behind: world.people,
+            });
+        }
         let plan = super::digest::of(&program.digests);
         Self {
             program,
             runbook,
             world,
-            start,
+            replay,
+            before,
+            origin,
             plan,
             shared: Mutex::default(),
             fatal: watch::Sender::new(false),
@@ -98,8 +133,57 @@ impl Run {
         self.world.environment.dry_run || self.world.gate.mode() == Mode::DryRun
     }
 
+    /// Time since the run began, also while no process was there for it; never goes back.
     pub fn elapsed(&self) -> Duration {
-        self.world.clock.elapsed()
+        self.replay.elapsed().unwrap_or_else(|| {
+            let here = self.world.clock.elapsed().saturating_sub(self.origin);
+            self.before.saturating_add(here)
+        })
+    }
+
+    /// Wall time, as expressions see it.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.replay.now().unwrap_or_else(|| self.world.clock.now())
+    }
+
+    /// Nobody is asked anything. What people said before counts all the same.
+    pub fn unattended(&self) -> bool {
+        self.world.environment.unattended && !self.replay.under_way()
+    }
+
+    /// The value that was read under this name before the run went on.
+    pub fn recall(&self, scope: &str, name: &str, operation: &str) -> Option<Value> {
+        match self.replay.read(scope, name, operation)? {
+            Recall::Value(value) => Some(value),
+            Recall::Again => None,
+        }
+    }
+
+    /// The id of the next change of the straight way.
+    pub fn next_intent(&self) -> String {
+        let mut shared = self.shared();
+        shared.intents += 1;
+        format!("{}/{}", self.world.journal.run_id(), shared.intents)
+    }
+
+    /// What a request for approval is drawn with: what it was drawn with before, when it is in the record.
+    pub fn nonce(&self, action: &str) -> String {
+        match self.replay.peek() {
+            Some((
+                _,
+                Event::ApprovalRequested {
+                    action: known, nonce, ..
+                },
+            )) if known == action => nonce,
+            _ => self.random(),
+        }
+    }
+
+    /// Ends this process of the run at once.
+    pub fn halt(&self, halt: Halt) -> Leave {
+        self.shared().halt.get_or_insert(halt.clone());
+        self.fatal.send_replace(true);
+        Leave::Halt(halt)
     }
 
     /// Records one event durably, then shows it. After the first error every call fails: nothing more is sent.
@@ -109,25 +193,37 @@ impl Run {
 
     /// Records events that came together in one durable step.
     pub async fn record_all(&self, scope: &str, events: Vec<Event>) -> Way<()> {
+        let events = self.unrecorded(scope, events)?;
         if events.is_empty() {
             return Ok(());
         }
-        if let Some(error) = self.shared().journal_error.clone() {
-            return Err(Leave::Journal(error));
+        if let Some(halt) = self.shared().halt.clone() {
+            return Err(Leave::Halt(halt));
         }
         let written = match events.as_slice() {
             [event] => self.world.journal.append(scope, event).await,
             events => self.world.journal.append_all(scope, events).await,
         };
         if let Err(error) = written {
-            self.shared().journal_error.get_or_insert(error.clone());
-            self.fatal.send_replace(true);
-            return Err(Leave::Journal(error));
+            return Err(self.halt(Halt::Journal(error)));
         }
         for event in &events {
             self.world.screen.event(scope, event);
         }
         Ok(())
+    }
+
+    /// What of this is not recorded yet.
+    fn unrecorded(&self, scope: &str, events: Vec<Event>) -> Way<Vec<Event>> {
+        let mut new = Vec::with_capacity(events.len());
+        for event in events {
+            match self.replay.come(scope, &event) {
+                Come::Recorded => {}
+                Come::New => new.push(event),
+                Come::Astray(why) => return Err(self.halt(Halt::Astray(why))),
+            }
+        }
+        Ok(new)
     }
 
     /// Ends the run because a change could not be taken back.
@@ -143,13 +239,27 @@ impl Run {
     /// What ends the run from outside, if anything does.
     pub fn ending(&self) -> Option<Leave> {
         let shared = self.shared();
-        if let Some(error) = &shared.journal_error {
-            return Some(Leave::Journal(error.clone()));
+        if let Some(halt) = &shared.halt {
+            return Some(Leave::Halt(halt.clone()));
         }
         if let Some(because) = &shared.undo_failed {
             return Some(Leave::End(Finish::UndoFailed(because.clone())));
         }
         drop(shared);
+        if self.replay.under_way() {
+            // It ends where it ended before, and not anywhere else.
+            return match self.replay.peek()?.1 {
+                Event::Interrupted { because, .. } if because == super::finish::BY_OPERATOR => {
+                    Some(Leave::End(Finish::Interrupted))
+                }
+                Event::Severity { because, .. } | Event::Escalated { because, .. }
+                    if because.contains(super::undo::NOT_TAKEN_BACK) =>
+                {
+                    Some(Leave::End(Finish::UndoFailed(because)))
+                }
+                _ => None,
+            };
+        }
         self.interrupted().then_some(Leave::End(Finish::Interrupted))
     }
 
@@ -200,6 +310,10 @@ impl Run {
 
     /// Waits, unless the run is to end.
     pub async fn pause(&self, duration: Duration) -> Waited {
+        // What was waited for before is not waited for again.
+        if self.replay.under_way() {
+            return Waited::Elapsed;
+        }
         match futures::future::select(self.cut().boxed(), self.world.clock.sleep(duration)).await {
             futures::future::Either::Left(_) => Waited::Cut,
             futures::future::Either::Right(_) => Waited::Elapsed,

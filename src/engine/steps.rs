@@ -215,6 +215,9 @@ impl<'r> Frame<'r> {
             last: true,
         })
         .await?;
+        if value != Value::Bool(true) && self.supposed() {
+            return self.suppose(&format!("`{text}` is required")).await;
+        }
         if value == Value::Bool(true) {
             self.guards.push(super::frame::Guard::Require(condition, otherwise));
             return Ok(Flow::Next);
@@ -234,6 +237,9 @@ impl<'r> Frame<'r> {
         otherwise: &'r Outcome,
     ) -> Way<Flow> {
         let text = self.run().program.sources.text(condition.span).to_owned();
+        if self.supposed() {
+            return self.suppose(&format!("`{text}` is waited for")).await;
+        }
         let value = self
             .watch(Watch {
                 what: "wait until".to_owned(),
@@ -250,6 +256,16 @@ impl<'r> Frame<'r> {
         self.check()?;
         let because = format!("`{text}` did not come true in {}", show_std(within));
         self.otherwise("wait", otherwise, &because).await
+    }
+
+    /// What a change that was not made would have brought about is not known; a dry run goes on as if it had.
+    async fn suppose(&mut self, what: &str) -> Way<Flow> {
+        self.record(Event::Step {
+            what: "dry run".to_owned(),
+            detail: format!("{what}: not known after a change that was not made; the dry run goes on"),
+        })
+        .await?;
+        Ok(Flow::Next)
     }
 
     async fn otherwise(&mut self, what: &str, outcome: &'r Outcome, because: &str) -> Way<Flow> {

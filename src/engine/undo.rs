@@ -19,6 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How the reason begins when a change could not be taken back.
+pub(super) const NOT_TAKEN_BACK: &str = "could not be taken back";
+
 /// An order that was sent: done, or of unknown fate.
 #[derive(Debug)]
 pub(super) struct SentOrder {
@@ -166,7 +169,7 @@ impl Run {
         let result = match &undo.form {
             UndoForm::None(_) => return Ok(Ok(())),
             UndoForm::Words(words) => self.undo_by_hand(applied, words).await?,
-            UndoForm::Calls(calls) => self.undo_by_calls(applied, calls).await?,
+            UndoForm::Calls(calls) => self.undo_by_calls(applied, index, calls).await?,
         };
         if result.is_ok() {
             let mut shared = self.shared();
@@ -187,10 +190,11 @@ impl Run {
     async fn undo_by_calls(
         &self,
         applied: &AppliedShared,
+        undo: usize,
         calls: &[(Option<usize>, Result<Call, Unknown>)],
     ) -> Way<Result<(), String>> {
         let what = format!("taking `{}` back", applied.name);
-        for (order, prepared) in calls {
+        for (place, (order, prepared)) in calls.iter().enumerate() {
             if order.is_some_and(|order| applied.sent.iter().all(|sent| sent.order != order)) {
                 continue;
             }
@@ -198,11 +202,14 @@ impl Run {
                 Ok(call) => call,
                 Err(unknown) => return Ok(Err(unknown.to_string())),
             };
+            let first = applied.sent.first().map_or("", |sent| sent.intent.as_str());
             let sent = self
-                .send(Sending {
+                .send_through(&Sending {
                     scope: &applied.scope,
                     action: &applied.name,
                     purpose: Purpose::Undo,
+                    // The same whoever comes to it first: the straight way or the timer.
+                    id: format!("{first}/undo/{undo}/{place}"),
                     call,
                     before: None,
                     consent: &applied.consent,
@@ -230,7 +237,7 @@ impl Run {
             prose: Vec::new(),
             deadline: limits::PERSON,
         };
-        let reply = if self.world.environment.unattended {
+        let reply = if self.unattended() {
             Some(Reply::Nobody("this run is unattended".to_owned()))
         } else {
             self.patiently(words, limits::PERSON, self.world.people.manual(&order))
@@ -326,7 +333,7 @@ impl Run {
             (timer.applied.clone(), timer.undo)
         };
         if let Err(why) = self.take_back_one(&applied, undo).await? {
-            self.undo_failed(format!("`{}` could not be taken back: {why}", applied.name));
+            self.undo_failed(format!("`{}` {NOT_TAKEN_BACK}: {why}", applied.name));
         }
         Ok(())
     }
@@ -385,7 +392,7 @@ impl Frame<'_> {
                 .take_back_where(&applied, |moment| moment == Moment::AtEnd)
                 .await?;
             if let Err(why) = result {
-                let because = format!("`{}` could not be taken back: {why}", applied.name);
+                let because = format!("`{}` {NOT_TAKEN_BACK}: {why}", applied.name);
                 return Err(Leave::End(super::Finish::UndoFailed(because)));
             }
         }

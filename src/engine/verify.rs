@@ -2,11 +2,11 @@
 
 use super::answers::{Fresh, truth};
 use super::questions::Root;
-use super::{Frame, Way};
+use super::{Frame, Halt, Way};
 use crate::eval::{self, held};
 use crate::journal::Event;
 use crate::program::{BindingId, BindingKind, Expr, QuestionForm};
-use crate::value::{Answer, Value};
+use crate::value::{Answer, Reason, Value};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ impl Frame<'_> {
         let mut before = None;
         let people = self.fresh.people;
         run.world.screen.waiting(&watch.what, Some(watch.within));
+        let mut position = None;
         loop {
             let first = before.is_none();
             self.next_round();
@@ -57,10 +58,23 @@ impl Frame<'_> {
                 let evidence = history.evidence(watch.condition, &view, &run.program.sources);
                 (value, evidence)
             };
-            let answer = eval::answer(&value);
             let over = run.elapsed() >= deadline;
-            let last = over || answer == Answer::Yes || (watch.until_settled && answer == Answer::No);
-            if first || last || before != Some(answer) {
+            let mut answer = eval::answer(&value);
+            let mut last = over || answer == Answer::Yes || (watch.until_settled && answer == Answer::No);
+            // Looks that are not recorded leave no answers behind that anything could rest on.
+            let mut kept = first || last || before != Some(answer) || self.severity_would_rise();
+            let mut value = value;
+            if run.replay.under_way() {
+                let seen = run.replay.look(events.len(), &self.context.scope, &watch.what);
+                kept = seen.is_some();
+                (answer, last) = seen.unwrap_or((answer, false));
+                value = as_answered(value, answer);
+                if seen.is_none() && position.replace(run.replay.position()) == Some(run.replay.position()) {
+                    let why = format!("what is recorded does not go on with `{}`", watch.what);
+                    return Err(run.halt(Halt::Astray(why)));
+                }
+            }
+            if kept {
                 events.push(Event::Look {
                     what: watch.what.clone(),
                     condition: run.program.sources.text(watch.condition.span).to_owned(),
@@ -110,5 +124,17 @@ impl Frame<'_> {
             open.extend(&self.context.needs[id.0]);
         }
         Duration::from_nanos(u64::try_from(longest).unwrap_or(0))
+    }
+}
+
+/// The value as it was answered: how long a condition had held is not known from the looks that are recorded.
+fn as_answered(value: Value, answer: Answer) -> Value {
+    if crate::eval::answer(&value) == answer {
+        return value;
+    }
+    match answer {
+        Answer::Yes => Value::Bool(true),
+        Answer::No => Value::Bool(false),
+        Answer::Unknown => Value::unknown(Reason::Unsettled, ""),
     }
 }

@@ -1,7 +1,7 @@
 //! The one bundle through which the outside enters a run. A scenario, a dry run and a live run differ only in their world.
 
 use crate::journal::Journal;
-use crate::journal::event::{Event, Person, PlannedCall, Shown};
+use crate::journal::event::{Event, Fate, Person, PlannedCall, Shown};
 use crate::provider::gate::Gate;
 use crate::value::{Reason, Value};
 use futures::future::BoxFuture;
@@ -70,6 +70,17 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// SHA-256 (hex) over what it says to a runbook: severities, and the fields of resources.
+    pub fn digest(&self) -> String {
+        let resources: Vec<_> = self
+            .resources
+            .iter()
+            .flat_map(|(resource, fields)| fields.iter().map(move |field| (resource, field)))
+            .map(|(resource, (name, value))| (resource, name, crate::value::tagged::to_json(value)))
+            .collect();
+        super::digest::of(&(&self.name, &self.severities, &self.default_severity, resources))
+    }
+
     /// A field of a resource; unknown when the environment does not say it.
     pub fn resource(&self, kind: &str, name: &str, field: &str) -> Value {
         self.resources
@@ -148,6 +159,30 @@ pub trait People: Send + Sync {
     fn ran(&self, _scope: &str) -> Option<super::Outcome> {
         None
     }
+
+    /// A change was intended and nothing is recorded of what came of it; `None` leaves it in doubt.
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        let _ = doubt;
+        Box::pin(async { Reply::Nobody("nobody is there who could say what came of it".to_owned()) })
+    }
+}
+
+/// A change that may or may not have happened, because the run ended before its result was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InDoubt {
+    /// The intent.
+    pub id: String,
+    pub action: String,
+    /// What it was for, in words.
+    pub order: String,
+    pub operation: String,
+    /// Idempotence class.
+    pub class: char,
+    /// As shown.
+    pub arguments: Vec<(String, String)>,
+    pub targets: Vec<String>,
+    /// When the intent was recorded.
+    pub intended: jiff::Timestamp,
 }
 
 /// A person's reply.

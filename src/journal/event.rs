@@ -29,6 +29,9 @@ pub enum Event {
         prose: Vec<String>,
         timebox_seconds: u64,
         timebox_then: String,
+        /// What must be the same when the run goes on after a crash.
+        #[serde(default)]
+        basis: Basis,
     },
     /// A read came back.
     Read {
@@ -284,6 +287,32 @@ pub enum Event {
         pending: Vec<String>,
     },
 
+    /// Another process goes on with the run.
+    Resumed {
+        by: Person,
+        host: String,
+        tool_version: String,
+    },
+    /// The run was taken from its holder, who may still believe to have it.
+    TakenOver {
+        by: Person,
+        /// Who had it, and since when.
+        from: String,
+        because: String,
+    },
+    /// What came of a change that was in doubt, or what is done about it.
+    Settled {
+        /// The intent.
+        id: String,
+        action: String,
+        operation: String,
+        fate: Fate,
+        /// What says so: a person, a probe, the class of the operation.
+        how: String,
+        by: Option<Person>,
+        note: String,
+    },
+
     // Result
     Ended {
         outcome: String,
@@ -383,6 +412,9 @@ impl Event {
             Event::ChildEnded { .. } => (Action, "child_ended"),
             Event::ClockStep { .. } => (Action, "clock_step"),
             Event::Interrupted { .. } => (Result, "interrupted"),
+            Event::Resumed { .. } => (Action, "resumed"),
+            Event::TakenOver { .. } => (Action, "taken_over"),
+            Event::Settled { .. } => (Action, "settled"),
             Event::Ended { .. } => (Result, "ended"),
             Event::Prevention { .. } => (Reflection, "prevention"),
             Event::Reflection { .. } => (Reflection, "reflection"),
@@ -399,6 +431,7 @@ impl Event {
             Event::Answered { by, .. }
             | Event::NotApproved { by, .. }
             | Event::Ticked { by, .. }
+            | Event::Settled { by, .. }
             | Event::Reflection { by, .. } => by.as_ref(),
             Event::Asked { by, .. }
             | Event::Choice { by, .. }
@@ -407,7 +440,9 @@ impl Event {
             | Event::Overridden { by, .. }
             | Event::LockTakenOver { by, .. }
             | Event::KeyChanged { by, .. }
-            | Event::PayloadsErased { by, .. } => Some(by),
+            | Event::PayloadsErased { by, .. }
+            | Event::Resumed { by, .. }
+            | Event::TakenOver { by, .. } => Some(by),
             _ => None,
         };
         person.map_or("starr", |person| person.name.as_str())
@@ -439,6 +474,41 @@ pub struct Shown {
     /// Cut to a readable length; the data is not.
     pub text: String,
     pub data: serde_json::Value,
+    /// The value with its types ([`crate::value::tagged`]), where a run that goes on has to know it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<serde_json::Value>,
+}
+
+/// What a run rests on besides its texts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The parameters with their types ([`crate::value::tagged`]); a secret is not among what is kept of it.
+    pub inputs: Vec<(String, serde_json::Value)>,
+    /// SHA-256 over what the environment says: severities, escalation, fields of resources.
+    pub environment: String,
+}
+
+/// What is known or decided about a change that was in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// It happened.
+    Done,
+    /// It did not happen.
+    NotDone,
+    /// It is sent again, because that does no harm.
+    Again,
+}
+
+impl Fate {
+    /// The fate in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Fate::Done => "it happened",
+            Fate::NotDone => "it did not happen",
+            Fate::Again => "it is sent again",
+        }
+    }
 }
 
 /// One comparison or question that decided an answer: `used  97 %, limit > 90 %, for 12 min`.

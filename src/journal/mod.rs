@@ -51,6 +51,11 @@ pub trait Journal: Send + Sync {
     /// Appends several entries of one scope in one durable step and returns the last one's sequence number: for reads and
     /// observations that came together.
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>>;
+
+    /// Whether this process still has the run: asked directly before a change is sent. An error means that nothing may be sent.
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// An entry as it is read back.

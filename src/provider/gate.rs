@@ -147,6 +147,11 @@ impl Gate {
         self.providers.values()
     }
 
+    /// What the configuration of the providers allows beyond the default, in words.
+    pub fn exceptions(&self) -> Vec<String> {
+        self.providers().flat_map(|provider| provider.exceptions()).collect()
+    }
+
     /// The canonical targets of a call, for the journal and for people.
     pub fn targets(&self, call: &Call) -> Vec<String> {
         self.providers

@@ -183,6 +183,11 @@ pub trait Provider: Send + Sync {
         Box::pin(std::future::ready(Ok(None)))
     }
 
+    /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
+    fn exceptions(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Read-only health of this provider for `starr doctor`: one line per configured target.
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>>;
 }

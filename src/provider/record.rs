@@ -224,6 +224,10 @@ impl Provider for Recorder {
         self.inner.lock(target, holder, take_over)
     }
 
+    fn exceptions(&self) -> Vec<String> {
+        self.inner.exceptions()
+    }
+
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
         self.inner.doctor()
     }

@@ -213,6 +213,39 @@ pub fn lines(event: &Event) -> Vec<Line> {
             all.extend(pending.iter().map(|item| below(format!("pending: {}", short(item)))));
             all
         }
+        Event::Resumed { by, host, .. } => vec![line(
+            Tone::Heading,
+            format!("{} goes on with the run on {}", safe(&by.name), safe(host)),
+        )],
+        Event::TakenOver { by, from, because } => vec![line(
+            Tone::Attention,
+            format!(
+                "{} took the run over from {}{}",
+                safe(&by.name),
+                safe(from),
+                note(because)
+            ),
+        )],
+        Event::Settled {
+            operation,
+            fate,
+            how,
+            by,
+            note: said,
+            ..
+        } => {
+            let by = by
+                .as_ref()
+                .map(|by| format!(", {}", safe(&by.name)))
+                .unwrap_or_default();
+            let words = format!(
+                "{} was in doubt: {}, by {}{by}",
+                safe(operation),
+                fate.words(),
+                safe(how)
+            );
+            vec![line(Tone::Attention, format!("{words}{}", note(said)))]
+        }
         Event::Ended { .. } => ended(event),
         Event::AnchorFailed { place, size, because } => vec![line(
             Tone::Attention,

@@ -2,6 +2,7 @@
 
 pub mod conform;
 pub mod decode;
+pub mod document;
 pub mod parse;
 pub mod probe;
 pub mod show;

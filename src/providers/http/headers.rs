@@ -129,7 +129,7 @@ fn add_given(headers: &mut HeaderMap, given: &Value) -> Result<(), Unknown> {
     if *given == Value::None {
         return Ok(());
     }
-    let document = super::document::of(given)?;
+    let document = crate::value::document::of(given)?;
     let fields = document.as_object().ok_or_else(wrong)?;
     if fields.len() > MOST {
         return Err(refusal(Reason::Unparsable, format!("more than {MOST} headers")));

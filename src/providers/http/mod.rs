@@ -4,7 +4,6 @@ mod address;
 mod certificate;
 mod client;
 pub mod config;
-mod document;
 mod exchange;
 mod fault;
 mod headers;
@@ -103,7 +102,7 @@ impl Http {
         let body = match call.arg("body") {
             Value::None => None,
             given => {
-                let document = document::of(given)?;
+                let document = crate::value::document::of(given)?;
                 headers
                     .entry(CONTENT_TYPE)
                     .or_insert(HeaderValue::from_static("application/json"));

@@ -253,7 +253,7 @@ fn add_query(url: &mut Url, query: &Value) -> Result<(), Unknown> {
     if *query == Value::None {
         return Ok(());
     }
-    let document = super::document::of(query)?;
+    let document = crate::value::document::of(query)?;
     let fields = document.as_object().ok_or_else(wrong)?;
     let mut pairs = url.query_pairs_mut();
     for (name, value) in fields {

@@ -91,24 +91,6 @@ impl Postgres {
         Ok(Self { databases: instances })
     }
 
-    /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
-    pub fn exceptions(&self) -> Vec<String> {
-        let mut exceptions = Vec::new();
-        for (name, instance) in &self.databases {
-            if instance.database.allow_superuser {
-                exceptions.push(format!(
-                    "postgres `{name}`: checks may run with a login that could change anything"
-                ));
-            }
-            if instance.database.across_databases {
-                exceptions.push(format!(
-                    "postgres `{name}`: sessions of other databases on the server may be ended"
-                ));
-            }
-        }
-        exceptions
-    }
-
     fn instance(&self, name: &str) -> Result<&Instance, Failure> {
         self.databases.get(name).ok_or_else(|| {
             Failure::definite(
@@ -425,6 +407,23 @@ impl Provider for Postgres {
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
         Box::pin(self.act(call))
+    }
+
+    fn exceptions(&self) -> Vec<String> {
+        let mut exceptions = Vec::new();
+        for (name, instance) in &self.databases {
+            if instance.database.allow_superuser {
+                exceptions.push(format!(
+                    "postgres `{name}`: checks may run with a login that could change anything"
+                ));
+            }
+            if instance.database.across_databases {
+                exceptions.push(format!(
+                    "postgres `{name}`: sessions of other databases on the server may be ended"
+                ));
+            }
+        }
+        exceptions
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

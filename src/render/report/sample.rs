@@ -10,6 +10,7 @@ pub fn shown(text: &str) -> Shown {
     Shown {
         text: text.to_owned(),
         data: serde_json::Value::String(text.to_owned()),
+        exact: None,
     }
 }
 
@@ -104,6 +105,7 @@ fn before_the_action() -> Vec<(f64, &'static str, Event)> {
                 ],
                 timebox_seconds: 3600,
                 timebox_then: "escalate".to_owned(),
+                basis: Basis::default(),
             },
         ),
         (

@@ -322,6 +322,7 @@ impl Story {
             prose,
             timebox_seconds,
             timebox_then,
+            basis: _,
         } = event
         else {
             return;

@@ -450,6 +450,23 @@ fn event_sentence(event: &Event) -> String {
             };
             format!("interrupted, {because}{pending}")
         }
+        Event::Resumed { by: who, host, .. } => format!("{} goes on with the run on {host}", who.name),
+        Event::TakenOver { by: who, from, because } => format!("{} took the run over from {from}: {because}", who.name),
+        Event::Settled {
+            operation,
+            fate,
+            how,
+            by: who,
+            note,
+            ..
+        } => {
+            let fate = fate.words();
+            format!(
+                "{operation} was in doubt: {fate}, by {how}{}{}",
+                by(who.as_ref()),
+                tail(" — ", note)
+            )
+        }
         Event::Ended {
             outcome,
             reason,

@@ -732,7 +732,7 @@ async fn a_dry_run_changes_nothing_and_says_what_it_would_do() {
     assert_eq!(ran.sent(), Vec::<String>::new());
     assert_eq!(ran.asked(), Vec::<String>::new());
     assert_eq!(ran.of("intent").len(), 0);
-    assert_eq!(ran.actions(), ["mend planned, not applied"]);
+    assert_eq!(ran.actions(), ["mend would be sent"]);
     let next = &ran.texts("action_ended", "next")[0];
     assert!(next.contains("would ask approval by oncall"), "{next}");
     assert_eq!(ran.outcome(), "stopped");

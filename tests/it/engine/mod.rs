@@ -3,12 +3,14 @@
 
 mod actions;
 mod branches;
+mod dry;
 mod ends;
 mod escalation;
 mod fake;
 mod invariants;
 mod loops;
 mod questions;
+mod ran;
 mod sample;
 
 use starr::check::{Context, Library, ModuleSource, check};

@@ -417,3 +417,17 @@ runbook test() "A parent" {
     assert_eq!(no.outcome(), "stopped");
     assert_eq!(no.texts("child_ended", "outcome"), ["stopped"]);
 }
+
+#[tokio::test]
+async fn equal_reads_of_two_checks_are_one_call_and_the_evidence_of_both() {
+    let twice = "check low \"Low?\" {\n  read size = demo.size()\n  yes when size.now < 5\n}\n\
+                 check high \"High?\" {\n  read size = demo.size() within 7 s\n  yes when size.now > 9\n}\n";
+    let text = summary("low and not high", twice);
+    let ran = Setup::new()
+        .given("size", |_| Value::record("Size", vec![("now", Value::Int(3))]))
+        .run(&text)
+        .await;
+    assert_eq!(ran.outcome(), "resolved");
+    assert_eq!(ran.reads("size"), 1);
+    assert_eq!(ran.texts("read", "name"), ["low.size", "high.size"]);
+}

@@ -2,6 +2,7 @@
 
 use super::{World, json, reason, sql_text};
 use crate::support::postgres::{Server, one, run};
+use starr::provider::Provider as _;
 use starr::value::{Reason, Value};
 
 /// A table with one row and a sequence, both of which the login of the checks could write to if it were let.

@@ -1,8 +1,7 @@
 //! Values as documents: where a document is due, a runbook's records, lists and scalars arrive as they are.
 
-use super::target::refusal;
-use crate::value::show::data;
-use crate::value::{Reason, Unknown, Value};
+use super::show::data;
+use super::{Reason, Unknown, Value};
 use serde_json::Value as Json;
 
 /// Deepest nesting of a document that is sent.
@@ -14,6 +13,13 @@ const DEPTH: usize = 64;
 /// What is not known, was cut or is a secret has no place in a document; nothing is sent then.
 pub fn of(value: &Value) -> Result<Json, Unknown> {
     at(value, DEPTH)
+}
+
+fn refusal(reason: Reason, detail: &str) -> Unknown {
+    Unknown {
+        reason,
+        detail: detail.to_owned(),
+    }
 }
 
 fn at(value: &Value, depth: usize) -> Result<Json, Unknown> {
