@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use starr::engine::clock::Virtual;
 use starr::engine::random::Fixed;
 use starr::engine::world::{
-    Answered, ApprovalRequest, Ask, Clock, Decision, Environment, ManualOrder, Observe, Observed, OnUnclear, OnUnknown,
-    People, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
+    Answered, ApprovalRequest, Ask, Clock, Decision, Environment, InDoubt, ManualOrder, Observe, Observed, OnUnclear,
+    OnUnknown, People, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
 };
-use starr::journal::event::Person;
+use starr::journal::event::{Fate, Person};
 use starr::journal::{Error, Event, Journal, Memory};
 use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Health, Outcome, Permit, Provider};
@@ -196,6 +196,8 @@ impl Provider for Fake {
     }
 }
 
+type Fates = Box<dyn Fn(&InDoubt) -> Option<Fate> + Send + Sync>;
+
 /// One scripted reply and how many seconds it takes.
 type Replies<T> = Mutex<BTreeMap<String, Vec<(u64, T)>>>;
 
@@ -214,6 +216,8 @@ pub struct Crowd {
     pub unclears: Replies<OnUnclear>,
     pub heavies: Replies<bool>,
     pub reflections: Replies<String>,
+    /// What came of a change that is in doubt, as a person finds out.
+    pub fates: Mutex<Option<Fates>>,
 }
 
 fn person(name: &str) -> Person {
@@ -241,6 +245,7 @@ impl Crowd {
             unclears: Mutex::default(),
             heavies: Mutex::default(),
             reflections: Mutex::default(),
+            fates: Mutex::default(),
         }
     }
 
@@ -351,6 +356,16 @@ impl People for Crowd {
         }
         .boxed()
     }
+
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        self.note(format!("in doubt {}", doubt.id));
+        let fate = self.fates.lock().unwrap().as_ref().map(|fates| fates(doubt));
+        std::future::ready(match fate {
+            Some(fate) => Reply::Given(fate, person("ann")),
+            None => Reply::Nobody("nobody knows".to_owned()),
+        })
+        .boxed()
+    }
 }
 
 struct Blind;
@@ -361,19 +376,19 @@ impl Screen for Blind {
     fn done_waiting(&self) {}
 }
 
-/// A journal that fails at the k-th append, and ever after.
+/// A journal that fails at the k-th step, and ever after. A step is an append, or the question before a change is sent.
 pub struct Failing {
     pub inner: Memory,
-    pub at: Option<usize>,
-    pub appends: Mutex<usize>,
+    pub at: Mutex<Option<usize>>,
+    pub steps: Mutex<usize>,
 }
 
 impl Failing {
     fn step(&self) -> Result<(), Error> {
-        let mut appends = self.appends.lock().unwrap();
-        *appends += 1;
-        match self.at {
-            Some(at) if *appends >= at => Err(Error {
+        let mut steps = self.steps.lock().unwrap();
+        *steps += 1;
+        match *self.at.lock().unwrap() {
+            Some(at) if *steps >= at => Err(Error {
                 message: "the disk is full".to_owned(),
             }),
             _ => Ok(()),
@@ -400,6 +415,10 @@ impl Journal for Failing {
             self.inner.append_all(scope, events).await
         }
         .boxed()
+    }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        std::future::ready(self.step()).boxed()
     }
 }
 
@@ -563,26 +582,58 @@ impl Setup {
 
     /// Runs a checked program to its end.
     pub async fn run_program(self, program: Arc<starr::program::Program>) -> Ran {
-        let Setup {
-            clock,
-            script,
-            crowd,
-            mode,
-            unattended,
-            fail_at,
-            interrupt_after,
-            grants,
-            arguments,
-        } = self;
+        let stage = self.stage();
+        let ended = stage.begin(&program).await;
+        let ran = stage.ran(ended);
+        ran.check_invariants();
+        ran
+    }
+
+    /// The world as it stands before its run.
+    pub fn stage(self) -> Stage {
         let backend = Arc::new(Backend {
-            clock: clock.clone(),
-            script,
+            clock: self.clock.clone(),
+            script: self.script,
             reads: Mutex::default(),
             sent: Mutex::default(),
             done: Mutex::default(),
         });
-        let crowd = Arc::new(crowd);
-        let mut gate = Gate::new(grants, mode);
+        let stamp = self.clock.clone();
+        let journal = Arc::new(Failing {
+            inner: Memory::with_time("test-run", move || stamp.now()),
+            at: Mutex::new(self.fail_at),
+            steps: Mutex::default(),
+        });
+        Stage {
+            clock: self.clock,
+            backend,
+            crowd: Arc::new(self.crowd),
+            journal,
+            mode: self.mode,
+            unattended: self.unattended,
+            interrupt_after: self.interrupt_after,
+            grants: self.grants,
+            arguments: self.arguments,
+        }
+    }
+}
+
+/// A world in which a run begins, ends in the middle, and goes on.
+pub struct Stage {
+    pub clock: Arc<Virtual>,
+    pub backend: Arc<Backend>,
+    pub crowd: Arc<Crowd>,
+    pub journal: Arc<Failing>,
+    mode: Mode,
+    pub unattended: bool,
+    interrupt_after: Option<u64>,
+    grants: Vec<Grant>,
+    pub arguments: Vec<(String, Value)>,
+}
+
+impl Stage {
+    fn world(&self, interrupt: tokio::sync::watch::Receiver<bool>) -> World {
+        let mut gate = Gate::new(self.grants.clone(), self.mode);
         for (name, operations) in [
             ("demo", super::OPERATIONS),
             ("chat", &["post"] as &[_]),
@@ -594,52 +645,64 @@ impl Setup {
             gate.register(Arc::new(Fake {
                 name,
                 operations,
-                backend: backend.clone(),
+                backend: self.backend.clone(),
             }));
         }
-        let stamp = clock.clone();
-        let journal = Arc::new(Failing {
-            inner: Memory::with_time("test-run", move || stamp.now()),
-            at: fail_at,
-            appends: Mutex::default(),
-        });
-        let (interrupt, receiver) = tokio::sync::watch::channel(false);
-        let world = World {
+        World {
             gate: Arc::new(gate),
-            people: crowd.clone(),
-            journal: journal.clone(),
-            clock: clock.clone(),
+            people: self.crowd.clone(),
+            journal: self.journal.clone(),
+            clock: self.clock.clone(),
             randomness: Arc::new(Fixed::new(1)),
             screen: Arc::new(Blind),
-            environment: environment(unattended, mode == Mode::DryRun),
+            environment: environment(self.unattended, self.mode == Mode::DryRun),
             consent: starr::engine::world::Consent::default(),
-            interrupt: receiver,
-        };
-        let work = starr::engine::run(program, starr::program::RunbookId(0), arguments, world);
+            interrupt,
+        }
+    }
+
+    /// Runs to the end, or to where the journal fails.
+    pub async fn begin(&self, program: &Arc<starr::program::Program>) -> Result<starr::engine::Ended, Error> {
+        let (interrupt, receiver) = tokio::sync::watch::channel(false);
+        let world = self.world(receiver);
+        let book = starr::program::RunbookId(0);
+        let work = starr::engine::run(program.clone(), book, self.arguments.clone(), world);
         let stop = async {
-            if let Some(seconds) = interrupt_after {
-                clock.sleep(Duration::from_secs(seconds)).await;
+            if let Some(seconds) = self.interrupt_after {
+                self.clock.sleep(Duration::from_secs(seconds)).await;
                 interrupt.send_replace(true);
             }
             std::future::pending::<()>().await;
         };
-        let ended = clock
+        self.clock
             .drive(async {
                 match futures::future::select(work.boxed(), stop.boxed()).await {
                     futures::future::Either::Left((ended, _)) => ended,
                     futures::future::Either::Right(_) => unreachable!("it never ends"),
                 }
             })
-            .await;
-        let ran = Ran {
+            .await
+    }
+
+    /// Goes on from what is recorded, in another process.
+    pub async fn resume(&self, program: &Arc<starr::program::Program>) -> Result<starr::engine::Resumed, Error> {
+        let (_interrupt, receiver) = tokio::sync::watch::channel(false);
+        let world = self.world(receiver);
+        let recorded = self.journal.inner.entries();
+        let book = starr::program::RunbookId(0);
+        let work = starr::engine::resume(program.clone(), book, self.arguments.clone(), world, &recorded);
+        self.clock.drive(work).await
+    }
+
+    /// What came of it.
+    pub fn ran(&self, ended: Result<starr::engine::Ended, Error>) -> Ran {
+        Ran {
             ended,
-            events: journal.inner.events(),
-            backend,
-            crowd,
-            took: clock.elapsed(),
-        };
-        ran.check_invariants();
-        ran
+            events: self.journal.inner.events(),
+            backend: self.backend.clone(),
+            crowd: self.crowd.clone(),
+            took: self.clock.elapsed(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod invariants;
 mod loops;
 mod questions;
 mod ran;
+mod resume;
 mod sample;
 
 use starr::check::{Context, Library, ModuleSource, check};

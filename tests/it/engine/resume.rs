@@ -1,0 +1,477 @@
+//! A run whose process ended goes on: nothing is asked or sent again that is recorded, and nothing is guessed.
+
+use super::fake::Stage;
+use super::{Setup, book, cause, flag};
+use starr::engine::Resumed;
+use starr::engine::world::InDoubt;
+use starr::journal::Event;
+use starr::journal::event::Fate;
+use starr::value::Value;
+use std::collections::BTreeMap;
+
+/// What was done, as the backend names it: `fix a`.
+fn key(operation: &str, arguments: &[(String, String)]) -> String {
+    let word = operation.rsplit('.').next().unwrap_or_default();
+    match arguments.first() {
+        Some((_, first)) => format!("{word} {first}"),
+        None => word.to_owned(),
+    }
+}
+
+/// A person who looks at the target and says what is true.
+fn honest(stage: &Stage) {
+    let backend = stage.backend.clone();
+    let journal = stage.journal.clone();
+    *stage.crowd.fates.lock().unwrap() = Some(Box::new(move |doubt: &InDoubt| {
+        let wanted = key(&doubt.operation, &doubt.arguments);
+        let sent = backend
+            .sent
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|seen| seen.what == wanted)
+            .count();
+        let known = journal
+            .inner
+            .events()
+            .iter()
+            .filter(|(_, event)| match event {
+                Event::Intent {
+                    id,
+                    operation,
+                    arguments,
+                    ..
+                } => {
+                    let texts: Vec<_> = arguments
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.text.clone()))
+                        .collect();
+                    *id != doubt.id && key(operation, &texts) == wanted
+                }
+                _ => false,
+            })
+            .count();
+        Some(if sent > known { Fate::Done } else { Fate::NotDone })
+    }));
+}
+
+/// How often each change that may not be repeated was sent.
+fn unrepeatable(stage: &Stage) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for seen in stage.backend.sent.lock().unwrap().iter() {
+        if seen.what.starts_with("fix ") || seen.what.starts_with("page ") || seen.what.starts_with("post ") {
+            *counts.entry(seen.what.clone()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Every record is one: intents are there once, each result has one, and nothing is in between.
+fn coherent(stage: &Stage, what: &str) {
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ended = 0;
+    for (_, event) in stage.journal.inner.events() {
+        match event {
+            Event::Intent { id, .. } => assert_eq!(open.insert(id.clone(), 0), None, "{what}: the intent {id} twice"),
+            Event::Result { id, .. } => {
+                let results = open
+                    .get_mut(&id)
+                    .unwrap_or_else(|| panic!("{what}: the result {id} without an intent"));
+                *results += 1;
+                assert_eq!(*results, 1, "{what}: {id} has two results");
+            }
+            Event::Ended { .. } => ended += 1,
+            _ => {}
+        }
+    }
+    assert!(ended <= 1, "{what}: it ended {ended} times");
+}
+
+/// The straight way of a record: what it did, without what the background may do at any time.
+fn story(events: &[(String, Event)]) -> Vec<String> {
+    events
+        .iter()
+        .filter_map(|(scope, event)| {
+            let what = match event {
+                Event::Cause { name, answer, .. } => format!("cause {name} {}", answer.word()),
+                Event::Arm { arm, .. } => format!("arm {arm}"),
+                Event::ActionStarted { name, .. } => format!("started {name}"),
+                Event::ActionEnded { name, outcome, .. } => format!("{name} {outcome}"),
+                Event::Approved { action, by, .. } => format!("approved {action} by {}", by.name),
+                Event::Goal { answer, .. } => format!("goal {}", answer.word()),
+                Event::Ended { outcome, .. } => format!("ended {outcome}"),
+                _ => return None,
+            };
+            Some(format!("{scope} {what}"))
+        })
+        .collect()
+}
+
+/// Ends the process at every step of a run, and goes on.
+async fn crash_everywhere(make: impl Fn() -> Setup, text: &str) -> usize {
+    let program = super::program(text);
+    let whole = make().stage();
+    let ended = whole.begin(&program).await.unwrap();
+    let steps = *whole.journal.steps.lock().unwrap();
+    let expected = unrepeatable(&whole);
+    for k in 1..=steps {
+        let stage = make().stage();
+        *stage.journal.at.lock().unwrap() = Some(k);
+        assert!(stage.begin(&program).await.is_err(), "step {k}");
+        *stage.journal.at.lock().unwrap() = None;
+        honest(&stage);
+        let asked = stage.crowd.asked.lock().unwrap().len();
+        let came = stage.resume(&program).await.unwrap();
+        let what = format!("step {k} of {steps}");
+        let Resumed::Ended(now) = came else {
+            panic!("{what}: {came:?}\n{:#?}", stage.journal.inner.events());
+        };
+        coherent(&stage, &what);
+        assert_eq!(
+            now.outcome,
+            ended.outcome,
+            "{what}\n{:#?}",
+            stage.journal.inner.events()
+        );
+        assert_eq!(now.severity, ended.severity, "{what}");
+        for (change, count) in unrepeatable(&stage) {
+            assert!(count <= 1, "{what}: `{change}` was sent {count} times");
+            // A page or message that may have been delivered is not sent again, so one that was not is missing.
+            if change.starts_with("fix ") {
+                assert_eq!(Some(&count), expected.get(&change), "{what}: {change}");
+            }
+        }
+        assert_eq!(
+            story(&stage.journal.inner.events()),
+            story(&whole.journal.inner.events()),
+            "{what}"
+        );
+        // Nobody is asked again what is recorded.
+        let asked_again: Vec<_> = stage.crowd.asked.lock().unwrap()[asked..].to_vec();
+        let approved = stage.journal.inner.events();
+        let approvals = approved
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Approved { .. }))
+            .count();
+        assert!(approvals <= whole.journal.inner.events().len(), "{asked_again:?}");
+    }
+    steps
+}
+
+/// A run with reads, a page, approvals, two changes, an undo, a goal, and an end.
+fn busy() -> String {
+    book(&format!(
+        r##"situation {{
+  symptom bad "Bad?" {{
+    read value = demo.flag("a")
+    yes when value
+  }}
+  severity {{
+    sev2 when bad
+    sev2 when cannot tell
+    sev3 otherwise
+  }}
+}}
+task {{
+  goal not bad
+}}
+check a_flag "Is a set?" {{
+  read value = demo.flag("a")
+  yes when value
+}}
+observed seen "Do people complain?"
+{}branch "What is it?" {{
+{}{}  otherwise or cannot tell {{
+    escalate
+  }}
+}}
+require not b_flag or seen else escalate
+tell chat.post("#inc", "behind")
+result {{
+  escalation matrix
+}}
+reflection {{
+  prevent "Something" by "team" in 1 d
+  ask "What was hard?"
+}}
+"##,
+        flag("b_flag"),
+        cause("b", "b_flag and seen", "undo, next cause"),
+        cause("a", "a_flag", "undo, next cause"),
+    ))
+}
+
+fn world() -> Setup {
+    Setup::new()
+        .until_fixed("a")
+        .flag("b_flag", true)
+        .takes("fix", 20)
+        .takes("flag", 3)
+        .observes("seen", &[(5, Some(true))])
+        .approves("fix_a", "otto", 40)
+}
+
+#[tokio::test]
+async fn a_run_goes_on_from_every_step_as_if_it_had_never_ended() {
+    let steps = crash_everywhere(world, &busy()).await;
+    assert!(steps > 30, "{steps}");
+}
+
+#[tokio::test]
+async fn loops_children_and_old_values_go_on_too() {
+    let each = book(
+        r##"read names = demo.names()
+each name in names at most 10 in batches of 1, 2 {
+  check good "Is {name} good?" {
+    read value = demo.flag(name)
+    yes when value
+  }
+  action mend "Mend {name}" {
+    risk    low
+    approve by oncall within 5 min
+    do      demo.parts.fix(name)
+    undo    none because "it is harmless"
+    verify  good within 2 min every 30 s
+    failed  -> next step
+    unclear -> keep, escalate
+  }
+}
+wait until late within 10 min every 30 s else escalate
+check late "Late?" {
+  read value = demo.flag("late")
+  yes when value
+}
+tell chat.post("end", "behind")
+"##,
+    );
+    let make = || {
+        Setup::new()
+            .given("names", |_| Value::list(["n0", "n1", "n2"].map(Value::text).to_vec()))
+            .given("flag late", |past| Value::Bool(past.minutes() >= 4))
+            .given("flag", |past| Value::Bool(past.asked % 3 == 2))
+            .takes("fix", 10)
+    };
+    crash_everywhere(make, &each).await;
+}
+
+fn resize(undo: &str) -> String {
+    book(&format!(
+        r##"read size = demo.size()
+action widen "Widen it" {{
+  risk    low
+  do      demo.parts.set(to: size.now + 5)
+  undo    restore{undo}
+  verify  wide within 1 min every 30 s
+  failed  -> undo, escalate
+}}
+check wide "Wide?" {{
+  read now = demo.size()
+  yes when now.now > 5
+}}
+wait until wide for 3 min within 5 min every 30 s else escalate
+tell chat.post("end", "behind")
+"##
+    ))
+}
+
+fn sized() -> Setup {
+    Setup::new().takes("set", 2).given("size", |past| {
+        let last = past.done.iter().rev().find_map(|done| done.strip_prefix("set "));
+        let now = last.map_or(5, |last| last.parse().unwrap());
+        Value::record("Size", vec![("now", Value::Int(now))])
+    })
+}
+
+#[tokio::test]
+async fn an_undo_that_waits_for_its_time_survives() {
+    let text = resize(" after 8 min");
+    crash_everywhere(sized, &text).await;
+    // While no process is there the time goes on: the undo is run at once when it is overdue.
+    let program = super::program(&text);
+    let stage = sized().stage();
+    *stage.journal.at.lock().unwrap() = Some(9);
+    assert!(stage.begin(&program).await.is_err());
+    assert_eq!(
+        stage.ran(Err(starr::journal::Error { message: String::new() })).sent(),
+        ["set 10"]
+    );
+    stage
+        .clock
+        .drive(starr::engine::world::Clock::sleep(
+            &*stage.clock,
+            std::time::Duration::from_secs(1200),
+        ))
+        .await;
+    *stage.journal.at.lock().unwrap() = None;
+    let Resumed::Ended(_) = stage.resume(&program).await.unwrap() else {
+        panic!("{:#?}", stage.journal.inner.events());
+    };
+    let sent = stage.backend.sent.lock().unwrap().clone();
+    let undone = sent.iter().find(|seen| seen.what == "set 5").unwrap();
+    assert!(undone.at.as_secs() < 1200 + 300, "{sent:?}");
+}
+
+/// One change that may not be repeated, without an approval.
+fn once() -> String {
+    book(
+        r##"action mend "Mend it" {
+  risk    low
+  do      demo.parts.fix("x")
+  undo    none because "it is harmless"
+  verify  good within 2 min every 30 s
+  failed  -> escalate
+}
+check good "Good?" {
+  read value = demo.flag("good")
+  yes when value
+}
+"##,
+    )
+}
+
+/// A run that was killed after the effect and before its result was recorded (A-CR-1).
+async fn killed_after_the_effect() -> Stage {
+    let program = super::program(&once());
+    let whole = Setup::new().flag("good", true).stage();
+    whole.begin(&program).await.unwrap();
+    let events = whole.journal.inner.events();
+    let result = events
+        .iter()
+        .position(|(_, event)| matches!(event, Event::Result { .. }))
+        .unwrap();
+    for k in 1.. {
+        let stage = Setup::new().flag("good", true).stage();
+        *stage.journal.at.lock().unwrap() = Some(k);
+        assert!(stage.begin(&program).await.is_err());
+        *stage.journal.at.lock().unwrap() = None;
+        let sent = stage.backend.sent.lock().unwrap().len();
+        if sent == 1 && stage.journal.inner.events().len() == result {
+            return stage;
+        }
+    }
+    unreachable!("some step lies between the effect and its result")
+}
+
+#[tokio::test]
+async fn a_cr_1_nobody_who_knows_leaves_it_in_doubt_and_nothing_is_sent() {
+    let program = super::program(&once());
+    let stage = killed_after_the_effect().await;
+    let before = stage.journal.inner.events();
+    for _ in 0..3 {
+        let came = stage.resume(&program).await.unwrap();
+        let Resumed::InDoubt(doubt) = came else {
+            panic!("{came:?}")
+        };
+        assert_eq!(doubt.id, "test-run/1");
+        assert_eq!(doubt.class, 'U');
+        assert_eq!(stage.journal.inner.events(), before, "nothing is claimed");
+        assert_eq!(stage.backend.sent.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_cr_1_a_person_says_that_it_happened_and_it_is_recorded() {
+    let program = super::program(&once());
+    let stage = killed_after_the_effect().await;
+    honest(&stage);
+    let Resumed::Ended(ended) = stage.resume(&program).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(ended.outcome.word(), "resolved");
+    assert_eq!(stage.backend.sent.lock().unwrap().len(), 1);
+    let events = stage.journal.inner.events();
+    let settled: Vec<_> = events
+        .iter()
+        .filter_map(|(_, event)| match event {
+            Event::Settled { fate, by, .. } => Some((*fate, by.clone().map(|by| by.name))),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(settled, [(Fate::Done, Some("ann".to_owned()))]);
+    coherent(&stage, "settled");
+}
+
+#[tokio::test]
+async fn what_did_not_happen_is_asked_again_and_then_sent_once() {
+    let program = super::program(&once());
+    for k in 1..20 {
+        let stage = Setup::new().flag("good", true).stage();
+        *stage.journal.at.lock().unwrap() = Some(k);
+        if stage.begin(&program).await.is_ok() {
+            break;
+        }
+        *stage.journal.at.lock().unwrap() = None;
+        let intended = stage
+            .journal
+            .inner
+            .events()
+            .iter()
+            .any(|(_, event)| event.kind() == "intent");
+        if !intended || !stage.backend.sent.lock().unwrap().is_empty() {
+            continue;
+        }
+        honest(&stage);
+        let Resumed::Ended(ended) = stage.resume(&program).await.unwrap() else {
+            panic!()
+        };
+        assert_eq!(ended.outcome.word(), "resolved");
+        assert_eq!(stage.backend.sent.lock().unwrap().len(), 1);
+        return;
+    }
+    panic!("no step lies between the intent and the effect");
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_what_it_was_is_refused_and_says_what_changed() {
+    let program = super::program(&once());
+    let stage = killed_after_the_effect().await;
+    honest(&stage);
+    let before = stage.journal.inner.events();
+    let other = super::program(&once().replace("2 min every", "3 min every"));
+    let came = stage.resume(&other).await.unwrap();
+    let Resumed::Changed(changed) = came else {
+        panic!("{came:?}")
+    };
+    assert_eq!(changed.len(), 1);
+    assert!(
+        changed[0].starts_with("the text of test.starr was changed: its SHA-256 is "),
+        "{changed:?}"
+    );
+    let mut stage = stage;
+    stage.arguments = vec![("nobody".to_owned(), Value::Int(1))];
+    assert!(
+        matches!(stage.resume(&program).await.unwrap(), Resumed::Ended(_)),
+        "what is no parameter is no input"
+    );
+    assert_eq!(stage.backend.sent.lock().unwrap().len(), 1);
+    assert!(stage.journal.inner.events().len() > before.len());
+}
+
+#[tokio::test]
+async fn a_run_may_end_again_and_again() {
+    let program = super::program(&busy());
+    let whole = world().stage();
+    let ended = whole.begin(&program).await.unwrap();
+    for every in 1..9 {
+        let stage = world().stage();
+        honest(&stage);
+        *stage.journal.at.lock().unwrap() = Some(every);
+        let mut came = stage.begin(&program).await;
+        let mut processes = 1;
+        while came.is_err() {
+            processes += 1;
+            assert!(processes < 200);
+            *stage.journal.at.lock().unwrap() = Some(*stage.journal.steps.lock().unwrap() + every + 1);
+            came = match stage.resume(&program).await {
+                Ok(Resumed::Ended(ended)) => Ok(ended),
+                Ok(other) => panic!("{every}: {other:?}"),
+                Err(error) => Err(error),
+            };
+        }
+        assert_eq!(came.unwrap().outcome, ended.outcome, "{every}");
+        coherent(&stage, &format!("every {every}"));
+        for (change, count) in unrepeatable(&stage) {
+            assert!(count <= 1, "{every}: `{change}` was sent {count} times");
+        }
+    }
+}
