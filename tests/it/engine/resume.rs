@@ -179,7 +179,7 @@ check a_flag "Is a set?" {{
   read value = demo.flag("a")
   yes when value
 }}
-observed seen "Do people complain?"
+check seen "Do people complain?" observed
 {}branch "What is it?" {{
 {}{}  otherwise or cannot tell {{
     escalate
@@ -236,11 +236,11 @@ each name in names at most 10 in batches of 1, 2 {
     unclear -> keep, escalate
   }
 }
-wait until late within 10 min every 30 s else escalate
 check late "Late?" {
   read value = demo.flag("late")
   yes when value
 }
+wait until late within 10 min every 30 s else escalate
 tell chat.post("end", "behind")
 "##,
     );
@@ -257,16 +257,17 @@ tell chat.post("end", "behind")
 fn resize(undo: &str) -> String {
     book(&format!(
         r##"read size = demo.size()
+check wide "Wide?" {{
+  read now = demo.size()
+  yes when now.now > 5
+}}
 action widen "Widen it" {{
   risk    low
+  approve by oncall within 5 min
   do      demo.parts.set(to: size.now + 5)
   undo    restore{undo}
   verify  wide within 1 min every 30 s
   failed  -> undo, escalate
-}}
-check wide "Wide?" {{
-  read now = demo.size()
-  yes when now.now > 5
 }}
 wait until wide for 3 min within 5 min every 30 s else escalate
 tell chat.post("end", "behind")
@@ -314,16 +315,17 @@ async fn an_undo_that_waits_for_its_time_survives() {
 /// One change that may not be repeated, without an approval.
 fn once() -> String {
     book(
-        r##"action mend "Mend it" {
+        r##"check good "Good?" {
+  read value = demo.flag("good")
+  yes when value
+}
+action mend "Mend it" {
   risk    low
+  approve by oncall within 5 min
   do      demo.parts.fix("x")
   undo    none because "it is harmless"
   verify  good within 2 min every 30 s
   failed  -> escalate
-}
-check good "Good?" {
-  read value = demo.flag("good")
-  yes when value
 }
 "##,
     )
