@@ -62,6 +62,10 @@ pub enum Color {
 pub enum Command {
     /// Run a runbook with a person: look, find the cause, ask before changing, verify, record
     Run(Run),
+    /// Go on with a run whose process ended, from its journal
+    Resume(Resume),
+    /// Take a run from the process that holds it
+    TakeOver(TakeOver),
     /// Say what would run, on which answer, without running anything
     Plan(Plan),
     /// Run a recorded run again, without anything outside: the same way, or today's runbook on that day's incident
@@ -122,6 +126,43 @@ pub struct Run {
     /// Record every call and reply, and what people say, into this folder
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The run is gone again from its beginning, and what is recorded is taken from the record: nothing is asked or sent twice.
+It must be what it was: the same texts, parameters, environment and version; otherwise it is refused, and the differences are said.
+A change that was sent and has no result is in doubt: sent again where that is harmless, otherwise somebody says what came of it.
+
+Examples:
+  starr resume latest
+  starr resume 20261122-0314-k7f2 --settle 3=done")]
+pub struct Resume {
+    /// The run: its id, the beginning of it, or `latest`
+    pub run: String,
+    /// The runbook, where it lies elsewhere now
+    pub file: Option<PathBuf>,
+    /// Give a secret parameter again; every other value is the one the run was started with
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Say what came of a change that is in doubt: done or not-done
+    #[arg(long = "settle", value_name = "INTENT=FATE")]
+    pub settle: Vec<String>,
+    /// Nobody is there: ask nothing, refuse what needs approval
+    #[arg(long)]
+    pub unattended: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr take-over latest --reason \"the laptop is closed and its owner on a plane\"")]
+pub struct TakeOver {
+    /// The run: its id, the beginning of it, or `latest`
+    pub run: String,
+    /// Why; it stands in the record
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 #[derive(Debug, Args)]

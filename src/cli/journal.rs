@@ -16,24 +16,36 @@ fn look<T, W: Future<Output = Result<T, Failure>>>(
 ) -> Result<T, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (_, environment) = loaded.environment(global.env.as_deref())?;
-    let path = run::journal_path(global, environment)?;
-    if !path.exists() {
-        let hint = "the first `starr run` makes it";
-        return Err(Failure::usage(format!(
-            "there is no journal at {}; {hint}",
-            path.display()
-        )));
-    }
+    let path = existing(global, environment)?;
     super::runtime()?.block_on(async {
         let store = Store::read(&path).await?;
         work(store).await
     })
 }
 
+/// The path of the journal, which must be there.
+pub fn existing(global: &Global, environment: &config::Environment) -> Result<std::path::PathBuf, Failure> {
+    let path = run::journal_path(global, environment)?;
+    if path.exists() {
+        return Ok(path);
+    }
+    let hint = "the first `starr run` makes it";
+    Err(Failure::usage(format!(
+        "there is no journal at {}; {hint}",
+        path.display()
+    )))
+}
+
 /// The entries of the run that is meant.
 async fn entries(store: &Store, name: &str) -> Result<Vec<Recorded>, Failure> {
+    let id = found(store, name).await?;
+    Ok(store.entries(&id).await?)
+}
+
+/// The id of the run that is meant.
+pub async fn found(store: &Store, name: &str) -> Result<String, Failure> {
     match store.find(name).await? {
-        Found::One(id) => Ok(store.entries(&id).await?),
+        Found::One(id) => Ok(id),
         Found::Nothing => {
             let hint = "`starr runs` lists the runs";
             Err(Failure::usage(format!("the journal holds no run `{name}`; {hint}")))

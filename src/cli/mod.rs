@@ -18,6 +18,7 @@ mod providers;
 mod record;
 mod render;
 mod replay;
+mod resume;
 mod run;
 mod screen;
 mod secret;
@@ -116,6 +117,8 @@ pub fn main() -> ExitCode {
     let global = &cli.global;
     let done = match &cli.command {
         Command::Run(args) => run::run(args, global, output),
+        Command::Resume(args) => resume::resume(args, global, output),
+        Command::TakeOver(args) => resume::take_over(args, global, output),
         Command::Plan(args) => plan::plan(args, global, output),
         Command::Replay(args) => replay::replay(args, output),
         Command::Check(args) => check::check(args, global, output),

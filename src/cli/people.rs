@@ -3,10 +3,10 @@
 use super::console::Console;
 use super::output::Style;
 use crate::engine::world::{
-    Answered, ApprovalRequest, Ask, Decision, ManualOrder, Observe, Observed, OnUnclear, OnUnknown, People, Reply,
-    Ticked, UnclearChoice, UnknownChoice,
+    Answered, ApprovalRequest, Ask, Decision, HeldLock, InDoubt, ManualOrder, Observe, Observed, OnHeld, OnUnclear,
+    OnUnknown, People, Reply, Ticked, UnclearChoice, UnknownChoice,
 };
-use crate::journal::event::{Person, Shown};
+use crate::journal::event::{Fate, Person, Shown};
 use crate::render::safe::{safe, safe_multiline};
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
@@ -25,6 +25,14 @@ pub struct Terminal {
 /// Nobody: every question is answered with the reason why there is nobody.
 pub struct Nobody {
     pub reason: String,
+}
+
+/// What a person said beforehand about changes that are in doubt, by the id of the intent or its end; everything else goes
+/// on to `behind`.
+pub struct Settled {
+    pub fates: Vec<(String, Fate)>,
+    pub person: Person,
+    pub behind: Arc<dyn People>,
 }
 
 /// Answers to `observed` questions that were given on the command line; everything else goes on to `behind`.
@@ -363,6 +371,32 @@ impl People for Terminal {
             }
         })
     }
+
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        Box::pin(async move {
+            self.heading(&format!("In doubt: {}", doubt.order));
+            let line = |text: &str| self.console.line(&format!("  {}", safe(text)));
+            line(&format!(
+                "The run ended between sending {} and its result ({} UTC). It may have happened, or not.",
+                doubt.operation,
+                doubt.intended.strftime("%Y-%m-%d %H:%M:%S")
+            ));
+            for (name, value) in &doubt.arguments {
+                line(&format!("{name}: {value}"));
+            }
+            if !doubt.targets.is_empty() {
+                line(&format!("on {}", doubt.targets.join(", ")));
+            }
+            line("Look at the target before you answer. What did not happen is asked again and then sent.");
+            let words: [(&str, &[&str]); 3] = [("done", &[]), ("not done", &["not-done"]), ("leave", &["l"])];
+            match self.choose("  done, not done, or leave it in doubt? ", &words).await {
+                Some(0) => self.given(Some(Fate::Done)),
+                Some(1) => self.given(Some(Fate::NotDone)),
+                Some(_) => self.given(None),
+                None => Self::closed(),
+            }
+        })
+    }
 }
 
 impl Nobody {
@@ -446,5 +480,58 @@ impl People for Prepared {
 
     fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
         self.behind.reflect(question)
+    }
+}
+
+impl People for Settled {
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        self.behind.observe(question)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.behind.ask(question)
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        self.behind.approve(request)
+    }
+
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.behind.manual(order)
+    }
+
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.behind.unknown(choice)
+    }
+
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.behind.unclear(choice)
+    }
+
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.behind.heavy(operation)
+    }
+
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.behind.reflect(question)
+    }
+
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        self.behind.held(held)
+    }
+
+    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
+        self.behind.not_counted(person, because)
+    }
+
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        let said = self
+            .fates
+            .iter()
+            .find(|(id, _)| doubt.id == *id || doubt.id.split_once('/').is_some_and(|(_, end)| end == id));
+        match said {
+            Some((_, fate)) => Box::pin(std::future::ready(Reply::Given(Some(*fate), self.person.clone()))),
+            None => self.behind.in_doubt(doubt),
+        }
     }
 }

@@ -43,37 +43,13 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let gate = gate(environment, mode, record.as_ref().map(Record::tape))?;
     let path = journal_path(global, environment)?;
 
-    let operator = Person {
-        name: super::login(),
-        by: "login".to_owned(),
-    };
-    let roles = environment
-        .people
-        .get(&operator.name)
-        .map(|human| human.roles.clone())
-        .unwrap_or_default();
     let console = Console::new(output);
-    let people = people(args, &console, &operator, roles, answers);
-    let facts = world::Environment {
-        name: name.to_owned(),
-        operator: operator.clone(),
-        severities: environment.severities.clone(),
-        default_severity: environment.default_severity().to_owned(),
-        unattended: args.unattended || !Console::person_is_there(),
-        dry_run: args.dry_run,
-        escalation: None,
-        resources: environment.resources(),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-    };
+    let operator = operator();
+    let people = people(args.unattended, &console, &operator, environment, answers);
+    let facts = facts(name, environment, &operator, args.unattended, args.dry_run);
     let text = &program.sources.file(book.span.file).name;
-    let digests = journal::entry::Digests {
-        runbook: program
-            .digests
-            .get(text)
-            .and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
-        ..Default::default()
-    };
-    let holder = format!("{} on {}, process {}", operator.name, facts.host, std::process::id());
+    let digests = digests(&program, text);
+    let holder = holder(&facts);
 
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
@@ -98,30 +74,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             Some(record) => record.of(world, &program, &arguments, &environment.grants()),
         };
         let run = engine::run(program.clone(), RunbookId(0), arguments, world);
-        let beside = async {
-            let mut tick = tokio::time::interval(Duration::from_millis(200));
-            let mut asked = 0;
-            loop {
-                tokio::select! {
-                    _ = tick.tick() => console.tick(),
-                    _ = tokio::signal::ctrl_c() => {
-                        asked += 1;
-                        if let Some(record) = &record {
-                            record.interrupted();
-                        }
-                        console.styled(Style::Attention, match asked {
-                            1 => "  stopping: nothing new begins; what was sent is waited for",
-                            _ => "  still stopping: leaving a change that was sent would leave it in doubt",
-                        });
-                        let _ = stop.send(true);
-                    }
-                }
-            }
-        };
-        tokio::select! {
-            ended = run => ended,
-            () = beside => unreachable_end(),
-        }
+        watched(&console, &stop, record.as_ref(), run).await
     });
     console.done_waiting();
     let ended = ended?;
@@ -131,11 +84,89 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     Ok(Exit::of(&ended.outcome))
 }
 
-/// The loop beside the run has no end of its own; `select!` wants a value all the same.
-fn unreachable_end() -> Result<engine::Ended, journal::Error> {
-    Err(journal::Error {
-        message: "the display of the run ended before the run (a mistake in starr)".to_owned(),
-    })
+/// Whoever runs this process.
+pub fn operator() -> Person {
+    Person {
+        name: super::login(),
+        by: "login".to_owned(),
+    }
+}
+
+/// What a run is told of its environment.
+pub fn facts(
+    name: &str,
+    environment: &Environment,
+    operator: &Person,
+    unattended: bool,
+    dry_run: bool,
+) -> world::Environment {
+    world::Environment {
+        name: name.to_owned(),
+        operator: operator.clone(),
+        severities: environment.severities.clone(),
+        default_severity: environment.default_severity().to_owned(),
+        unattended: unattended || !Console::person_is_there(),
+        dry_run,
+        escalation: None,
+        resources: environment.resources(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+    }
+}
+
+/// What stands in each entry of a run.
+pub fn digests(program: &Program, text: &str) -> journal::entry::Digests {
+    journal::entry::Digests {
+        runbook: program
+            .digests
+            .get(text)
+            .and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
+        ..Default::default()
+    }
+}
+
+/// Who holds a run, for people.
+pub fn holder(facts: &world::Environment) -> String {
+    format!(
+        "{} on {}, process {}",
+        facts.operator.name,
+        facts.host,
+        std::process::id()
+    )
+}
+
+/// Does the work with the display and Ctrl-C beside it.
+pub async fn watched<T>(
+    console: &Console,
+    stop: &tokio::sync::watch::Sender<bool>,
+    record: Option<&Record>,
+    work: impl Future<Output = Result<T, journal::Error>>,
+) -> Result<T, journal::Error> {
+    let beside = async {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        let mut asked = 0;
+        loop {
+            tokio::select! {
+                _ = tick.tick() => console.tick(),
+                _ = tokio::signal::ctrl_c() => {
+                    asked += 1;
+                    if let Some(record) = record {
+                        record.interrupted();
+                    }
+                    console.styled(Style::Attention, match asked {
+                        1 => "  stopping: nothing new begins; what was sent is waited for",
+                        _ => "  still stopping: leaving a change that was sent would leave it in doubt",
+                    });
+                    let _ = stop.send(true);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = beside => Err(journal::Error {
+            message: "the display of the run ended before the run (a mistake in starr)".to_owned(),
+        }),
+    }
 }
 
 /// The providers of an environment behind their gate.
@@ -181,14 +212,17 @@ pub async fn open_journal(path: &Path) -> Result<journal::sqlite::Store, journal
     journal::sqlite::Store::open(path).await
 }
 
-fn people(
-    args: &Run,
+/// The people of a run at this terminal.
+pub fn people(
+    unattended: bool,
     console: &Arc<Console>,
     operator: &Person,
-    roles: Vec<String>,
+    environment: &Environment,
     answers: BTreeMap<String, Option<bool>>,
 ) -> Arc<dyn People> {
-    let behind: Arc<dyn People> = if args.unattended {
+    let human = environment.people.get(&operator.name);
+    let roles = human.map(|human| human.roles.clone()).unwrap_or_default();
+    let behind: Arc<dyn People> = if unattended {
         Arc::new(Nobody {
             reason: "the run is unattended".to_owned(),
         })
@@ -215,7 +249,7 @@ fn people(
 }
 
 /// `--set` values by the types of the parameters.
-fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, Failure> {
+pub fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, Failure> {
     let Some(book) = program.runbooks.first() else {
         return Ok(Vec::new());
     };

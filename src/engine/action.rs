@@ -407,7 +407,19 @@ impl<'r> Frame<'r> {
         Ok(Came::Done)
     }
 
-    #[allow(clippy::too_many_lines)]
+    /// Asks again whether an order is still to be sent exactly so; `Some` says why not.
+    async fn still_wanted(&mut self, action: &'r Action, index: usize, call: &Call) -> Way<Option<Came<'r>>> {
+        let mut orders = vec![Ordered::Words(String::new()); action.orders.len()];
+        orders[index] = Ordered::Call(Ok(call.clone()));
+        Ok(match self.recheck(action, orders).await? {
+            Rechecked::Proceed(orders) if same_call(orders.get(index), call) => None,
+            Rechecked::Proceed(_) => Some(Came::Failed("its targets changed since it was approved".to_owned())),
+            Rechecked::NotNeeded(because) => Some(Came::NotNeeded(because)),
+            Rechecked::Unclear(because) | Rechecked::Void(because) => Some(Came::Failed(because)),
+            Rechecked::Guarded(outcome, because) => Some(Came::Guarded(outcome, because)),
+        })
+    }
+
     async fn send_order(
         &mut self,
         action: &'r Action,
@@ -436,31 +448,18 @@ impl<'r> Frame<'r> {
             consent,
             what: &title,
         };
-        let result = match self.run().send(&sending).await? {
-            Delivered::Sent(sent) => sent,
-            // The run went down between the intent and the change: what the change rests on is asked again first.
-            Delivered::NotDone => {
-                let mut others = vec![Ordered::Words(String::new()); action.orders.len()];
-                others[index] = Ordered::Call(Ok(call.clone()));
-                match self.recheck(action, others).await? {
-                    Rechecked::Proceed(orders) if same_call(orders.get(index), &call) => {
-                        self.run().send_again(&sending).await?
-                    }
-                    other => {
-                        let came = match other {
-                            Rechecked::NotNeeded(because) => Came::NotNeeded(because),
-                            Rechecked::Unclear(because) => Came::Failed(because),
-                            Rechecked::Guarded(outcome, because) => Came::Guarded(outcome, because),
-                            Rechecked::Void(because) => Came::Failed(because),
-                            Rechecked::Proceed(_) => {
-                                Came::Failed("its targets changed since it was approved".to_owned())
-                            }
-                        };
-                        let because = came.because();
-                        self.run().give_up(&sending, &because).await?;
+        let mut delivered = self.run().send(&sending).await?;
+        let result = loop {
+            match delivered {
+                Delivered::Sent(sent) => break sent,
+                // The run went down between the intent and the change: what the change rests on is asked again first.
+                Delivered::NotDone => match self.still_wanted(action, index, &call).await? {
+                    None => delivered = self.run().send_again(&sending).await?,
+                    Some(came) => {
+                        self.run().give_up(&sending, &came.because()).await?;
                         return Ok(Some(came));
                     }
-                }
+                },
             }
         };
         let line = self.place_line(&title, &call);

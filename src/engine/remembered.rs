@@ -199,6 +199,10 @@ impl People for Remembered {
         self.behind.not_counted(person, because)
     }
 
+    fn ran(&self, scope: &str) -> Option<super::Outcome> {
+        self.behind.ran(scope)
+    }
+
     fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
         self.behind.in_doubt(doubt)
     }

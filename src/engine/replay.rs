@@ -54,8 +54,8 @@ pub(super) struct Kept {
     /// When the intent was recorded.
     pub at: Timestamp,
     pub result: Option<Event>,
-    /// The last that was said about its fate.
-    pub fate: Option<Fate>,
+    /// What was said about its fate and was not come to yet, oldest first.
+    fates: VecDeque<Fate>,
 }
 
 /// What the record says about an event that the run comes to.
@@ -81,7 +81,7 @@ pub(super) struct Past {
 }
 
 /// Kinds that say something about the run's processes, not about its way.
-const BESIDE: &[&str] = &["resumed", "taken_over", "clock_step"];
+const BESIDE: &[&str] = &["resumed", "taken_over", "clock_step", "key_changed", "payloads_erased"];
 
 impl Replay {
     /// Nothing is recorded yet.
@@ -221,11 +221,18 @@ impl Replay {
     /// The change that was intended under this id.
     pub fn sent(&self, id: &str) -> Option<Kept> {
         let mut script = self.script();
-        if script.open.as_deref() == Some(id) && script.next == script.lines.len() {
+        if script.open.as_deref() == Some(id) {
             script.open = None;
-            self.over.send_replace(true);
+            if script.over() {
+                self.over.send_replace(true);
+            }
         }
         script.sent.get(id).cloned()
+    }
+
+    /// The next that was said about the fate of a change, once.
+    pub fn next_fate(&self, id: &str) -> Option<Fate> {
+        self.script().sent.get_mut(id)?.fates.pop_front()
     }
 
     /// Changes without a result that the run did not come to, with their operation.
@@ -308,7 +315,7 @@ impl Script {
                     key: key.clone(),
                     at: entry.at,
                     result: None,
-                    fate: None,
+                    fates: VecDeque::new(),
                 };
                 self.sent.insert(id.clone(), kept);
             }
@@ -320,7 +327,7 @@ impl Script {
             }
             Event::Settled { id, fate, .. } => {
                 if let Some(kept) = self.sent.get_mut(id) {
-                    kept.fate = Some(*fate);
+                    kept.fates.push_back(*fate);
                 }
             }
             other => match loose_key(other) {

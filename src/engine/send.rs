@@ -98,14 +98,25 @@ impl Run {
 
     /// Like [`Run::send`], for what rests on nothing that could have changed: what did not happen is sent now.
     pub async fn send_through(&self, sending: &Sending<'_>) -> Way<Sent> {
-        match self.send(sending).await? {
-            Delivered::Sent(sent) => Ok(sent),
-            Delivered::NotDone => self.send_again(sending).await,
+        let mut delivered = self.send(sending).await?;
+        loop {
+            match delivered {
+                Delivered::Sent(sent) => return Ok(sent),
+                Delivered::NotDone => delivered = self.send_again(sending).await?,
+            }
         }
     }
 
     /// Sends what was intended and did not happen.
-    pub async fn send_again(&self, sending: &Sending<'_>) -> Way<Sent> {
+    pub async fn send_again(&self, sending: &Sending<'_>) -> Way<Delivered> {
+        let mut call = sending.call.clone();
+        let kept = self.replay.sent(&sending.id);
+        if let Some(kept) = kept {
+            if self.replay.next_fate(&sending.id).is_some() {
+                return self.after_fate(sending, kept).await;
+            }
+            call.key = kept.key.map(Into::into);
+        }
         let verdict = Verdict {
             fate: Fate::Again,
             how: "it did not happen",
@@ -113,13 +124,14 @@ impl Run {
             note: String::new(),
         };
         self.settle(sending, verdict).await?;
-        let mut call = sending.call.clone();
-        call.key = self.replay.sent(&sending.id).and_then(|kept| kept.key).map(Into::into);
-        self.dispatch(sending, &call).await
+        self.dispatch(sending, &call).await.map(Delivered::Sent)
     }
 
     /// Records that what was intended did not happen and is not sent any more.
     pub async fn give_up(&self, sending: &Sending<'_>, because: &str) -> Way<()> {
+        if self.replay.sent(&sending.id).is_some_and(|kept| kept.result.is_some()) {
+            return Ok(());
+        }
         let outcome = Outcome::Failed(Unknown {
             reason: Reason::NotApplied,
             detail: format!("it did not happen before the run went on, and is not sent now: {because}"),
@@ -187,30 +199,26 @@ impl Run {
     /// A change whose intent is in the record: its result, or what is to be done when there is none.
     async fn sent_before(&self, sending: &Sending<'_>, kept: Kept) -> Way<Delivered> {
         self.shared().settled.insert(sending.id.clone());
-        let mut call = sending.call.clone();
-        let operation = call.operation.full_name();
-        if kept.operation != operation || !same_arguments(&kept.arguments, &call::arguments(&call)) {
+        let operation = sending.call.operation.full_name();
+        if kept.operation != operation || !same_arguments(&kept.arguments, &call::arguments(sending.call)) {
             let why = format!(
                 "`{operation}` would now be called with other arguments than are recorded under the intent {}",
                 sending.id
             );
             return Err(self.halt(Halt::Astray(why)));
         }
+        self.after_fate(sending, kept).await
+    }
+
+    /// What follows from what the record says next of a change: its fate, its result, or neither.
+    async fn after_fate(&self, sending: &Sending<'_>, kept: Kept) -> Way<Delivered> {
         let sent = |outcome| {
             Ok(Delivered::Sent(Sent {
                 id: sending.id.clone(),
                 outcome,
             }))
         };
-        if let Some(result) = &kept.result {
-            return sent(outcome_of(result));
-        }
-        if self.replay.under_way() && sending.purpose == Purpose::Do {
-            // Only what was recorded last can be without a result.
-            let why = format!("the intent {} has no result, and the record goes on", sending.id);
-            return Err(self.halt(Halt::Astray(why)));
-        }
-        let class = &call.operation.idempotence;
+        let class = &sending.call.operation.idempotence;
         let repeatable = match class {
             Idempotence::Read | Idempotence::Idempotent => true,
             Idempotence::Keyed => {
@@ -219,10 +227,21 @@ impl Run {
             }
             Idempotence::Verifiable(_) | Idempotence::Unrepeatable => false,
         };
-        let known = kept.fate.filter(|fate| *fate != Fate::Again || repeatable);
-        let fate = match known {
-            Some(fate) => fate,
-            None if repeatable => {
+        // Where it was sent again and there is no result, it is in doubt as before.
+        let mut known = self.replay.next_fate(&sending.id);
+        while known == Some(Fate::Again) {
+            known = self.replay.next_fate(&sending.id);
+        }
+        let fate = match (known, &kept.result) {
+            (Some(Fate::NotDone), _) => return Ok(Delivered::NotDone),
+            (_, Some(result)) => return sent(outcome_of(result)),
+            (Some(fate), None) => fate,
+            (None, None) if self.replay.under_way() && sending.purpose == Purpose::Do => {
+                // Only what was recorded last can be without a result.
+                let why = format!("the intent {} has no result, and the record goes on", sending.id);
+                return Err(self.halt(Halt::Astray(why)));
+            }
+            (None, None) if repeatable => {
                 let verdict = Verdict {
                     fate: Fate::Again,
                     how: match class {
@@ -234,7 +253,7 @@ impl Run {
                 };
                 self.settle(sending, verdict).await?
             }
-            None if sending.purpose == Purpose::Tell => {
+            (None, None) if sending.purpose == Purpose::Tell => {
                 let outcome = Outcome::Unclear(Unknown {
                     reason: Reason::NotAnswered,
                     detail: "the run went down while it was sent".to_owned(),
@@ -242,7 +261,7 @@ impl Run {
                 self.result(sending, &outcome, Duration::ZERO).await?;
                 return sent(outcome);
             }
-            None => {
+            (None, None) => {
                 let verdict = self.decide(sending, &kept).await?;
                 self.settle(sending, verdict).await?
             }
@@ -250,6 +269,7 @@ impl Run {
         match fate {
             Fate::NotDone => Ok(Delivered::NotDone),
             Fate::Again => {
+                let mut call = sending.call.clone();
                 call.key = kept.key.map(Into::into);
                 self.dispatch(sending, &call).await.map(Delivered::Sent)
             }

@@ -26,7 +26,8 @@ impl Frame<'_> {
     pub async fn watch(&mut self, watch: Watch<'_>) -> Way<Value> {
         let run = self.run();
         let began = run.elapsed();
-        let deadline = began.saturating_add(watch.within).min(self.context.timebox_end);
+        let mut deadline = began.saturating_add(watch.within).min(self.context.timebox_end);
+        let mut recorded = run.replay.under_way();
         // Two looks are as far apart as `every` and the reads themselves take; more than twice that is a gap.
         let gap = watch.every.saturating_mul(2).saturating_add(Duration::from_secs(60));
         let mut history = held::History::default();
@@ -58,6 +59,14 @@ impl Frame<'_> {
                 let evidence = history.evidence(watch.condition, &view, &run.program.sources);
                 (value, evidence)
             };
+            if recorded && !run.replay.under_way() {
+                // How long a condition had held before the run went down is not known; it gets that time again.
+                recorded = false;
+                let again = run.elapsed().saturating_add(self.longest_for(watch.condition));
+                deadline = deadline
+                    .max(again.saturating_add(watch.every))
+                    .min(self.context.timebox_end);
+            }
             let over = run.elapsed() >= deadline;
             let mut answer = eval::answer(&value);
             let mut last = over || answer == Answer::Yes || (watch.until_settled && answer == Answer::No);

@@ -72,4 +72,9 @@ impl Journal for Run {
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
         Box::pin(self.record(scope, events))
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        // A step without entries writes nothing, and looks at the lease like every other.
+        Box::pin(async { self.record("", &[]).await.map(|_| ()) })
+    }
 }

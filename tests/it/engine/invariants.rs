@@ -86,7 +86,10 @@ async fn when_the_journal_fails_at_the_kth_append_nothing_more_is_sent() {
             .count();
         // The journal may also fail between the intent and the change: then it is not sent.
         let count = ran.sent().len();
-        assert!(count == intents || count + 1 == intents, "at step {k}: {count} of {intents} were sent");
+        assert!(
+            count == intents || count + 1 == intents,
+            "at step {k}: {count} of {intents} were sent"
+        );
         assert_eq!(ran.sent(), sent[..count], "at step {k}: {:#?}", ran.events);
     }
     assert!(reached_the_end, "the last k is behind the last append");
