@@ -28,6 +28,12 @@ impl Context<'_> {
         within: Duration,
         work: impl Future<Output = Reply<T>> + Send,
     ) -> Way<Heard<T>> {
+        // Gone again, a run that was ended while somebody was asked ends there.
+        if self.run.replay.under_way()
+            && let Some(leave) = self.run.ending()
+        {
+            return Err(leave);
+        }
         let patience = self.patience(within);
         match self.run.patiently(what, patience, work).await {
             Some(Reply::Given(value, person)) => Ok(Heard::Reply(value, person)),

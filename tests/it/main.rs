@@ -9,6 +9,7 @@ mod conformance;
 mod engine;
 mod findings_hostile;
 mod fuzz;
+mod going_on;
 mod hostile;
 mod incident;
 mod language;

@@ -66,6 +66,11 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Changes that were done.
+    pub fn done(&self) -> Vec<String> {
+        self.done.lock().unwrap().clone()
+    }
+
     /// `flag a`, `things`, `set 5`: the last part of the operation and its first argument, if it is a text or number.
     fn key(call: &Call) -> String {
         let name = call.operation.path.rsplit('.').next().unwrap_or_default().to_owned();

@@ -6,7 +6,7 @@ use starr::journal::Event;
 use starr::value::Value;
 
 /// A run with reads, a page, an approval, two changes, an undo, a goal, and an end.
-fn busy() -> String {
+pub fn busy() -> String {
     book(&format!(
         r##"situation {{
   symptom bad "Bad?" {{
@@ -146,10 +146,10 @@ stop "{who}"
 }
 
 /// Numbers from a seed: the same ones every time.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -170,7 +170,7 @@ fn chance(seed: u64, what: &str, count: usize, sides: u64) -> u64 {
 
 /// A world in which everything can happen: answers change and are lost, changes fail or do not answer, people are slow, refuse or
 /// are away, the journal fails, somebody presses Ctrl-C.
-fn wild(seed: u64) -> Setup {
+pub fn wild(seed: u64) -> Setup {
     let mut dice = Dice(seed);
     let mut setup = Setup::new();
     for flag in ["flag a", "flag b_flag"] {

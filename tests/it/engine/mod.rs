@@ -13,6 +13,7 @@ mod questions;
 mod ran;
 mod resume;
 mod sample;
+mod simulator;
 
 use starr::check::{Context, Library, ModuleSource, check};
 use starr::program::Program;

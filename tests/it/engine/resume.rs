@@ -10,7 +10,7 @@ use starr::value::Value;
 use std::collections::BTreeMap;
 
 /// What was done, as the backend names it: `fix a`.
-fn key(operation: &str, arguments: &[(String, String)]) -> String {
+pub fn key(operation: &str, arguments: &[(String, String)]) -> String {
     let word = operation.rsplit('.').next().unwrap_or_default();
     match arguments.first() {
         Some((_, first)) => format!("{word} {first}"),
@@ -19,7 +19,7 @@ fn key(operation: &str, arguments: &[(String, String)]) -> String {
 }
 
 /// A person who looks at the target and says what is true.
-fn honest(stage: &Stage) {
+pub fn honest(stage: &Stage) {
     let backend = stage.backend.clone();
     let journal = stage.journal.clone();
     *stage.crowd.fates.lock().unwrap() = Some(Box::new(move |doubt: &InDoubt| {
@@ -67,7 +67,7 @@ fn unrepeatable(stage: &Stage) -> BTreeMap<String, usize> {
 }
 
 /// Every record is one: intents are there once, each result has one, and nothing is in between.
-fn coherent(stage: &Stage, what: &str) {
+pub fn coherent(stage: &Stage, what: &str) {
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     let mut ended = 0;
     for (_, event) in stage.journal.inner.events() {

@@ -1,0 +1,160 @@
+//! One seed drives a whole run and its misfortunes: what the providers answer, lose and delay, what people say and when, the clock,
+//! and where the process ends — at which write of the journal, or between an intent and its change — again and again.
+//! `STARR_SEEDS` says how many seeds; `scripts/simulate` runs ten thousand.
+
+use super::fake::Stage;
+use super::invariants::{Dice, busy, wild};
+use super::resume::{coherent, honest, key};
+use starr::engine::Resumed;
+use starr::journal::Event;
+use starr::journal::event::ResultKind;
+use std::collections::BTreeMap;
+
+/// What holds after every run, however often its process ended.
+fn keeps_its_promises(stage: &Stage, seed: u64) {
+    let what = format!("seed {seed}");
+    coherent(stage, &what);
+    let mut intended: BTreeMap<String, usize> = BTreeMap::new();
+    let mut failed = Vec::new();
+    let events = stage.journal.inner.events();
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    for (_, event) in &events {
+        match event {
+            Event::Intent {
+                id,
+                operation,
+                arguments,
+                ..
+            } => {
+                let texts: Vec<_> = arguments
+                    .iter()
+                    .map(|(name, value)| (name.clone(), value.text.clone()))
+                    .collect();
+                let key = key(operation, &texts);
+                *intended.entry(key.clone()).or_default() += 1;
+                keys.insert(id.clone(), key);
+            }
+            Event::Result {
+                id,
+                outcome: ResultKind::Failed,
+                ..
+            } => failed.extend(keys.get(id).cloned()),
+            _ => {}
+        }
+    }
+    let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+    for seen in stage.backend.sent.lock().unwrap().iter() {
+        *sent.entry(seen.what.clone()).or_default() += 1;
+    }
+    for (change, count) in &sent {
+        // P1: nothing without an intent. P2: nothing of this world may be repeated.
+        let intents = intended.get(change).copied().unwrap_or_default();
+        assert!(
+            *count <= intents,
+            "{what}: `{change}` was sent {count} times on {intents} intents"
+        );
+        if change.starts_with("fix ") {
+            assert_eq!(*count, 1, "{what}: `{change}`");
+        }
+    }
+    // P3: what happened is never recorded as failed.
+    for change in stage.backend.done() {
+        assert!(
+            !failed.contains(&change),
+            "{what}: `{change}` happened and is recorded as failed"
+        );
+    }
+}
+
+/// How the run of a seed ended, and in how many processes.
+async fn simulate(seed: u64, text: &str) -> (String, usize) {
+    let program = super::program(text);
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d);
+    let mut setup = wild(seed);
+    setup.fail_at = (dice.roll(8) > 0).then(|| 1 + dice.roll(60) as usize);
+    let stage = setup.stage();
+    let mut processes = 1;
+    let mut came = stage.begin(&program).await;
+    while came.is_err() {
+        keeps_its_promises(&stage, seed);
+        processes += 1;
+        assert!(processes < 100, "seed {seed} does not come to an end");
+        let steps = *stage.journal.steps.lock().unwrap();
+        *stage.journal.at.lock().unwrap() =
+            (processes < 12 && dice.roll(2) == 0).then(|| steps + 1 + dice.roll(30) as usize);
+        // Some time passes until somebody goes on; sometimes more than the timebox.
+        let away = [0, 30, 600, 7200][dice.roll(4) as usize];
+        let pause = starr::engine::world::Clock::sleep(&*stage.clock, std::time::Duration::from_secs(away));
+        stage.clock.drive(pause).await;
+        // Sometimes nobody knows what came of a change; sooner or later somebody looks.
+        if dice.roll(3) == 0 && processes < 12 {
+            *stage.crowd.fates.lock().unwrap() = None;
+        } else {
+            honest(&stage);
+        }
+        let before = stage.backend.sent.lock().unwrap().len();
+        came = match stage.resume(&program).await {
+            Ok(Resumed::Ended(ended)) => Ok(ended),
+            Ok(Resumed::InDoubt(_)) => {
+                // A page may be sent by the clock meanwhile; the change that is in doubt is not.
+                let sent = stage.backend.sent.lock().unwrap()[before..].to_vec();
+                assert!(
+                    sent.iter().all(|seen| !seen.what.starts_with("fix ")),
+                    "seed {seed}: {sent:?}"
+                );
+                Err(starr::journal::Error {
+                    message: "in doubt".to_owned(),
+                })
+            }
+            Ok(other) => panic!("seed {seed}: {other:?}\n{:#?}", stage.journal.inner.events()),
+            Err(error) => Err(error),
+        };
+    }
+    keeps_its_promises(&stage, seed);
+    let ended = came.unwrap();
+    assert_eq!(
+        stage
+            .journal
+            .inner
+            .events()
+            .iter()
+            .filter(|(_, event)| matches!(event, Event::Ended { .. }))
+            .count(),
+        1,
+        "seed {seed}"
+    );
+    (ended.outcome.word().to_owned(), processes)
+}
+
+#[tokio::test]
+async fn whatever_happens_and_wherever_it_ends_a_run_keeps_its_promises() {
+    let seeds: u64 = std::env::var("STARR_SEEDS").map_or(1_000, |seeds| seeds.parse().unwrap());
+    let first: u64 = std::env::var("STARR_FIRST_SEED").map_or(0, |seed| seed.parse().unwrap());
+    let text = busy();
+    let mut outcomes = BTreeMap::<String, usize>::new();
+    let mut processes = 0;
+    for seed in first..first + seeds {
+        let (outcome, count) = simulate(seed, &text).await;
+        *outcomes.entry(outcome).or_default() += 1;
+        processes += count;
+    }
+    println!("{seeds} seeds, {processes} processes: {outcomes:?}");
+    assert!(
+        seeds < 300 || processes as u64 > seeds * 2,
+        "too few processes ended early: {processes}"
+    );
+    for expected in ["resolved", "escalated", "stopped", "in doubt"] {
+        assert!(
+            seeds < 300 || outcomes.contains_key(expected),
+            "{expected} never happened: {outcomes:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_seed_is_the_same_every_time() {
+    let text = busy();
+    for seed in 0..20 {
+        assert_eq!(simulate(seed, &text).await, simulate(seed, &text).await, "seed {seed}");
+    }
+}
