@@ -93,8 +93,8 @@ pub struct Said {
 /// The ways in which a person takes part.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SaidKind {
-    /// Yes, no, or "I do not know".
-    Answer(Answer),
+    /// Yes, no, or "I do not know"; one after the other where the answer changes. Never empty; the last stands for good.
+    Answer(Vec<(Answer, Option<Until>)>),
     /// A value, as it would be typed.
     Value(String),
     Approve {

@@ -72,8 +72,15 @@ impl Faults {
         let mut faulted = Faulted::default();
         let base_story = Story::of(base);
         let title = self.suite.program().scenarios[index].title.clone();
-        for (call, count) in telling(base) {
-            for wrong in WRONGS {
+        let count = base.calls.len();
+        for (call, again) in telling(base) {
+            // What cannot be reached stays so: begun at the last of equal calls only these differ from begun at the first.
+            let wrongs: &[Wrong] = if again {
+                &[Wrong::TimesOut, Wrong::Empty]
+            } else {
+                &WRONGS
+            };
+            for wrong in wrongs.iter().copied() {
                 let name = base.calls[call].call.operation.full_name();
                 let fault = format!("{name} {} (call {} of {count})", wrong.words(), call + 1);
                 let ran = self.with(index, Fault::Call { call, wrong }, runtime);
@@ -172,9 +179,8 @@ impl Faults {
     }
 }
 
-/// Calls worth a fault: of equal ones (same operation, arguments and changes before them) the first and the last. With the number
-/// of all calls.
-fn telling(base: &Ran) -> Vec<(usize, usize)> {
+/// Calls worth a fault: of equal ones (same operation, arguments and changes before them) the first and the last, which is `true`.
+fn telling(base: &Ran) -> Vec<(usize, bool)> {
     let mut groups: Vec<(usize, usize)> = Vec::new();
     for (number, called) in base.calls.iter().enumerate() {
         let group = groups.iter_mut().find(|(first, _)| {
@@ -188,10 +194,15 @@ fn telling(base: &Ran) -> Vec<(usize, usize)> {
             None => groups.push((number, number)),
         }
     }
-    let mut chosen: Vec<usize> = groups.into_iter().flat_map(|(first, last)| [first, last]).collect();
+    let mut chosen: Vec<(usize, bool)> = Vec::new();
+    for (first, last) in groups {
+        chosen.push((first, false));
+        if last > first {
+            chosen.push((last, true));
+        }
+    }
     chosen.sort_unstable();
-    chosen.dedup();
-    chosen.into_iter().map(|number| (number, base.calls.len())).collect()
+    chosen
 }
 
 /// Entries at which a journal that fails would matter most: intents, approvals, and what follows them.

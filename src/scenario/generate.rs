@@ -1,7 +1,7 @@
 //! Generated inputs for the pure parts of questions: whatever comes in, no panic, and not knowing never makes an answer.
 //!
 //! Two properties are looked at for every input: taking a value away (unknown in its place) may lose an answer and never turn it;
-//! neither may cutting a list. Values come from the types of the inputs, half of them from the limits that the file compares
+//! neither may cutting a list. (An element that is not known may hide an answer that the list without it gives.) Values come from the types of the inputs, half of them from the limits that the file compares
 //! with and their neighbours.
 
 use crate::eval::{self, Scope};
@@ -218,7 +218,7 @@ impl<'p> Asked<'p> {
                 let Some(again) = self.answer(&inputs, generated) else {
                     return;
                 };
-                if again != Answer::Unknown && again != answer {
+                if again != Answer::Unknown && answer != Answer::Unknown && again != answer {
                     generated.broken.push(format!(
                         "with `{}` {word} the answer turned from {} to {}: {}",
                         self.bindings[id.0].name,

@@ -6,9 +6,9 @@ use super::write;
 use crate::engine::clock::Virtual;
 use crate::engine::world::Clock;
 use crate::journal::event::{Event, Purpose, ResultKind};
-use crate::program::scenario::{Given, ReplyKind, Said, Scenario, Until};
+use crate::program::scenario::{Given, ReplyKind, Said, SaidKind, Scenario, Until};
 use crate::provider::{Call, Effect};
-use crate::value::{Series, Type, Value};
+use crate::value::{Answer, Series, Type, Value};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,8 @@ pub struct Held {
     positions: Vec<Position>,
     /// Actions that are done, with the time.
     done: BTreeMap<String, Timestamp>,
+    /// By line about people: how many answers were passed, and how often the present one was given.
+    answers: BTreeMap<usize, (usize, usize)>,
     /// Since the beginning of the first run.
     elapsed: Duration,
 }
@@ -217,6 +219,43 @@ impl Stage {
         Some(value)
     }
 
+    /// What a person answers now to the question of this name, where a line says it. "I do not know" is also what is left open.
+    pub fn answered(&self, name: &str) -> Option<Answer> {
+        let scenario = self.scenario();
+        let found = scenario
+            .people
+            .iter()
+            .enumerate()
+            .find(|(_, said)| said.name == name && matches!(said.kind, SaidKind::Answer(_)));
+        let Some((index, said)) = found else {
+            return self.said(name, |said| {
+                (said.kind == SaidKind::Silent { undo: false }).then_some(Answer::Unknown)
+            });
+        };
+        let SaidKind::Answer(answers) = &said.kind else {
+            return None;
+        };
+        let mut state = self.lock();
+        state.used.insert(index);
+        let elapsed = state.held.elapsed.saturating_add(self.clock.elapsed());
+        let Held { done, answers: at, .. } = &mut state.held;
+        let (at, given) = at.entry(index).or_default();
+        while let Some((_, Some(until))) = answers.get(*at) {
+            let passed = match until {
+                Until::Action(action) => done.contains_key(action),
+                Until::Elapsed(span) => elapsed >= *span,
+                Until::Once => *given > 0,
+            };
+            if !passed {
+                break;
+            }
+            *at += 1;
+            *given = 0;
+        }
+        *given += 1;
+        answers.get(*at).map(|(answer, _)| *answer)
+    }
+
     /// As [`Self::said`], but a line counts only once.
     pub fn said_once<T>(&self, name: &str, wanted: impl Fn(&Said) -> Option<T>) -> Option<T> {
         let used = self.lock().used.clone();
@@ -273,6 +312,15 @@ impl Stage {
         let Some((line, given)) = best else {
             return Answered::NotGiven;
         };
+        // Two lines that answer equally well: which one is meant is not guessed.
+        let rival = scenario
+            .given
+            .iter()
+            .enumerate()
+            .any(|(index, other)| index != line && other.args.len() == given.args.len() && matches(other, call));
+        if rival {
+            return Answered::NotGiven;
+        }
         let mut state = self.lock();
         let at = self.advance(&mut state, line, given, call);
         match &given.replies[at].kind {

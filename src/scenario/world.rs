@@ -276,11 +276,7 @@ impl People for Cast {
         async move {
             let name = self.stage.scoped(&question.name);
             let who = question.by.as_deref().unwrap_or("operator");
-            let answer = self.stage.said(&name, |said| match said.kind {
-                SaidKind::Answer(answer) => Some(answer),
-                SaidKind::Silent { undo: false } => Some(Answer::Unknown),
-                _ => None,
-            });
+            let answer = self.stage.answered(&name);
             let Some(answer) = answer else {
                 self.missing(format!("answer {name} yes"));
                 return silent();
@@ -427,11 +423,7 @@ impl People for Cast {
                 if again.is_some() {
                     return given(OnUnknown::Retry, "operator");
                 }
-                let said = self.stage.said(&full, |said| match said.kind {
-                    SaidKind::Answer(answer) => Some(answer),
-                    SaidKind::Silent { undo: false } => Some(Answer::Unknown),
-                    _ => None,
-                });
+                let said = self.stage.answered(&full);
                 let by_hand = |yes| OnUnknown::AnswerByHand {
                     name: name.clone(),
                     yes,
@@ -476,10 +468,7 @@ impl People for Cast {
 
     fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
         async move {
-            let said = self.stage.said(operation, |said| match said.kind {
-                SaidKind::Answer(answer) => Some(answer == Answer::Yes),
-                _ => None,
-            });
+            let said = self.stage.answered(operation).map(|answer| answer == Answer::Yes);
             match said {
                 Some(allowed) => given(allowed, "operator"),
                 None => {

@@ -18,6 +18,7 @@ mod recording;
 mod rule_pages;
 mod rule_programs;
 mod samples;
+mod scenarios;
 mod shipped;
 mod stdlib;
 mod support;

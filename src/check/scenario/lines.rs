@@ -107,7 +107,7 @@ impl Body<'_, '_> {
             if let GivenKind::Word(word) = &value.kind
                 && word.text == "unknown"
             {
-                return Some(SaidKind::Answer(Answer::Unknown));
+                return Some(SaidKind::Answer(vec![(Answer::Unknown, None)]));
             }
             // What a person would type: the text, or the choice as it is shown.
             let ty = match ty {
@@ -131,16 +131,31 @@ impl Body<'_, '_> {
             self.no_such(name, &written, "question", known.into_iter());
             return None;
         }
-        let answer = self.yes_no(value)?;
-        if heavy && answer == Answer::Unknown {
-            self.report(Diagnostic::error(
-                "unknown-value",
-                value.span,
-                "a read is allowed or not: `yes` or `no`",
-            ));
-            return None;
+        let mut answers = Vec::new();
+        let mut value = value;
+        loop {
+            let (first, until, then) = match &value.kind {
+                GivenKind::Until { first, until, then } => (&**first, Some(until), Some(&**then)),
+                _ => (value, None, None),
+            };
+            let answer = self.yes_no(first)?;
+            if heavy && answer == Answer::Unknown {
+                self.report(Diagnostic::error(
+                    "unknown-value",
+                    first.span,
+                    "a read is allowed or not: `yes` or `no`",
+                ));
+                return None;
+            }
+            let until = match until {
+                Some(until) => Some(self.until(until, names)?),
+                None => None,
+            };
+            answers.push((answer, until));
+            let Some(then) = then else { break };
+            value = then;
         }
-        Some(SaidKind::Answer(answer))
+        Some(SaidKind::Answer(answers))
     }
 
     fn yes_no(&mut self, value: &GivenValue) -> Option<Answer> {

@@ -178,7 +178,7 @@ impl Body<'_, '_> {
         Some(found)
     }
 
-    fn until(&mut self, until: &tree::Until, names: &Names) -> Option<Until> {
+    pub(super) fn until(&mut self, until: &tree::Until, names: &Names) -> Option<Until> {
         match until {
             tree::Until::Once => Some(Until::Once),
             tree::Until::Elapsed(time) => Some(Until::Elapsed(self.duration(time))),

@@ -1,0 +1,92 @@
+//! The runbooks of this repository: their scenarios reach everything, hold with every fault, and notice when a runbook is changed.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn starr(words: &[&str]) -> Output {
+    let home = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_starr"))
+        .args(words)
+        .current_dir(root())
+        .env_clear()
+        .env("HOME", home.path())
+        .output()
+        .unwrap()
+}
+
+fn succeeds(words: &[&str]) -> String {
+    let output = starr(words);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{words:?}\n{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text
+}
+
+#[test]
+fn the_scenarios_reach_everything() {
+    let text = succeeds(&["test", "runbooks", "--coverage", "--min", "100"]);
+    assert!(text.contains("coverage 100 %"), "{text}");
+    for runbook in [
+        "runbooks/host/slow-host.starr",
+        "runbooks/sergas/db-pool-exhausted.starr",
+        "runbooks/genericai/db-pool-exhaustion.starr",
+    ] {
+        assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
+    }
+}
+
+#[test]
+fn no_fault_makes_a_runbook_report_what_is_not() {
+    let text = succeeds(&["test", "runbooks", "--faults"]);
+    assert!(text.contains(", 0 broken"), "{text}");
+}
+
+#[test]
+fn the_examples_of_the_library_are_tests_too() {
+    let text = succeeds(&["test", "stdlib", "--generate", "20"]);
+    assert!(text.contains("stuck_sessions: six"), "{text}");
+    assert!(text.contains("0 failed"), "{text}");
+}
+
+#[test]
+fn a_mutated_runbook_is_noticed() {
+    // A sample of what `scripts/mutate` does to all of them.
+    for (from, to) in [
+        ("refuse  above 50 sessions", "refuse  above 51 sessions"),
+        (
+            "goal not turned_away_now and not pool_full",
+            "goal not turned_away_now or not pool_full",
+        ),
+        ("resolved when goal for steady_for", "resolved when goal"),
+        ("above: Ratio = 90 %", "above: Ratio = 89 %"),
+        ("failed       -> undo, next cause", "failed       -> next cause"),
+        ("wider > pool_size", "wider >= pool_size"),
+        ("sev1 when turned_away_now", "sev1 when pool_full"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["db-pool-exhausted.starr", "db-pool-exhausted.scenarios.starr"] {
+            let text = std::fs::read_to_string(root().join("runbooks/sergas").join(name)).unwrap();
+            let text = if name.contains("scenarios") {
+                text
+            } else {
+                text.replacen(from, to, 1)
+            };
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let output = starr(&["test", folder.path().to_str().unwrap()]);
+        assert_ne!(
+            output.status.code(),
+            Some(0),
+            "{from} → {to} was not noticed\n{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+}
