@@ -12,6 +12,9 @@ use crate::value::show::{show_std, shown};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// Lines of a record that are printed when it does not say what is expected.
+const RECORD_LINES: usize = 40;
+
 /// Something that is not as expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -157,11 +160,17 @@ pub fn judge(scenario: &Scenario, ran: &Ran, story: &Story) -> Vec<Problem> {
             ExpectedKind::Record { part, text } => {
                 let report = record.get_or_insert_with(|| crate::render::report::report(&ran.entries));
                 let section = section(report, part);
+                let section = unescaped(section);
                 (!section.contains(text.as_str())).then(|| {
+                    let said: Vec<&str> = section.trim().lines().collect();
+                    let more = said.len().saturating_sub(RECORD_LINES);
+                    let mut said = said[..said.len() - more].join("\n");
+                    if more > 0 {
+                        said.push_str(&format!("\n… and {more} more lines"));
+                    }
                     format!(
-                        "the part *{part}* of the record does not say {}; it says:\n{}",
-                        write::quoted(text),
-                        section.trim()
+                        "the part *{part}* of the record does not say {}; it says:\n{said}",
+                        write::quoted(text)
                     )
                 })
             }
@@ -332,6 +341,20 @@ pub fn fits(title: &str, text: &str) -> bool {
     }
 }
 
+/// The text of Markdown without the strokes that keep a sign from being one of Markdown's.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' || !letters.peek().is_some_and(char::is_ascii_punctuation) {
+            out.push(letter);
+        } else {
+            out.extend(letters.next());
+        }
+    }
+    out
+}
+
 /// A part of the record, without its heading.
 fn section<'r>(report: &'r str, part: &str) -> &'r str {
     let heading = report
@@ -462,5 +485,6 @@ mod tests {
         assert_eq!(section(report, "situation").trim(), "97 %\n\n### More\n\nx");
         assert_eq!(section(report, "task").trim(), "y");
         assert_eq!(section(report, "result"), "");
+        assert_eq!(unescaped("\\`not x\\` \\{a\\} \\\\ \\n"), "`not x` {a} \\ \\n");
     }
 }

@@ -388,7 +388,7 @@ runbook busy() "It is busy" {
 const PARENT: &str = r#"use team.{demo}
 
 runbook outer() "Something is wrong" {
-  timebox 60 min then escalate
+  timebox 120 min then escalate
   reads   demo
   changes demo.parts
   runs    inner
