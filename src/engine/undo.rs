@@ -309,8 +309,9 @@ impl Run {
                 action: applied.name.clone(),
                 after_seconds: after.as_secs(),
             };
-            self.record(&applied.scope, event).await?;
+            // The time counts from before the entry: a run that goes on behind it must not begin the time anew.
             let due = self.elapsed().saturating_add(after);
+            self.record(&applied.scope, event).await?;
             self.shared().timers.push(Timer {
                 due,
                 taken: false,

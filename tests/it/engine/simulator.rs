@@ -140,7 +140,7 @@ async fn whatever_happens_and_wherever_it_ends_a_run_keeps_its_promises() {
     }
     println!("{seeds} seeds, {processes} processes: {outcomes:?}");
     assert!(
-        seeds < 300 || processes as u64 > seeds * 2,
+        seeds < 300 || processes as u64 > seeds + seeds / 5,
         "too few processes ended early: {processes}"
     );
     for expected in ["resolved", "escalated", "stopped", "in doubt"] {
