@@ -11,6 +11,8 @@ pub mod engine;
 pub mod eval;
 pub mod journal;
 pub mod plan;
+#[cfg(feature = "policy")]
+pub mod policy;
 pub mod program;
 pub mod provider;
 pub mod providers;

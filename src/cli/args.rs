@@ -82,6 +82,12 @@ pub enum Command {
     Providers(Providers),
     /// Render a runbook as the guide that people read, or as a diagram
     Render(Render),
+    /// Decide from another terminal what a run waits for, or answer a challenge without a connection
+    Approve(Approve),
+    /// Check, test and ask the policy: who may run, approve, override and change what
+    #[cfg(feature = "policy")]
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List the runs of the journal
     Runs(Runs),
     /// Show what happened in a run, line by line
@@ -123,6 +129,23 @@ pub struct Run {
     /// Nobody is there: ask nothing, refuse what needs approval
     #[arg(long)]
     pub unattended: bool,
+    /// No terminal here: wait for `starr approve` from another one instead of refusing
+    #[arg(long, conflicts_with = "unattended")]
+    pub approve_elsewhere: bool,
+    /// Emergency: let the policy answer as in one, with a second person's consent; lowers the grade of the run
+    #[arg(long = "override", value_name = "REASON", requires = "ticket")]
+    pub override_reason: Option<String>,
+    /// The ticket of the emergency
+    #[arg(long, value_name = "TICKET", requires = "override_reason")]
+    pub ticket: Option<String>,
+    /// How long the override lasts, at most 4 h
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "30 min",
+        requires = "override_reason"
+    )]
+    pub override_for: String,
     /// Record every call and reply, and what people say, into this folder
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
@@ -163,6 +186,111 @@ pub struct TakeOver {
     /// Why; it stands in the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr approve                              what waits; at a terminal, decide it
+  starr approve 260814-0912                  the request of one run
+  starr approve --challenge 7K3Q-9MXA-…      answer without a connection, with your key
+  starr approve --new-key ~/.config/starr/key   make a key")]
+pub struct Approve {
+    /// The run: its id or the beginning of it
+    pub run: Option<String>,
+    /// Print the challenge of the request in writing, to be pasted into a chat: whoever gets it sees all of the request
+    #[arg(long)]
+    pub written: bool,
+    /// Answer this challenge with your key; no connection is needed
+    #[arg(long, value_name = "TEXT")]
+    pub challenge: Option<String>,
+    /// Who you are, when the login name is another one here
+    #[arg(long = "as", value_name = "PERSON", requires = "challenge")]
+    pub person: Option<String>,
+    /// Your key [default: starr/key in the user's configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Make a key
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["challenge", "run"])]
+    pub new_key: Option<PathBuf>,
+    /// Make a shared secret for spoken answers instead of a key pair
+    #[arg(long, requires = "new_key")]
+    pub code: bool,
+}
+
+#[cfg(feature = "policy")]
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  starr policy check                  the policy of the environment fits the schema
+  starr policy test policy-tests.yaml questions with expected answers
+  starr policy explain change --person alice --target 'postgres orders' --operation postgres.sessions.terminate")]
+pub enum PolicyCommand {
+    /// Read a policy and check it against the schema
+    Check {
+        /// Cedar files [default: those of the environment]
+        files: Vec<PathBuf>,
+    },
+    /// Ask a policy the questions of a file, and compare
+    Test {
+        /// The tests
+        file: PathBuf,
+        /// Cedar files [default: those of the environment]
+        #[arg(long, value_name = "FILE")]
+        policy: Vec<PathBuf>,
+    },
+    /// Ask one question, and say which policy and which attribute decided it
+    Explain(PolicyExplain),
+    /// Print the schema
+    Schema,
+}
+
+#[cfg(feature = "policy")]
+#[derive(Debug, Args)]
+pub struct PolicyExplain {
+    /// run, approve, override or change
+    pub act: String,
+    /// Who [default: you]
+    #[arg(long, value_name = "NAME")]
+    pub person: Option<String>,
+    /// What is touched, as provider and name
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+    #[arg(long, value_name = "OPERATION")]
+    pub operation: Option<String>,
+    /// How many things the call touches
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Who approved it
+    #[arg(long, value_name = "NAME")]
+    pub approver: Vec<String>,
+    /// The role that is asked for
+    #[arg(long, value_name = "ROLE")]
+    pub role: Vec<String>,
+    /// The second person of an override
+    #[arg(long, value_name = "NAME")]
+    pub second: Option<String>,
+    /// Who started the run [default: the person]
+    #[arg(long, value_name = "NAME")]
+    pub requester: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub runbook: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub action: Option<String>,
+    #[arg(long, value_name = "low|medium|high")]
+    pub risk: Option<String>,
+    /// do or undo
+    #[arg(long, value_name = "do|undo")]
+    pub purpose: Option<String>,
+    /// An emergency override is in force
+    #[arg(long)]
+    pub emergency: bool,
+    /// When [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Cedar files [default: those of the environment]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

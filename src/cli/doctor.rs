@@ -26,7 +26,7 @@ pub fn doctor(global: &Global, output: Output) -> Result<Exit, Failure> {
     let operator = super::login();
     let roles = environment
         .people
-        .get(&operator)
+        .get(environment.person(&operator))
         .map(|human| human.roles.join(", "))
         .filter(|roles| !roles.is_empty());
     lines.push(match roles {

@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
+mod approve;
 pub mod args;
 mod check;
 mod completions;
 mod console;
+mod consult;
 mod doctor;
 mod explain;
 pub mod files;
@@ -11,13 +13,17 @@ mod fmt;
 mod guard;
 mod journal;
 mod load;
+mod offline;
 mod output;
 mod people;
 mod plan;
+#[cfg(feature = "policy")]
+mod policy;
 mod providers;
 mod record;
 mod render;
 mod replay;
+mod request;
 mod resume;
 mod run;
 mod screen;
@@ -127,6 +133,9 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(args, output),
         Command::Providers(args) => providers::providers(args, output),
         Command::Render(args) => render::render(args, global, output),
+        Command::Approve(args) => approve::approve(args, global, output),
+        #[cfg(feature = "policy")]
+        Command::Policy(command) => policy::policy(command, global, output),
         Command::Runs(args) => journal::runs(args, global, output),
         Command::Show(args) => journal::show(args, global, output),
         Command::Report(args) => journal::report(args, global, output),

@@ -1,19 +1,16 @@
 //! The people of a run: the person at the terminal, or nobody; and answers that were given beforehand.
 
 use super::console::Console;
-use super::output::Style;
+use super::request;
 use crate::engine::world::{
     Answered, ApprovalRequest, Ask, Decision, HeldLock, InDoubt, ManualOrder, Observe, Observed, OnHeld, OnUnclear,
     OnUnknown, People, Reply, Ticked, UnclearChoice, UnknownChoice,
 };
-use crate::journal::event::{Fate, Person, Shown};
-use crate::render::safe::{safe, safe_multiline};
+use crate::journal::event::{Fate, Person};
+use crate::render::safe::safe;
 use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Rows of a list that a prompt shows before it says how many more there are.
-const ROWS: usize = 60;
 
 /// The person at the terminal.
 pub struct Terminal {
@@ -52,16 +49,11 @@ impl Terminal {
     }
 
     fn heading(&self, text: &str) {
-        self.console.line("");
-        self.console.styled(Style::Attention, &safe(text));
+        request::heading(&self.console, text);
     }
 
     fn prose(&self, prose: &[String]) {
-        for text in prose {
-            for line in safe_multiline(text).lines() {
-                self.console.line(&format!("  │ {line}"));
-            }
-        }
+        request::prose(&self.console, prose);
     }
 
     /// Asks until the answer is one of the words; each word is given as its possible spellings.
@@ -92,96 +84,26 @@ impl Terminal {
         }
     }
 
-    fn show_value(&self, name: &str, shown: &Shown) {
-        match &shown.data {
-            serde_json::Value::Array(rows) if rows.iter().any(serde_json::Value::is_object) => {
-                self.console.line(&format!("  {} ({})", safe(name), rows.len()));
-                for line in super::table::rows(rows, ROWS, self.console.output.width) {
-                    self.console.line(&format!("    {}", safe(&line)));
-                }
-            }
-            _ => {
-                let text = safe_multiline(&shown.text).into_owned();
-                let mut lines = text.lines();
-                self.console
-                    .line(&format!("  {}: {}", safe(name), lines.next().unwrap_or_default()));
-                for line in lines {
-                    self.console.line(&format!("    {line}"));
-                }
-            }
-        }
-    }
-
     async fn decide(&self, request: &ApprovalRequest) -> Reply<Decision> {
-        if let Err(reason) = self.role(&request.role) {
-            return Reply::Nobody(reason);
+        let wanted = request.acceptable();
+        if !wanted.is_empty() && !wanted.iter().any(|role| self.role(role).is_ok()) {
+            return Reply::Nobody(self.role(&request.role).err().unwrap_or_default());
         }
         let console = &self.console;
-        self.heading(&format!("Approval needed: {}", request.order));
-        self.prose(&request.prose);
-        console.line(&format!(
-            "  action {} · risk {} · as {} · digest {}",
-            safe(&request.action),
-            safe(&request.risk),
-            safe(&request.role),
-            request.digest.get(..12).unwrap_or(&request.digest)
-        ));
-        if !request.because.is_empty() {
-            console.styled(Style::Heading, "  Why");
-            for line in &request.because {
-                console.line(&format!("  · {}", safe(line)));
-            }
-        }
-        if !request.seeing.is_empty() {
-            console.styled(Style::Heading, "  What is known");
-            for (name, shown) in &request.seeing {
-                self.show_value(name, shown);
-            }
-        }
-        if !request.calls.is_empty() {
-            console.styled(Style::Heading, "  What would be sent");
-        }
-        for call in &request.calls {
-            console.line(&format!("  {} (class {})", safe(&call.operation), call.class));
-            for (name, shown) in &call.arguments {
-                let seen = request.seeing.iter().find(|(_, other)| other.data == shown.data);
-                match seen {
-                    Some((other, _)) => console.line(&format!("    {}: exactly {} above", safe(name), safe(other))),
-                    None => self.show_value(&format!("  {name}"), shown),
-                }
-            }
-        }
-        if !request.consequences.is_empty() {
-            console.styled(Style::Heading, "  What follows");
-            for line in &request.consequences {
-                console.line(&format!("  · {}", safe(line)));
-            }
-        }
-        let left = crate::value::show::show(&crate::value::Value::duration(request.deadline));
-        let expected = request.typed.as_deref();
-        let prompt = match expected {
-            Some(typed) => format!(
-                "  Approve? Type `{}` to approve, `no` to refuse; {left} left:",
-                safe(typed)
-            ),
-            None => format!("  Approve? Type yes or no; {left} left, silence is refusal:"),
-        };
+        request::show(console, request);
+        let prompt = request::prompt(request);
         loop {
             let Some(line) = console.ask(&prompt).await else {
                 return Self::closed();
             };
-            let approved = match expected {
-                Some(typed) => line == typed,
-                None => line.eq_ignore_ascii_case("yes"),
-            };
-            if approved {
-                return self.given(Decision::Approve);
+            match request::decision(request, &line) {
+                Some(true) => return self.given(Decision::Approve),
+                Some(false) => {
+                    let because = console.ask("  Why not? (may be empty)").await.unwrap_or_default();
+                    return self.given(Decision::Refuse { because });
+                }
+                None => console.line("  nothing was sent: the answer must be exactly one of the two"),
             }
-            if line.eq_ignore_ascii_case("no") {
-                let because = console.ask("  Why not? (may be empty)").await.unwrap_or_default();
-                return self.given(Decision::Refuse { because });
-            }
-            console.line("  nothing was sent: the answer must be exactly one of the two");
         }
     }
 }
@@ -397,6 +319,44 @@ impl People for Terminal {
             }
         })
     }
+
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        Box::pin(async move {
+            let since = if held.since.is_empty() {
+                String::new()
+            } else {
+                format!(", since {}", held.since)
+            };
+            self.heading(&format!(
+                "{} is being changed by somebody else: {}{since}",
+                held.target, held.holder
+            ));
+            self.console
+                .line(&format!("  it waits for this: {}", safe(&held.order)));
+            self.console.line("  wait       look again");
+            self.console
+                .line("  take over  the other run loses the lock and changes nothing there any more; what it has sent stays sent");
+            self.console.line("  give up    this action is not done");
+            let words: &[(&str, &[&str])] = &[
+                ("wait", &["w"]),
+                ("take over", &["t", "take_over"]),
+                ("give up", &["g"]),
+            ];
+            match self.choose("  Type wait, take over or give up:", words).await {
+                None => Self::closed(),
+                Some(0) => self.given(OnHeld::Wait),
+                Some(2) => self.given(OnHeld::GiveUp),
+                Some(_) => loop {
+                    let Some(because) = self.console.ask("  Why? (for the record)").await else {
+                        return Self::closed();
+                    };
+                    if !because.is_empty() {
+                        return self.given(OnHeld::TakeOver { because });
+                    }
+                },
+            }
+        })
+    }
 }
 
 impl Nobody {
@@ -480,6 +440,14 @@ impl People for Prepared {
 
     fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
         self.behind.reflect(question)
+    }
+
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        self.behind.held(held)
+    }
+
+    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
+        self.behind.not_counted(person, because)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{Global, Resume, TakeOver};
 use super::console::Console;
+use super::consult::Directory;
 use super::output::{Output, Style};
 use super::people::Settled;
 use super::screen::Lines;
@@ -84,23 +85,31 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from(&beginning.file));
     let program = Arc::new(load::program(&file, Some(environment), output)?);
     let arguments = arguments(&program, &beginning, &args.set)?;
-    let gate = run::gate(environment, Mode::Live, None)?;
+    let mut gate = run::gate(environment, Mode::Live, None)?;
+    let policy = run::govern(&mut gate, environment, &file)?;
     let operator = run::operator();
+    let directory = Arc::new(Directory::of(environment));
+    let decisions = runtime.block_on(store.decisions())?;
     let console = Console::new(output);
     let people = Arc::new(Settled {
         fates,
         person: operator.clone(),
         behind: run::people(
-            args.unattended,
-            &console,
+            run::Here {
+                console: &console,
+                unattended: args.unattended,
+                elsewhere: false,
+            },
             &operator,
-            environment,
+            &directory,
             std::collections::BTreeMap::new(),
+            &decisions,
+            &id,
         ),
     });
     let facts = run::facts(name, environment, &operator, args.unattended, false);
     let header = RunHeader {
-        digests: run::digests(&program, &beginning.file),
+        digests: run::digests(&program, &beginning.file, policy),
         holder: run::holder(&facts),
     };
     let resumed = Event::Resumed {
@@ -127,7 +136,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
             randomness: Arc::new(random::System),
             screen: Arc::new(Lines::new(console.clone(), &id)),
             environment: facts,
-            consent: engine::world::Consent::default(),
+            consent: run::consent(&directory, &program, None),
             interrupt,
         };
         let came = if over.is_some() {
@@ -137,6 +146,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
             let work = engine::resume(program, RunbookId(0), arguments, world, &recorded);
             Came::Resumed(run::watched(&console, &stop, None, work).await?)
         };
+        let _ = decisions.settle(&id, None).await;
         journal.release().await?;
         Ok(came)
     });

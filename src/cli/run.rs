@@ -2,15 +2,18 @@
 
 use super::args::{Global, Run};
 use super::console::Console;
+use super::consult::{Consulting, Directory};
 use super::output::{Output, Style, complain};
 use super::people::{Nobody, Prepared, Terminal};
 use super::record::Record;
 use super::screen::Lines;
 use super::{Exit, Failure, load};
 use crate::config::{self, Environment};
+use crate::engine::consent::Emergency;
 use crate::engine::world::{self, People, World};
 use crate::engine::{self, clock, random};
 use crate::journal;
+use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
 use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
@@ -22,6 +25,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Longest time an emergency override lasts.
+const OVERRIDE_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// Runs a runbook to its end.
 pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure> {
@@ -40,23 +46,33 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         .as_deref()
         .map(|folder| Record::into(folder, &clock))
         .transpose()?;
-    let gate = gate(environment, mode, record.as_ref().map(Record::tape))?;
+    let mut gate = gate(environment, mode, record.as_ref().map(Record::tape))?;
+    let policy = govern(&mut gate, environment, &args.file)?;
+    let emergency = emergency(args)?;
     let path = journal_path(global, environment)?;
 
     let console = Console::new(output);
     let operator = operator();
-    let people = people(args.unattended, &console, &operator, environment, answers);
+    let directory = Arc::new(Directory::of(environment));
     let facts = facts(name, environment, &operator, args.unattended, args.dry_run);
     let text = &program.sources.file(book.span.file).name;
-    let digests = digests(&program, text);
+    let digests = digests(&program, text, policy);
     let holder = holder(&facts);
 
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let store = open_journal(&path).await?;
+        let decisions = store.decisions().await?;
         let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
         let journal: Arc<dyn journal::Journal> = Arc::new(journal);
         let screen = Arc::new(Lines::new(console.clone(), journal.run_id()));
+        let run_id = journal.run_id().to_owned();
+        let here = Here {
+            console: &console,
+            unattended: args.unattended,
+            elsewhere: args.approve_elsewhere,
+        };
+        let people = people(here, &operator, &directory, answers, &decisions, &run_id);
         let (stop, interrupt) = tokio::sync::watch::channel(false);
         let world = World {
             gate: Arc::new(gate),
@@ -66,7 +82,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             randomness: Arc::new(random::System),
             screen,
             environment: facts,
-            consent: world::Consent::default(),
+            consent: consent(&directory, &program, emergency),
             interrupt,
         };
         let world = match &record {
@@ -74,7 +90,10 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             Some(record) => record.of(world, &program, &arguments, &environment.grants()),
         };
         let run = engine::run(program.clone(), RunbookId(0), arguments, world);
-        watched(&console, &stop, record.as_ref(), run).await
+        let ended = watched(&console, &stop, record.as_ref(), run).await;
+        // Nobody can decide any more what nobody waits for. After a failure of the journal this fails too, and says nothing new.
+        let _ = decisions.settle(&run_id, None).await;
+        ended
     });
     console.done_waiting();
     let ended = ended?;
@@ -114,12 +133,13 @@ pub fn facts(
 }
 
 /// What stands in each entry of a run.
-pub fn digests(program: &Program, text: &str) -> journal::entry::Digests {
+pub fn digests(program: &Program, text: &str, policy: Option<[u8; 32]>) -> journal::entry::Digests {
     journal::entry::Digests {
         runbook: program
             .digests
             .get(text)
             .and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
+        policy,
         ..Default::default()
     }
 }
@@ -212,31 +232,47 @@ pub async fn open_journal(path: &Path) -> Result<journal::sqlite::Store, journal
     journal::sqlite::Store::open(path).await
 }
 
-/// The people of a run at this terminal.
+/// The people of a run: at this terminal, and at others where decisions can come from there.
 pub fn people(
-    unattended: bool,
-    console: &Arc<Console>,
+    here: Here<'_>,
     operator: &Person,
-    environment: &Environment,
+    directory: &Arc<Directory>,
     answers: BTreeMap<String, Option<bool>>,
+    decisions: &Arc<dyn Decisions>,
+    run: &str,
 ) -> Arc<dyn People> {
-    let human = environment.people.get(&operator.name);
-    let roles = human.map(|human| human.roles.clone()).unwrap_or_default();
-    let behind: Arc<dyn People> = if unattended {
-        Arc::new(Nobody {
-            reason: "the run is unattended".to_owned(),
-        })
-    } else if Console::person_is_there() {
+    let terminal = (!here.unattended && Console::person_is_there()).then(|| {
+        let person = directory.canonical(&operator.name);
         Arc::new(Terminal {
-            console: console.clone(),
+            console: here.console.clone(),
             person: operator.clone(),
-            roles,
+            roles: directory.roles.get(person).cloned().unwrap_or_default(),
         })
+    });
+    let reason = if here.unattended {
+        "the run is unattended"
     } else {
-        Arc::new(Nobody {
-            reason: "there is no terminal to ask at".to_owned(),
-        })
+        "there is no terminal to ask at"
     };
+    let mut behind: Arc<dyn People> = match &terminal {
+        Some(terminal) => terminal.clone(),
+        None => Arc::new(Nobody {
+            reason: reason.to_owned(),
+        }),
+    };
+    if terminal.is_some() || here.elsewhere {
+        behind = Arc::new(Consulting {
+            terminal,
+            behind,
+            console: here.console.clone(),
+            operator: operator.clone(),
+            directory: directory.clone(),
+            decisions: decisions.clone(),
+            run: run.to_owned(),
+            asked: Default::default(),
+            wrong: Default::default(),
+        });
+    }
     if answers.is_empty() {
         behind
     } else {
@@ -245,6 +281,100 @@ pub fn people(
             person: operator.clone(),
             behind,
         })
+    }
+}
+
+/// Who is here, and whether decisions may come from other terminals.
+#[derive(Clone, Copy)]
+pub struct Here<'a> {
+    pub console: &'a Arc<Console>,
+    pub unattended: bool,
+    /// Wait for other terminals although there is none here.
+    pub elsewhere: bool,
+}
+
+/// What the engine is told of who is who, and of the texts.
+pub fn consent(directory: &Directory, program: &Program, emergency: Option<Emergency>) -> world::Consent {
+    world::Consent {
+        identities: directory.identities.clone(),
+        roles: Some(directory.roles.clone()),
+        texts: Some(Arc::new(Files::of(program))),
+        emergency,
+    }
+}
+
+/// Puts the environment's policy over the gate, where there is one; its digest.
+#[cfg(feature = "policy")]
+pub fn govern(gate: &mut Gate, environment: &Environment, runbook: &Path) -> Result<Option<[u8; 32]>, Failure> {
+    let Some(rules) = super::policy::of(environment, Some(runbook))? else {
+        return Ok(None);
+    };
+    let digest = crate::provider::policy::Policy::digest(&rules);
+    gate.govern(Arc::new(rules));
+    Ok(Some(digest))
+}
+
+/// A policy that cannot be asked lets nothing happen.
+#[cfg(not(feature = "policy"))]
+pub fn govern(_: &mut Gate, environment: &Environment, _: &Path) -> Result<Option<[u8; 32]>, Failure> {
+    match &environment.policy {
+        None => Ok(None),
+        Some(_) => Err(Failure::usage(
+            "the configuration names a policy, and this starr was built without policies",
+        )),
+    }
+}
+
+/// The emergency override that was asked for on the command line.
+fn emergency(args: &Run) -> Result<Option<Emergency>, Failure> {
+    let (Some(reason), Some(ticket)) = (&args.override_reason, &args.ticket) else {
+        return Ok(None);
+    };
+    for (flag, text) in [("--override", reason), ("--ticket", ticket)] {
+        if text.trim().is_empty() {
+            return Err(Failure::usage(format!("{flag} is empty")));
+        }
+    }
+    let lasts = match crate::value::parse::from_text(&crate::value::Type::Duration, &args.override_for) {
+        Ok(Value::Duration(nanoseconds)) => Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0)),
+        Ok(_) => Duration::ZERO,
+        Err(problem) => return Err(Failure::usage(format!("--override-for: {problem}"))),
+    };
+    if lasts.is_zero() || lasts > OVERRIDE_LASTS {
+        return Err(Failure::usage("--override-for: more than nothing and at most 4 h"));
+    }
+    Ok(Some(Emergency {
+        reason: reason.trim().to_owned(),
+        ticket: ticket.trim().to_owned(),
+        lasts,
+    }))
+}
+
+/// The texts of a program that came from files.
+struct Files(BTreeMap<String, PathBuf>);
+
+impl Files {
+    fn of(program: &Program) -> Self {
+        let files = program.sources.iter().filter_map(|(_, source)| {
+            let path = source.path.as_ref()?;
+            // Absolute, so that nothing depends on where the process stands later.
+            Some((
+                source.name.clone(),
+                path.canonicalize().unwrap_or_else(|_| path.clone()),
+            ))
+        });
+        Self(files.collect())
+    }
+}
+
+impl world::Texts for Files {
+    fn digest(&self, name: &str) -> Result<Option<String>, String> {
+        use sha2::Digest as _;
+        let Some(path) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let bytes = super::files::read(path)?;
+        Ok(Some(hex::encode(sha2::Sha256::digest(&bytes.bytes))))
     }
 }
 

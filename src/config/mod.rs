@@ -56,6 +56,9 @@ pub struct Environment {
     /// What may be done here. Default nothing.
     #[serde(default)]
     pub grants: Vec<GrantItem>,
+    /// Who may run, approve, override and change what, where and when. Without it the grants alone decide.
+    #[serde(default)]
+    pub policy: Option<PolicyItem>,
 }
 
 /// A person of the environment.
@@ -64,6 +67,26 @@ pub struct Environment {
 pub struct Human {
     #[serde(default)]
     pub roles: Vec<String>,
+    /// Other logins and aliases of the same person: whatever is used, it is one person.
+    #[serde(default)]
+    pub logins: Vec<String>,
+    /// The public key that approvals from elsewhere are signed with: `ed25519:…`.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// The secret of spoken answers, shared with this person's machine.
+    #[serde(default)]
+    pub code: Option<crate::secrets::SecretSource>,
+}
+
+/// `policy: { files: [policy.cedar], time_zone: Europe/Vienna }`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyItem {
+    /// Cedar policies; a relative path begins at the folder of the configuration.
+    pub files: Vec<PathBuf>,
+    /// In which `context.date`, `weekday` and `minute` are told; UTC when absent.
+    #[serde(default)]
+    pub time_zone: Option<String>,
 }
 
 /// `{ capability: postgres.sessions, effects: [read, change], targets: [orders] }`
@@ -100,6 +123,18 @@ pub enum Field {
 
 fn default_severities() -> Vec<String> {
     ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec()
+}
+
+/// The 32 bytes of `ed25519:…`.
+///
+/// # Errors
+/// How a key is written.
+pub fn public_key(text: &str) -> Result<Vec<u8>, String> {
+    use base64::Engine as _;
+    text.strip_prefix("ed25519:")
+        .and_then(|encoded| base64::engine::general_purpose::STANDARD.decode(encoded).ok())
+        .filter(|bytes| bytes.len() == 32)
+        .ok_or_else(|| "a key is written `ed25519:` and 32 bytes in base64".to_owned())
 }
 
 /// The configuration cannot be used.
@@ -203,7 +238,19 @@ fn read(path: &Path) -> Result<Loaded, Error> {
     if text.len() as u64 > FILE_BYTES {
         return error(format!("the configuration {shown} is larger than 1 MiB"));
     }
-    let config = parse(&text).or_else(|problem| error(format!("{shown}:{problem}")))?;
+    let mut config = parse(&text).or_else(|problem| error(format!("{shown}:{problem}")))?;
+    // Never from the working directory: what is relative begins where the configuration lies.
+    let folder = path
+        .canonicalize()
+        .ok()
+        .and_then(|path| Some(path.parent()?.to_path_buf()));
+    for environment in config.environments.values_mut() {
+        for file in environment.policy.iter_mut().flat_map(|policy| &mut policy.files) {
+            if let (true, Some(folder)) = (file.is_relative(), &folder) {
+                *file = folder.join(&*file);
+            }
+        }
+    }
     Ok(Loaded {
         config,
         path: Some(path.to_path_buf()),
@@ -259,6 +306,17 @@ impl Environment {
         }
         #[cfg(feature = "postgres")]
         self.postgres.validate().or_else(error)?;
+        self.validate_people()?;
+        if let Some(policy) = &self.policy {
+            if policy.files.is_empty() {
+                return error("`policy` names no `files`");
+            }
+            if let Some(zone) = &policy.time_zone
+                && jiff::tz::TimeZone::get(zone).is_err()
+            {
+                return error(format!("`policy`: there is no time zone `{zone}`"));
+            }
+        }
         for grant in &self.grants {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
@@ -271,6 +329,54 @@ impl Environment {
             }
         }
         Ok(())
+    }
+
+    /// One login belongs to one person, and a key is a key.
+    fn validate_people(&self) -> Result<(), Error> {
+        let mut owner: BTreeMap<&str, &str> = BTreeMap::new();
+        for (name, human) in &self.people {
+            for login in std::iter::once(name).chain(&human.logins) {
+                if let Some(other) = owner.insert(login, name).filter(|other| *other != name) {
+                    return error(format!("the login `{login}` belongs to both {other} and {name}"));
+                }
+            }
+            if let Some(key) = &human.key
+                && let Err(problem) = public_key(key)
+            {
+                return error(format!("the `key` of {name}: {problem}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The one name of a person, by every login and alias.
+    pub fn identities(&self) -> BTreeMap<String, String> {
+        self.people
+            .iter()
+            .flat_map(|(name, human)| {
+                human
+                    .logins
+                    .iter()
+                    .chain([name])
+                    .map(|login| (login.clone(), name.clone()))
+            })
+            .collect()
+    }
+
+    /// The person of a login; the login itself when the configuration knows none.
+    pub fn person<'a>(&'a self, login: &'a str) -> &'a str {
+        self.people
+            .iter()
+            .find(|(name, human)| *name == login || human.logins.iter().any(|other| other == login))
+            .map_or(login, |(name, _)| name.as_str())
+    }
+
+    /// The roles of each person.
+    pub fn roles_by_person(&self) -> BTreeMap<String, Vec<String>> {
+        self.people
+            .iter()
+            .map(|(name, human)| (name.clone(), human.roles.clone()))
+            .collect()
     }
 
     /// The grants as the gate takes them.
@@ -348,6 +454,7 @@ pub fn embedded() -> Config {
             crate::cli::login(),
             Human {
                 roles: vec!["operator".to_owned()],
+                ..Human::default()
             },
         )]),
         journal: None,
@@ -361,6 +468,7 @@ pub fn embedded() -> Config {
             // The provider's own address guard lets nothing but loopback through unless the configuration says so.
             grant("http", &[EffectItem::Read], &[]),
         ],
+        policy: None,
     };
     Config {
         default: None,

@@ -10,7 +10,6 @@ use crate::journal::event::Person;
 use crate::program::{Action, Approval, Risk, UndoKind};
 use crate::provider::policy::{Asked, Request, Target};
 use crate::value::show::show_std;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How many decisions in a row may not count before the request is refused.
@@ -74,7 +73,7 @@ impl Frame<'_> {
         let Some(approval) = &action.approve else {
             return Ok(Approving::Approved(consent));
         };
-        let material = Arc::new(self.material(action, order, orders, self.run().nonce(&action.name)));
+        let material = self.material(action, order, orders, self.run().nonce(&action.name));
         let digest = material.digest();
         let patience = self.context.patience(approval.within);
         self.record(Event::ApprovalRequested {
@@ -174,6 +173,13 @@ impl Frame<'_> {
                 "{who} has approved already, and a second person is needed as {role}"
             ));
         }
+        if let Some(roles) = &run.world.consent.roles {
+            let wanted = acceptable(role, &material.roles);
+            let has = roles.get(&who).map(Vec::as_slice).unwrap_or_default();
+            if !wanted.iter().any(|role| has.contains(role)) {
+                return Err(format!("{who} does not have the role {role} in this environment"));
+            }
+        }
         self.may_approve(&who, role, material, orders)
     }
 
@@ -193,7 +199,7 @@ impl Frame<'_> {
             person: who.to_owned(),
             grounds: run.grounds(&material.action, "do", &consent),
             asked: Asked::Approve {
-                role: role.to_owned(),
+                roles: acceptable(role, &material.roles),
                 operations: calls().map(|call| call.operation.full_name()).collect(),
                 targets: material.targets.clone(),
                 count: calls().map(crate::provider::gate::count).max().unwrap_or(1),
@@ -229,7 +235,7 @@ impl Frame<'_> {
         &self,
         action: &Action,
         approval: &Approval,
-        material: &Arc<Material>,
+        material: &Material,
         digest: &str,
         deadline: Duration,
     ) -> ApprovalRequest {
@@ -262,7 +268,7 @@ impl Frame<'_> {
             deadline,
             typed: (action.risk == Risk::High && irreversible).then(|| action.name.clone()),
             excluded: Vec::new(),
-            material: material.clone(),
+            material: Box::new(material.clone()),
         }
     }
 }
@@ -273,6 +279,15 @@ fn decisions(approval: &Approval) -> Vec<String> {
         approval.roles.clone()
     } else {
         vec![words::approval(approval)]
+    }
+}
+
+/// The roles of which one is needed for a decision: the one it is for, or each of `a or b`.
+fn acceptable(role: &str, roles: &[String]) -> Vec<String> {
+    if roles.iter().any(|known| known == role) {
+        vec![role.to_owned()]
+    } else {
+        roles.to_vec()
     }
 }
 

@@ -7,7 +7,6 @@ use super::{Finish, Frame, Leave, Way, limits};
 use crate::journal::Event;
 use crate::provider::policy::{Asked, Request};
 use crate::value::show::show_std;
-use std::sync::Arc;
 
 /// The name under which an override is approved. No action can have it: names are single words.
 pub const NAME: &str = "emergency override";
@@ -29,7 +28,7 @@ impl Frame<'_> {
             "Override the policy for {lasts}: {} (ticket {})",
             emergency.reason, emergency.ticket
         );
-        let material = Arc::new(Material {
+        let material = Box::new(Material {
             version: consent::VERSION,
             run: run.world.journal.run_id().to_owned(),
             scope: String::new(),

@@ -46,21 +46,19 @@ impl Frame<'_> {
             host: environment.host.clone(),
         };
         let name = format!("{} {}", target.provider, target.name);
-        let mut taking: Option<(String, String, Event)> = None;
+        let mut taking: Option<(String, Event)> = None;
         // What is locked stays locked until the run ends, so a run that goes on takes its locks again.
         if let Some((_, event @ Event::LockTakenOver { .. })) = run.replay.peek() {
             self.record(event).await?;
         }
         for _ in 0..limits::RETRIES {
             self.check()?;
-            let token = taking.as_ref().map(|(token, ..)| token.as_str());
+            let token = taking.as_ref().map(|(token, _)| token.as_str());
             let other = match run.world.gate.lock(target, &holder, token).await {
-                Ok(taken) => {
-                    if let Some((_, _, event)) = taking {
+                Ok(_) => {
+                    // Only what was taken from somebody is part of the record.
+                    if let Some((_, event)) = taking {
                         self.record(event).await?;
-                    }
-                    if taken {
-                        self.record(Event::Locked { target: name }).await?;
                     }
                     return Ok(None);
                 }
@@ -101,9 +99,9 @@ impl Frame<'_> {
                         target: name.clone(),
                         from: describe(&other.shown, &other.since),
                         by,
-                        because: because.clone(),
+                        because,
                     };
-                    Some((other.token, because, event))
+                    Some((other.token, event))
                 }
             };
         }

@@ -374,7 +374,7 @@ fn identity(event: &Event) -> String {
         Event::ActionStarted { name, .. } | Event::NotNeeded { name, .. } => name.clone(),
         Event::ApprovalRequested { action, digest, .. } => format!("{action} {digest}"),
         Event::NotCounted { action, .. } => action.clone(),
-        Event::Locked { target } | Event::LockTakenOver { target, .. } => target.clone(),
+        Event::LockTakenOver { target, .. } => target.clone(),
         Event::Approved {
             action, digest, role, ..
         } => format!("{action} as {role} {digest}"),

@@ -70,6 +70,21 @@ impl Run {
         if let Some(kept) = self.replay.sent(&sending.id) {
             return self.sent_before(sending, kept).await;
         }
+        // What is not granted, or what the policy refuses, is not even intended.
+        let gate = &self.world.gate;
+        let allowed = gate.allows(&call).and_then(|()| {
+            gate.permits(&call, &self.grounds_of(sending))
+                .map_err(|refused| Unknown {
+                    reason: Reason::Denied,
+                    detail: format!("the policy refuses it: {}", refused.because),
+                })
+        });
+        if let Err(unknown) = allowed {
+            return Ok(Delivered::Sent(Sent {
+                id: String::new(),
+                outcome: Outcome::Failed(unknown),
+            }));
+        }
         if self.replay.under_way() {
             let why = format!(
                 "`{}` would now be sent, and the record goes on without it",
@@ -139,6 +154,15 @@ impl Run {
         self.result(sending, &outcome, Duration::ZERO).await
     }
 
+    fn grounds_of(&self, sending: &Sending<'_>) -> Grounds {
+        let purpose = match sending.purpose {
+            Purpose::Do => "do",
+            Purpose::Undo => "undo",
+            Purpose::Tell => "tell",
+        };
+        self.grounds(sending.action, purpose, sending.consent)
+    }
+
     async fn dispatch(&self, sending: &Sending<'_>, call: &Call) -> Way<Sent> {
         // Who has lost the run since the intent was recorded sends nothing any more.
         if let Err(error) = self.world.journal.confirm().await {
@@ -146,12 +170,7 @@ impl Run {
         }
         self.world.screen.waiting(sending.what, Some(call.within));
         let begun = self.elapsed();
-        let purpose = match sending.purpose {
-            Purpose::Do => "do",
-            Purpose::Undo => "undo",
-            Purpose::Tell => "tell",
-        };
-        let grounds = self.grounds(sending.action, purpose, sending.consent);
+        let grounds = self.grounds_of(sending);
         let outcome = self.deliver(call, &grounds).await;
         let took = self.elapsed().saturating_sub(begun);
         self.world.screen.done_waiting();

@@ -32,6 +32,8 @@ pub struct World {
 pub struct Consent {
     /// The one name of a person, by every login and alias the configuration knows.
     pub identities: BTreeMap<String, String>,
+    /// The roles of each person; `None` where whoever answers vouches for the role, as in a scenario.
+    pub roles: Option<BTreeMap<String, Vec<String>>>,
     /// The texts as they are now; `None` where they cannot change, as in a scenario.
     pub texts: Option<Arc<dyn Texts>>,
     /// An override that is asked for at the start of the run.
@@ -227,7 +229,7 @@ pub struct Answered {
 }
 
 /// Everything that stands beside a decision, in words and values. All texts may hold foreign data: escape before showing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ApprovalRequest {
     pub action: String,
     /// The order as shown: "End 14 sessions that are idle in a transaction".
@@ -251,10 +253,19 @@ pub struct ApprovalRequest {
     /// Whose approval does not count here, with the reason: who has approved already, who asked for it.
     pub excluded: Vec<(String, String)>,
     /// What the digest is over.
-    pub material: Arc<super::consent::Material>,
+    pub material: Box<super::consent::Material>,
 }
 
 impl ApprovalRequest {
+    /// The roles of which one is needed: the one it is for, or each of `a or b`. Empty: no role, as for an override.
+    pub fn acceptable(&self) -> Vec<&str> {
+        if self.roles.contains(&self.role) {
+            vec![&self.role]
+        } else {
+            self.roles.iter().map(String::as_str).collect()
+        }
+    }
+
     /// Why the approval of this person (one name, not a login) does not count.
     pub fn excludes(&self, person: &str) -> Option<&str> {
         self.excluded

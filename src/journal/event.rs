@@ -170,10 +170,6 @@ pub enum Event {
         digest: String,
         lasts_seconds: u64,
     },
-    /// The lock of a target is held for this run.
-    Locked {
-        target: String,
-    },
     /// The lock of a target was taken from another run.
     LockTakenOver {
         target: String,
@@ -393,7 +389,6 @@ impl Event {
             Event::NotApproved { .. } => (Action, "not_approved"),
             Event::NotCounted { .. } => (Action, "not_counted"),
             Event::Overridden { .. } => (Situation, "overridden"),
-            Event::Locked { .. } => (Action, "locked"),
             Event::LockTakenOver { .. } => (Action, "lock_taken_over"),
             Event::Dropped { .. } => (Action, "dropped"),
             Event::Intent { .. } => (Action, "intent"),

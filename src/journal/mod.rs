@@ -4,6 +4,7 @@
 //! salted hash, so that it can be erased without breaking the log. Everything that is printed about a run is rebuilt from here.
 
 pub mod checkpoint;
+pub mod decisions;
 pub mod entry;
 pub mod event;
 pub mod export;

@@ -1,6 +1,7 @@
 //! What a database must be able to do to keep a journal: hold the log for one writer at a time, take one durable step, and
 //! show one snapshot. SQLite and PostgreSQL implement it with the same bytes and the same tree; a simulator can too.
 
+use super::decisions::Decisions;
 use super::entry::Entry;
 use super::lease::Runner;
 use super::tree::{Digest, Frontier};
@@ -10,6 +11,7 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The tables of one store.
 pub trait Storage: Send + Sync {
@@ -21,6 +23,17 @@ pub trait Storage: Send + Sync {
 
     /// A connection that can only read.
     fn reader(&self) -> BoxFuture<'_, Result<Box<dyn Reader>, Error>>;
+
+    /// Requests for decisions, on a connection of their own.
+    fn decisions(&self) -> BoxFuture<'_, Result<Arc<dyn Decisions>, Error>> {
+        let error = words::message(
+            &self.place(),
+            "show a request for approval",
+            "this kind of store carries no requests to other terminals",
+            "Approve where the run waits, or answer its challenge.",
+        );
+        Box::pin(std::future::ready(Err(error)))
+    }
 
     /// Copies everything into a new file, also while others write.
     fn backup<'a>(&'a self, to: &'a Path) -> BoxFuture<'a, Result<(), Error>>;

@@ -1,6 +1,7 @@
 //! A journal that is open: runs begin and change hands here, and everything that is printed is read here. Where it is kept
 //! is the storage's business.
 
+use super::decisions::Decisions;
 use super::entry::{Digests, Entry};
 use super::event::Event;
 use super::lease::Lease;
@@ -167,6 +168,11 @@ impl Store {
     pub(super) fn with_file(mut self, path: &Path) -> Self {
         self.file = Some(path.to_owned());
         self
+    }
+
+    /// Requests that wait for a decision from another terminal, and the decisions.
+    pub async fn decisions(&self) -> Result<Arc<dyn Decisions>, Error> {
+        self.storage.decisions().await
     }
 
     /// The log's random name, in hexadecimal.

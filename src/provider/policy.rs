@@ -64,7 +64,8 @@ pub enum Asked {
         unattended: bool,
     },
     Approve {
-        role: String,
+        /// Any one of them is needed.
+        roles: Vec<String>,
         operations: Vec<String>,
         targets: Vec<Target>,
         count: u64,

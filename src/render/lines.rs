@@ -161,7 +161,6 @@ pub fn lines(event: &Event) -> Vec<Line> {
         | Event::NotApproved { .. }
         | Event::NotCounted { .. }
         | Event::Overridden { .. }
-        | Event::Locked { .. }
         | Event::LockTakenOver { .. }
         | Event::Dropped { .. }
         | Event::Intent { .. }
@@ -487,7 +486,6 @@ fn action(event: &Event) -> Vec<Line> {
                 note(reason)
             ),
         )],
-        Event::Locked { target } => vec![line(Tone::Plain, format!("holds the lock of {}", safe(target)))],
         Event::LockTakenOver {
             target,
             from,

@@ -20,6 +20,7 @@ const LAYERS: &[&str] = &[
     "scenario",
     "providers",
     "recording",
+    "policy",
     "config",
     "cli",
 ];

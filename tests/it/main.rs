@@ -6,6 +6,7 @@ mod architecture;
 mod check_time;
 mod cli;
 mod conformance;
+mod consent;
 mod engine;
 mod findings_hostile;
 mod fuzz;

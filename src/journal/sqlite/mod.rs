@@ -1,12 +1,14 @@
 //! The embedded store: one SQLite file for all runs. Write-ahead log with a sync at every commit, so that an entry that was
 //! acknowledged outlives a crash and a loss of power. Several processes may use it at once.
 
+mod decisions;
 mod error;
 mod files;
 mod reader;
 mod schema;
 mod writer;
 
+use super::decisions::Decisions;
 use super::machine::{Machine, System};
 use super::storage::{Reader, Storage, Writer};
 use super::tree::{self, Digest};
@@ -103,6 +105,15 @@ impl Storage for Sqlite {
 
     fn backup<'a>(&'a self, to: &'a Path) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(self.copy(to))
+    }
+
+    fn decisions(&self) -> BoxFuture<'_, Result<Arc<dyn Decisions>, Error>> {
+        Box::pin(async move {
+            let mut opening = Opening::new(&self.0, false).await?;
+            opening.prepare().await?;
+            let desk = decisions::Desk::new(Arc::clone(&self.0), opening.connection);
+            Ok(Arc::new(desk) as Arc<dyn Decisions>)
+        })
     }
 }
 

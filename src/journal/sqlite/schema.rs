@@ -4,7 +4,7 @@
 pub const APPLICATION_ID: i64 = 0x5354_5252;
 
 /// The steps from an empty file to the current tables; the store's version is the number of steps it has had.
-pub const STEPS: &[&str] = &[FIRST, SECOND, THIRD];
+pub const STEPS: &[&str] = &[FIRST, SECOND, THIRD, DECISIONS];
 
 /// The version this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
@@ -114,3 +114,24 @@ pub fn statements(version: i64) -> Vec<&'static str> {
     }
     tables.into_iter().map(|(_, statement)| statement).collect()
 }
+
+/// Requests that wait for a decision from another terminal: working state like the leases, no part of the record.
+const DECISIONS: &str = "
+create table requests (
+    id    text primary key,
+    run   text not null,
+    body  text not null,
+    since integer not null,
+    until integer not null,
+    open  integer not null
+) strict;
+
+create table decisions (
+    request text primary key references requests (id),
+    person  text not null,
+    approve integer not null,
+    because text not null,
+    proof   text not null,
+    at      integer not null
+) strict;
+";

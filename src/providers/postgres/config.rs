@@ -65,6 +65,9 @@ pub struct Database {
     /// Accept a login that could do anything at all. A superuser's check can run programs on the server.
     #[serde(default)]
     pub allow_superuser: bool,
+    /// Take the lock of this database before it is changed: two runs never change it at once. It costs one connection.
+    #[serde(default = "default_lock")]
+    pub lock: bool,
     /// Sessions of other databases on the same server may be ended too.
     #[serde(default)]
     pub across_databases: bool,
@@ -110,6 +113,10 @@ impl Role {
             Role::Change => "change",
         }
     }
+}
+
+fn default_lock() -> bool {
+    true
 }
 
 fn default_port() -> u16 {

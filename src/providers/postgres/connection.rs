@@ -166,12 +166,7 @@ impl Pool {
                 ),
             ));
         }
-        let mut own = locked(&self.own);
-        if own.len() >= OWN {
-            own.pop_front();
-        }
-        own.push_back(rights.identity);
-        drop(own);
+        remember(&self.own, rights.identity);
         Ok(Link { connection, rights })
     }
 }
@@ -216,6 +211,15 @@ impl Lease<'_> {
             ),
         ))
     }
+}
+
+/// Keeps an own process in mind, so that it is never taken for somebody else's.
+pub fn remember(own: &Own, identity: (i32, i64)) {
+    let mut own = locked(own);
+    if own.len() >= OWN {
+        own.pop_front();
+    }
+    own.push_back(identity);
 }
 
 /// A mutex of plain data is usable after a panic elsewhere: nothing is ever left half done in it.

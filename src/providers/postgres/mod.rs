@@ -7,12 +7,14 @@ mod connection;
 mod doctor;
 mod failure;
 mod guard;
+mod lock;
 mod parameters;
 mod query;
 mod server;
 pub mod statement;
 mod values;
 
+use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
@@ -67,6 +69,7 @@ struct Instance {
     database: Arc<Database>,
     read: Pool,
     change: Pool,
+    own: Own,
 }
 
 impl Postgres {
@@ -85,6 +88,7 @@ impl Postgres {
                 read: pool(Role::Read),
                 change: pool(Role::Change),
                 database: Arc::clone(&database),
+                own: Arc::clone(&own),
             };
             instances.insert(name, instance);
         }
@@ -424,6 +428,26 @@ impl Provider for Postgres {
             }
         }
         exceptions
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Held>>, NotTaken>> {
+        Box::pin(async move {
+            let Some(instance) = self.databases.get(target) else {
+                return Ok(None);
+            };
+            // Without a login for changes nothing is changed, and without `lock` the configuration wants none.
+            if instance.database.change.is_none() || !instance.database.lock {
+                return Ok(None);
+            }
+            lock::take(&instance.database, &instance.own, holder, take_over)
+                .await
+                .map(Some)
+        })
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -51,6 +51,20 @@ pub fn title(out: &mut String, story: &Story) {
     row("Environment", text(&story.environment));
     row("Operator", text(&story.operator));
     row("Ran on", text(&story.host));
+    let overrides: Vec<String> = story
+        .overrides
+        .iter()
+        .map(|one| {
+            format!(
+                "**reduced**: under an emergency override of {} and {}, ticket {}: {}",
+                text(&one.by.name),
+                text(&one.second.name),
+                text(&one.ticket),
+                text(&one.reason)
+            )
+        })
+        .collect();
+    row("Grade", overrides.join("; "));
     let parameters: Vec<String> = story
         .parameters
         .iter()

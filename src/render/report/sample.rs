@@ -619,5 +619,37 @@ pub fn others() -> Vec<Recorded> {
                 by: maria(),
             },
         ),
+        (
+            17.0,
+            "",
+            Event::Overridden {
+                reason: text("the shop is down"),
+                ticket: text("INC-4711"),
+                by: maria(),
+                second: maria(),
+                digest: text("ab"),
+                lasts_seconds: 1800,
+            },
+        ),
+        (
+            18.0,
+            "",
+            Event::NotCounted {
+                action: text("mend"),
+                digest: text("ab"),
+                by: maria(),
+                because: text("somebody else approves"),
+            },
+        ),
+        (
+            20.0,
+            "",
+            Event::LockTakenOver {
+                target: text("postgres orders"),
+                from: text("run 260814-0912-kolu jonas@laptop7"),
+                by: maria(),
+                because: text("it is asleep"),
+            },
+        ),
     ])
 }

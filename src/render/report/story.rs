@@ -35,6 +35,8 @@ pub struct Story {
     pub reason: String,
     pub duration_seconds: Option<f64>,
     pub in_place: Vec<String>,
+    /// Emergency overrides: any of them lowers the grade of the run.
+    pub overrides: Vec<Overridden>,
     pub severities: Vec<SeveritySeen>,
     pub questions: Vec<Question>,
     pub asked: Vec<Asked>,
@@ -49,6 +51,17 @@ pub struct Story {
     pub reflections: Vec<Reflection>,
     /// Entries whose payload was erased.
     pub erased: usize,
+}
+
+/// An emergency override that came into force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Overridden {
+    pub at: At,
+    pub reason: String,
+    pub ticket: String,
+    pub by: Person,
+    pub second: Person,
+    pub lasts_seconds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -280,6 +293,24 @@ impl Story {
                 answer: answer.clone(),
                 by: by.clone(),
             }),
+            Event::Overridden {
+                reason,
+                ticket,
+                by,
+                second,
+                lasts_seconds,
+                ..
+            } => {
+                self.overrides.push(Overridden {
+                    at: At(entry.at),
+                    reason: reason.clone(),
+                    ticket: ticket.clone(),
+                    by: by.clone(),
+                    second: second.clone(),
+                    lasts_seconds: *lasts_seconds,
+                });
+                self.note(entry);
+            }
             Event::Look { what, .. } if what == "resolved" => add_look(&mut self.looks, At(entry.at), event),
             Event::Look { .. } => self.look(entry, event),
             _ => self.note(entry),

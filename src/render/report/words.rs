@@ -321,7 +321,6 @@ fn event_sentence(event: &Event) -> String {
             length(*lasts_seconds as f64),
             tail(": ", reason)
         ),
-        Event::Locked { target } => format!("the lock of {target} is held"),
         Event::LockTakenOver {
             target,
             from,

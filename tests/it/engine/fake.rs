@@ -439,6 +439,8 @@ pub struct Setup {
     pub interrupt_after: Option<u64>,
     pub grants: Vec<Grant>,
     pub arguments: Vec<(String, Value)>,
+    pub consent: starr::engine::world::Consent,
+    pub policy: Option<Arc<dyn starr::provider::policy::Policy>>,
 }
 
 /// What came of a run.
@@ -463,6 +465,8 @@ impl Setup {
             interrupt_after: None,
             grants: vec![everything("demo"), everything("chat"), everything("pager")],
             arguments: Vec::new(),
+            consent: Default::default(),
+            policy: None,
         }
     }
 
@@ -619,6 +623,8 @@ impl Setup {
             interrupt_after: self.interrupt_after,
             grants: self.grants,
             arguments: self.arguments,
+            consent: self.consent,
+            policy: self.policy,
         }
     }
 }
@@ -634,11 +640,16 @@ pub struct Stage {
     interrupt_after: Option<u64>,
     grants: Vec<Grant>,
     pub arguments: Vec<(String, Value)>,
+    consent: starr::engine::world::Consent,
+    policy: Option<Arc<dyn starr::provider::policy::Policy>>,
 }
 
 impl Stage {
     fn world(&self, interrupt: tokio::sync::watch::Receiver<bool>) -> World {
         let mut gate = Gate::new(self.grants.clone(), self.mode);
+        if let Some(policy) = &self.policy {
+            gate.govern(policy.clone());
+        }
         for (name, operations) in [
             ("demo", super::OPERATIONS),
             ("chat", &["post"] as &[_]),
@@ -661,7 +672,7 @@ impl Stage {
             randomness: Arc::new(Fixed::new(1)),
             screen: Arc::new(Blind),
             environment: environment(self.unattended, self.mode == Mode::DryRun),
-            consent: starr::engine::world::Consent::default(),
+            consent: self.consent.clone(),
             interrupt,
         }
     }

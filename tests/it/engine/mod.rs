@@ -3,6 +3,7 @@
 
 mod actions;
 mod branches;
+mod consent;
 mod dry;
 mod ends;
 mod escalation;

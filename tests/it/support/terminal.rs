@@ -59,7 +59,8 @@ impl Terminal {
     /// Waits for the end and gives the exit code.
     pub fn end(&mut self) -> i32 {
         match self.session.expect(Eof) {
-            Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.before())),
+            // What was left is the match itself.
+            Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.as_bytes())),
             Err(problem) => panic!("waited for the end: {problem}\n--- the screen ---\n{}", self.seen),
         }
         match self

@@ -1,0 +1,374 @@
+//! The people of a run beyond this terminal: a request is shown here and to every other terminal, and the first decision counts.
+
+use super::console::Console;
+use super::offline::{self, Known, Proof, Wrong};
+use super::output::Style;
+use super::people::Terminal;
+use super::request;
+use crate::config::Environment;
+use crate::engine::world::{
+    Answered, ApprovalRequest, Ask, Decision, HeldLock, InDoubt, ManualOrder, Observe, Observed, OnHeld, OnUnclear,
+    OnUnknown, People, Reply, Ticked, UnclearChoice, UnknownChoice,
+};
+use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
+use crate::journal::event::{Fate, Person};
+use crate::render::safe::safe;
+use crate::secrets::SecretSource;
+use futures::future::{BoxFuture, Either};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often other terminals' decisions are looked for.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The people of an environment: who is who, who may what, with which keys.
+#[derive(Default)]
+pub struct Directory {
+    pub identities: BTreeMap<String, String>,
+    pub roles: BTreeMap<String, Vec<String>>,
+    keys: BTreeMap<String, Vec<u8>>,
+    codes: BTreeMap<String, SecretSource>,
+}
+
+impl Directory {
+    /// The people that the configuration names.
+    pub fn of(environment: &Environment) -> Self {
+        let mut directory = Self {
+            identities: environment.identities(),
+            roles: environment.roles_by_person(),
+            ..Self::default()
+        };
+        for (name, human) in &environment.people {
+            if let Some(key) = human.key.as_deref().and_then(|key| crate::config::public_key(key).ok()) {
+                directory.keys.insert(name.clone(), key);
+            }
+            if let Some(code) = &human.code {
+                directory.codes.insert(name.clone(), code.clone());
+            }
+        }
+        directory
+    }
+
+    /// The one name of a person.
+    pub fn canonical<'a>(&'a self, name: &'a str) -> &'a str {
+        self.identities.get(name).map_or(name, String::as_str)
+    }
+
+    /// Whether this person's approvals from another terminal must be signed.
+    pub fn must_sign(&self, person: &str) -> bool {
+        self.keys.contains_key(person)
+    }
+
+    /// Why this person cannot decide this request, if so.
+    pub fn bars(&self, person: &str, request: &ApprovalRequest) -> Option<String> {
+        if let Some(because) = request.excludes(person) {
+            return Some(because.to_owned());
+        }
+        let wanted = request.acceptable();
+        let has = self.roles.get(person).map(Vec::as_slice).unwrap_or_default();
+        if !wanted.is_empty() && !wanted.iter().any(|role| has.iter().any(|own| own == role)) {
+            return Some(format!(
+                "{person} does not have the role {} in this environment",
+                request.role
+            ));
+        }
+        None
+    }
+
+    fn known(&self, person: &str) -> Result<Known, String> {
+        Ok(Known {
+            public: self.keys.get(person).cloned(),
+            shared: self.codes.get(person).map(SecretSource::read).transpose()?,
+        })
+    }
+
+    /// Whether somebody could answer without a connection.
+    fn answers_offline(&self) -> bool {
+        !self.keys.is_empty() || !self.codes.is_empty()
+    }
+}
+
+/// The operator at this terminal, if there is one, and everybody at other terminals.
+pub struct Consulting {
+    /// `None`: nobody is here, and decisions come from elsewhere.
+    pub terminal: Option<Arc<Terminal>>,
+    /// Everything but approvals.
+    pub behind: Arc<dyn People>,
+    pub console: Arc<Console>,
+    pub operator: Person,
+    pub directory: Arc<Directory>,
+    pub decisions: Arc<dyn Decisions>,
+    pub run: String,
+    pub asked: AtomicU64,
+    /// Wrong answers by digest.
+    pub wrong: Mutex<BTreeMap<String, u32>>,
+}
+
+/// What came from the prompt.
+enum Typed {
+    Decided(Decision),
+    /// `bob 7K3Q-…`
+    Answer(String, String),
+    Closed,
+}
+
+impl Consulting {
+    async fn consult(&self, asked: &ApprovalRequest) -> Reply<Decision> {
+        let who = self.directory.canonical(&self.operator.name).to_owned();
+        let barred = self.directory.bars(&who, asked);
+        request::show(&self.console, asked);
+        self.say_how(asked, barred.as_deref());
+        loop {
+            let id = match self.post(asked).await {
+                Ok(id) => id,
+                Err(problem) => return Reply::Nobody(problem),
+            };
+            let typed = self.typed(asked, barred.as_deref());
+            let elsewhere = self.elsewhere(&id);
+            let decided = match futures::future::select(Box::pin(typed), Box::pin(elsewhere)).await {
+                Either::Right((decided, _)) => decided,
+                Either::Left((Typed::Closed, _)) => {
+                    let _ = self.decisions.settle(&self.run, Some(&id)).await;
+                    return Reply::Nobody("the terminal was closed".to_owned());
+                }
+                Either::Left((typed, _)) => {
+                    let own = match typed {
+                        Typed::Decided(Decision::Approve) => decided_by(&self.operator.name, None, ""),
+                        Typed::Decided(Decision::Refuse { because }) => {
+                            decided_by(&self.operator.name, Some(because), "")
+                        }
+                        Typed::Answer(person, code) => decided_by(&person, None, &code),
+                        Typed::Closed => continue,
+                    };
+                    let at_this_terminal = own.proof.is_empty();
+                    match self.decisions.decide(&id, &own).await {
+                        Ok(Recording::Recorded) if at_this_terminal => {
+                            let _ = self.decisions.settle(&self.run, Some(&id)).await;
+                            return given(&own, self.operator.clone());
+                        }
+                        Ok(Recording::Recorded) => own,
+                        Ok(Recording::Already(other)) => {
+                            self.console.line(&format!(
+                                "  {} has decided already; what was typed here does not count",
+                                safe(&other.person)
+                            ));
+                            other
+                        }
+                        Ok(Recording::NotWaiting) => {
+                            return Reply::Nobody("the time for a decision is over".to_owned());
+                        }
+                        Err(problem) => return Reply::Nobody(problem.message),
+                    }
+                }
+            };
+            let _ = self.decisions.settle(&self.run, Some(&id)).await;
+            match self.judge(asked, &decided) {
+                Ok(person) => return given(&decided, person),
+                Err(because) => {
+                    let line = format!(
+                        "  the decision of {} is not taken: {}",
+                        safe(&decided.person),
+                        safe(&because)
+                    );
+                    self.console.styled(Style::Attention, &line);
+                }
+            }
+        }
+    }
+
+    fn say_how(&self, asked: &ApprovalRequest, barred: Option<&str>) {
+        let console = &self.console;
+        if let Some(because) = barred {
+            console.line(&format!("  not here: {}", safe(because)));
+        }
+        console.line(&format!("  from another terminal: starr approve {}", safe(&self.run)));
+        if self.directory.answers_offline() {
+            console.line(&format!(
+                "  without a connection: starr approve --challenge {}",
+                offline::short(&asked.digest)
+            ));
+            console.line("  and type here who answers and the answer, as in: bob ABCD-EFGH-J");
+        }
+    }
+
+    async fn post(&self, asked: &ApprovalRequest) -> Result<String, String> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        // A run that goes on asks the same request again in another process.
+        let id = format!("{}/{}/{}-{number}", self.run, asked.digest, std::process::id());
+        let now = Timestamp::now();
+        let lasts = SignedDuration::try_from(asked.deadline).unwrap_or(SignedDuration::from_mins(15));
+        // Through the door of everything that is written: no secret stands in the store.
+        let body = crate::secrets::json_bytes(asked)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or("the request cannot be shown")?;
+        let waiting = Waiting {
+            id: id.clone(),
+            run: self.run.clone(),
+            body,
+            since: now,
+            until: now.saturating_add(lasts).unwrap_or(now),
+        };
+        self.decisions.ask(&waiting).await.map_err(|problem| problem.message)?;
+        Ok(id)
+    }
+
+    async fn elsewhere(&self, id: &str) -> Decided {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            // A look that fails is no decision; the journal itself says when the store is broken.
+            if let Ok(Some(decided)) = self.decisions.decision(id).await {
+                return decided;
+            }
+        }
+    }
+
+    async fn typed(&self, asked: &ApprovalRequest, barred: Option<&str>) -> Typed {
+        if self.terminal.is_none() {
+            return std::future::pending().await;
+        }
+        let console = &self.console;
+        let prompt = match barred {
+            None => request::prompt(asked),
+            Some(_) => "  Waiting for the other person; type `no` to refuse:".to_owned(),
+        };
+        loop {
+            let Some(line) = console.ask(&prompt).await else {
+                return Typed::Closed;
+            };
+            if let Some((person, answer)) = line.split_once(' ')
+                && self.directory.roles.contains_key(self.directory.canonical(person))
+            {
+                return Typed::Answer(person.to_owned(), answer.trim().to_owned());
+            }
+            match request::decision(asked, &line) {
+                Some(false) => {
+                    let because = console.ask("  Why not? (may be empty)").await.unwrap_or_default();
+                    return Typed::Decided(Decision::Refuse { because });
+                }
+                Some(true) if barred.is_none() => return Typed::Decided(Decision::Approve),
+                Some(true) => console.line(&format!("  nothing was sent: {}", safe(barred.unwrap_or_default()))),
+                None => console.line("  nothing was sent: the answer must be exactly one of the two"),
+            }
+        }
+    }
+
+    /// Whose decision it is, and how that is known; an error when it is not to be believed.
+    fn judge(&self, asked: &ApprovalRequest, decided: &Decided) -> Result<Person, String> {
+        let person = self.directory.canonical(&decided.person).to_owned();
+        let by = |how: &str| Person {
+            name: person.clone(),
+            by: how.to_owned(),
+        };
+        // Whoever can write the store can stop a run; a refusal needs no proof.
+        if !decided.approve {
+            return Ok(by("another terminal"));
+        }
+        if decided.proof.is_empty() {
+            if self.directory.must_sign(&person) {
+                return Err(format!(
+                    "approvals of {person} must be signed with the key of the configuration"
+                ));
+            }
+            return Ok(by("login at another terminal"));
+        }
+        let tries = self.tries(&asked.digest, 0);
+        if tries >= offline::TRIES {
+            return Err(format!(
+                "{tries} wrong answers were given; this request takes no further one"
+            ));
+        }
+        let known = self.directory.known(&person)?;
+        match offline::check(&known, &person, &asked.digest, &decided.proof) {
+            Ok(Proof::Signature) => Ok(by("signature")),
+            Ok(Proof::Code) => Ok(by("code without a connection")),
+            Err(Wrong::Mistyped(problem)) => Err(problem),
+            Err(Wrong::Refused(problem)) => {
+                let tries = self.tries(&asked.digest, 1);
+                Err(format!("{problem} (wrong answer {tries} of {})", offline::TRIES))
+            }
+        }
+    }
+
+    fn tries(&self, digest: &str, more: u32) -> u32 {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let tries = wrong.entry(digest.to_owned()).or_default();
+        *tries += more;
+        *tries
+    }
+}
+
+fn decided_by(person: &str, refused: Option<String>, proof: &str) -> Decided {
+    Decided {
+        person: person.to_owned(),
+        approve: refused.is_none(),
+        because: refused.unwrap_or_default(),
+        proof: proof.to_owned(),
+    }
+}
+
+fn given(decided: &Decided, person: Person) -> Reply<Decision> {
+    let decision = if decided.approve {
+        Decision::Approve
+    } else {
+        Decision::Refuse {
+            because: decided.because.clone(),
+        }
+    };
+    Reply::Given(decision, person)
+}
+
+impl People for Consulting {
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        self.behind.observe(question)
+    }
+
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.behind.ask(question)
+    }
+
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        Box::pin(self.consult(request))
+    }
+
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.behind.manual(order)
+    }
+
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.behind.unknown(choice)
+    }
+
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.behind.unclear(choice)
+    }
+
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.behind.heavy(operation)
+    }
+
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.behind.reflect(question)
+    }
+
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        self.behind.in_doubt(doubt)
+    }
+
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        self.behind.held(held)
+    }
+
+    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
+        let line = format!(
+            "  the approval of {} does not count: {}",
+            safe(&person.name),
+            safe(because)
+        );
+        self.console.styled(Style::Attention, &line);
+        Box::pin(std::future::ready(()))
+    }
+}
