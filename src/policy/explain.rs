@@ -56,7 +56,7 @@ pub(super) fn refused(rules: &Rules, request: &Request, question: &Question, by:
             .unwrap_or_default();
         let seen: Vec<String> = parts(policy)
             .iter()
-            .flat_map(|part| attributes(part))
+            .flat_map(attributes)
             .collect::<BTreeSet<_>>()
             .iter()
             .filter_map(|path| shown(question, path))
