@@ -185,10 +185,19 @@ impl<'r> Frame<'r> {
                 return Ok(Came::void(&consent, because));
             }
         };
-        // What was sent before the run went on was permitted then.
-        if !self.run().replay.under_way()
-            && let Some(because) = self.no_longer_consented(action, &consent, &orders)
-        {
+        if self.run().replay.under_way() {
+            // What was sent before the run went on was permitted then, and what was void then is void.
+            if let Some((
+                _,
+                Event::NotApproved {
+                    action: known, because, ..
+                },
+            )) = self.run().replay.peek()
+                && known == action.name
+            {
+                return Ok(Came::void(&consent, because));
+            }
+        } else if let Some(because) = self.no_longer_consented(action, &consent, &orders) {
             return Ok(Came::void(&consent, because));
         }
         self.check()?;
