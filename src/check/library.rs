@@ -35,6 +35,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
+    ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),
 ];
 

@@ -208,6 +208,10 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::host::Host::new()),
         #[cfg(feature = "http")]
         Arc::new(crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?),
+        #[cfg(feature = "kubernetes")]
+        Arc::new(
+            crate::providers::kubernetes::Kubernetes::new(environment.kubernetes.clone()).map_err(Failure::usage)?,
+        ),
         #[cfg(feature = "postgres")]
         Arc::new(crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?),
     ];

@@ -46,6 +46,10 @@ pub struct Environment {
     #[cfg(feature = "http")]
     #[serde(default)]
     pub http: crate::providers::http::config::HttpConfig,
+    /// Kubernetes clusters and namespaces.
+    #[cfg(feature = "kubernetes")]
+    #[serde(default)]
+    pub kubernetes: crate::providers::kubernetes::config::Config,
     /// PostgreSQL databases.
     #[cfg(feature = "postgres")]
     #[serde(default)]
@@ -304,6 +308,8 @@ impl Environment {
                 "`default_severity` is `{default}`, which is not among `severities`"
             ));
         }
+        #[cfg(feature = "kubernetes")]
+        self.kubernetes.validate().or_else(error)?;
         #[cfg(feature = "postgres")]
         self.postgres.validate().or_else(error)?;
         self.validate_people()?;
@@ -460,6 +466,8 @@ pub fn embedded() -> Config {
         journal: None,
         #[cfg(feature = "http")]
         http: Default::default(),
+        #[cfg(feature = "kubernetes")]
+        kubernetes: Default::default(),
         #[cfg(feature = "postgres")]
         postgres: Default::default(),
         resources: BTreeMap::new(),

@@ -6,6 +6,8 @@ pub const NAMES: &[&str] = &[
     "host",
     #[cfg(feature = "http")]
     "http",
+    #[cfg(feature = "kubernetes")]
+    "kubernetes",
     #[cfg(feature = "postgres")]
     "postgres",
 ];
@@ -15,6 +17,8 @@ pub mod detached;
 pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(any(feature = "host", feature = "http", feature = "postgres"))]
 pub mod names;
 #[cfg(feature = "postgres")]

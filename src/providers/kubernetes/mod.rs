@@ -1,0 +1,514 @@
+//! `kubernetes`: workloads and their rollouts, pods, events, logs, nodes, limits, and any other object of a cluster.
+//!
+//! Clusters and namespaces are those of the configuration; nothing is taken from a kubeconfig's current context. Every answer is
+//! bounded, a refused list is never an empty one, and a change to an object only happens while it is the one that was looked at.
+
+pub mod changes;
+pub mod cluster;
+pub mod config;
+pub mod connection;
+pub mod doctor;
+pub mod exchange;
+pub mod failure;
+pub mod json;
+pub mod objects;
+pub mod pods;
+pub mod workloads;
+pub mod writes;
+
+use self::config::{Config, Role};
+use self::connection::{Deadline, Link};
+use self::exchange::{Items, Place};
+use self::failure::{Cause, Failure, cause};
+use self::json::Json;
+use self::writes::Fared;
+use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::value::probe::{self, Reply};
+use crate::value::{List, Reason, Record, Unknown, Value};
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use ring::hmac;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is implemented: exactly the operations of the interface text.
+const OPERATIONS: &[&str] = &[
+    "server",
+    "version",
+    "access.check",
+    "workloads.get",
+    "workloads.list",
+    "rollout.history",
+    "rollout.current",
+    "rollout.previous",
+    "rollout.restart",
+    "rollout.undo",
+    "rollout.pause",
+    "rollout.resume",
+    "rollout.set_paused",
+    "scale.get",
+    "scale.set",
+    "images.get",
+    "images.set",
+    "resources.get",
+    "resources.set",
+    "environment.get",
+    "environment.set",
+    "pods.list",
+    "pods.of",
+    "pods.remaining",
+    "pods.evict",
+    "pods.delete",
+    "events.list",
+    "logs.tail",
+    "logs.count",
+    "nodes.list",
+    "nodes.get",
+    "nodes.allocation",
+    "nodes.cordon",
+    "nodes.uncordon",
+    "nodes.set_schedulable",
+    "services.list",
+    "services.endpoints",
+    "config_maps.list",
+    "config_maps.get",
+    "config_maps.entry",
+    "config_maps.set",
+    "secrets.list",
+    "secrets.get",
+    "secrets.set",
+    "autoscalers.list",
+    "quotas.list",
+    "disruption_budgets.list",
+    "jobs.list",
+    "jobs.run_now",
+    "top.pods",
+    "top.nodes",
+    "objects.get",
+    "objects.list",
+    "objects.patch",
+    "objects.apply",
+    "objects.delete",
+];
+
+/// A cluster with what belongs to it alone.
+struct Instance {
+    link: Link,
+    salt: hmac::Key,
+}
+
+/// The provider.
+pub struct Kubernetes {
+    config: Config,
+    clusters: BTreeMap<String, Instance>,
+}
+
+impl Kubernetes {
+    /// Nothing is connected, and no kubeconfig read, before the first call.
+    ///
+    /// # Errors
+    /// Names the entry of the configuration that cannot be used and says why.
+    pub fn new(config: Config) -> Result<Self, String> {
+        config.validate()?;
+        let mut clusters = BTreeMap::new();
+        for (name, cluster) in &config.clusters {
+            let salt = match &cluster.secret_salt {
+                Some(source) => source
+                    .read()
+                    .map_err(|problem| format!("kubernetes cluster `{name}`: the salt: {problem}"))?
+                    .expose()
+                    .as_bytes()
+                    .to_vec(),
+                None => {
+                    let mut salt = vec![0; 32];
+                    getrandom::fill(&mut salt).map_err(|_| "the machine gives no random bytes".to_owned())?;
+                    salt
+                }
+            };
+            clusters.insert(
+                name.clone(),
+                Instance {
+                    link: Link::new(cluster.clone()),
+                    salt: hmac::Key::new(hmac::HMAC_SHA256, &salt),
+                },
+            );
+        }
+        Ok(Self { config, clusters })
+    }
+
+    /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
+    pub fn exceptions(&self) -> Vec<String> {
+        self.config
+            .clusters
+            .iter()
+            .filter(|(_, cluster)| !cluster.allow_programs.is_empty())
+            .map(|(name, cluster)| {
+                format!(
+                    "kubernetes `{name}`: its kubeconfig may run {}",
+                    cluster.allow_programs.join(", ")
+                )
+            })
+            .collect()
+    }
+
+    fn cluster(&self, name: &str) -> Result<&Instance, Failure> {
+        self.clusters.get(name).ok_or_else(|| {
+            Failure::definite(
+                Reason::Unavailable,
+                format!("no cluster `{name}` is configured in this environment"),
+            )
+        })
+    }
+
+    /// A namespace of the configuration.
+    fn namespace(&self, name: &str, deadline: Deadline) -> Result<(Place<'_>, &Instance), Failure> {
+        let (known, namespace) = self.config.namespaces.get_key_value(name).ok_or_else(|| {
+            Failure::definite(
+                Reason::Unavailable,
+                format!("no namespace `{name}` is configured in this environment"),
+            )
+        })?;
+        let instance = self.cluster(&namespace.cluster)?;
+        let place = Place {
+            link: &instance.link,
+            namespace: Some(namespace.namespace.as_deref().unwrap_or(known)),
+            deadline,
+        };
+        Ok((place, instance))
+    }
+
+    /// Where a call goes: its cluster or namespace, or that of the record it is about.
+    fn place(&self, arguments: &Arguments, deadline: Deadline) -> Result<(Place<'_>, &Instance), Failure> {
+        let whole = |name: &str| {
+            let instance = self.cluster(name)?;
+            let place = Place {
+                link: &instance.link,
+                namespace: None,
+                deadline,
+            };
+            Ok((place, instance))
+        };
+        match arguments.place() {
+            Some((true, name)) => whole(name),
+            Some((false, name)) => self.namespace(name, deadline),
+            None => Err(Failure::definite(
+                Reason::Unparsable,
+                "the call does not say which cluster or namespace",
+            )),
+        }
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Value, Failure> {
+        let deadline = Deadline::new(call.within);
+        let arguments = Arguments(call);
+        let now = Timestamp::now();
+        let what = &*call.operation.path;
+        if what == "pods.remaining" {
+            let mut left = Vec::new();
+            for (name, pods) in pods::named(arguments.value("pods"))? {
+                let (place, _) = self.namespace(&name, deadline)?;
+                let namespace = Value::Resource {
+                    kind: "Namespace".into(),
+                    name: name.as_str().into(),
+                };
+                left.extend(pods::remaining(&place, &namespace, &pods, now).await?);
+            }
+            return Ok(Value::list(left));
+        }
+        let (place, instance) = self.place(&arguments, deadline)?;
+        let (place, arguments) = (&place, &arguments);
+        match what {
+            "server" => reachable(place).await,
+            "version" => cluster::version(place).await,
+            "access.check" => cluster::access(place, arguments).await,
+            "workloads.get" => workloads::get(place, arguments, now).await,
+            "workloads.list" => workloads::list(place, arguments, now).await,
+            "rollout.history" | "rollout.current" | "rollout.previous" => {
+                workloads::rollout(what, place, arguments, now).await
+            }
+            "scale.get" => workloads::scale(place, arguments).await,
+            "images.get" | "resources.get" | "environment.get" => workloads::of_container(what, place, arguments).await,
+            "pods.list" => pods::list(place, arguments, now).await,
+            "pods.of" => pods::of_workload(place, arguments, now).await,
+            "events.list" => pods::events(place, arguments, now).await,
+            "logs.tail" => pods::tail(place, arguments).await,
+            "logs.count" => pods::count(place, arguments).await,
+            "nodes.list" => cluster::nodes(place, arguments, now).await,
+            "nodes.get" => cluster::one_node(place, arguments, now).await,
+            "nodes.allocation" => cluster::allocation(place, arguments).await,
+            "services.list" => objects::services(place, arguments).await,
+            "services.endpoints" => objects::endpoints(place, arguments).await,
+            "config_maps.list" => objects::config_maps(place, arguments, now).await,
+            "config_maps.get" | "config_maps.entry" => objects::one_config_map(what, place, arguments, now).await,
+            "secrets.list" | "secrets.get" => objects::secrets(what, place, arguments, &instance.salt, now).await,
+            "autoscalers.list" => objects::autoscalers(place, arguments).await,
+            "quotas.list" => objects::quotas(place).await,
+            "disruption_budgets.list" => objects::budgets(place, arguments).await,
+            "jobs.list" => objects::jobs(place, arguments, now).await,
+            "top.pods" => cluster::top_pods(place, arguments).await,
+            "top.nodes" => cluster::top_nodes(place, arguments).await,
+            "objects.get" => objects::get(place, arguments).await,
+            "objects.list" => objects::list(place, arguments).await,
+            other => Err(Failure::definite(
+                Reason::Internal,
+                format!("kubernetes.{other} is not a read"),
+            )),
+        }
+    }
+
+    async fn act(&self, call: &Call) -> Result<Value, Failure> {
+        let deadline = Deadline::new(call.within);
+        let arguments = Arguments(call);
+        let now = Timestamp::now();
+        let what = &*call.operation.path;
+        if matches!(what, "pods.evict" | "pods.delete") {
+            return self.move_pods(&arguments, what == "pods.evict", deadline).await;
+        }
+        let (place, _) = self.place(&arguments, deadline)?;
+        let (place, arguments) = (&place, &arguments);
+        let key = call.key.as_deref();
+        match what {
+            "scale.set" => changes::scale(place, arguments).await,
+            "rollout.restart" => changes::restart(place, arguments, key, now).await,
+            "rollout.undo" => changes::undo(place, arguments, now).await,
+            "rollout.pause" => changes::pause(place, arguments, true, now).await,
+            "rollout.resume" => changes::pause(place, arguments, false, now).await,
+            "rollout.set_paused" => changes::pause(place, arguments, arguments.flag("to"), now).await,
+            "images.set" => changes::image(place, arguments, now).await,
+            "resources.set" => changes::resources(place, arguments, now).await,
+            "environment.set" => changes::variable(place, arguments, now).await,
+            "nodes.cordon" => writes::schedulable(place, arguments, false, now).await,
+            "nodes.uncordon" => writes::schedulable(place, arguments, true, now).await,
+            "nodes.set_schedulable" => writes::schedulable(place, arguments, arguments.flag("to"), now).await,
+            "config_maps.set" => writes::config_map(place, arguments).await,
+            "secrets.set" => writes::secret(place, arguments).await,
+            "jobs.run_now" => writes::run_now(place, arguments, key, now).await,
+            "objects.patch" => writes::patch(place, arguments).await,
+            "objects.apply" => writes::apply(place, arguments).await,
+            "objects.delete" => writes::delete(place, arguments).await,
+            other => Err(Failure::definite(
+                Reason::Internal,
+                format!("kubernetes.{other} is not a change"),
+            )),
+        }
+    }
+
+    async fn move_pods(&self, arguments: &Arguments<'_>, evict: bool, deadline: Deadline) -> Result<Value, Failure> {
+        let groups = pods::named(arguments.value("pods"))?;
+        let count: usize = groups.iter().map(|(_, pods)| pods.len()).sum();
+        if count > writes::PODS {
+            return Err(Failure::definite(
+                Reason::Unavailable,
+                format!("more than {} pods in one call", writes::PODS),
+            ));
+        }
+        // All of them must be reachable before the first is touched.
+        let mut places = Vec::new();
+        for (name, pods) in groups {
+            let named: Vec<pods::Named> = pods.into_iter().map(|(named, _)| named).collect();
+            places.push((self.namespace(&name, deadline)?.0, named));
+        }
+        let mut fared = Fared::default();
+        for (place, pods) in &places {
+            fared = writes::pods(place, pods, evict, fared).await?;
+        }
+        Ok(if evict {
+            writes::evicted(fared)
+        } else {
+            writes::deleted(fared)
+        })
+    }
+}
+
+/// `server`: the reply says what happened. Only our own mistakes (a kubeconfig that cannot be used) are unknown.
+async fn reachable(place: &Place<'_>) -> Result<Value, Failure> {
+    let begin = Instant::now();
+    let client = place.link.client(Role::Read).await?;
+    let request = http::Request::get("/version")
+        .body(kube::client::Body::empty())
+        .map_err(|_| Failure::definite(Reason::Internal, "the request cannot be written"))?;
+    let (reply, status) = match tokio::time::timeout(place.deadline.left(), client.send(request)).await {
+        Err(_) => (Reply::TimedOut, None),
+        Ok(Ok(response)) => (Reply::Answered, Some(response.status().as_u16())),
+        Ok(Err(kube::Error::Auth(_))) => {
+            return Err(Failure::definite(
+                Reason::Denied,
+                "the credentials of this cluster cannot be had",
+            ));
+        }
+        Ok(Err(problem)) => match cause(&problem) {
+            Cause::Certificate => (Reply::BadCertificate, None),
+            Cause::NoSuchName => (Reply::NoSuchName, None),
+            _ => (Reply::Refused, None),
+        },
+    };
+    Ok(probe::value(reply, begin.elapsed(), status))
+}
+
+/// The items of a list as values.
+pub fn listed(items: &Items, make: impl FnMut(&Json) -> Value) -> Value {
+    Value::List(Arc::new(List {
+        items: items.items.iter().map(make).collect(),
+        truncated: items.truncated,
+    }))
+}
+
+/// The arguments of a call, each taken as what it must be.
+#[derive(Clone, Copy)]
+pub struct Arguments<'a>(&'a Call);
+
+impl<'a> Arguments<'a> {
+    /// The value as it is.
+    pub fn value(&self, name: &str) -> &'a Value {
+        self.0.arg(name)
+    }
+
+    /// A text, an enum value, or the name of a resource.
+    pub fn maybe_text(&self, name: &str) -> Result<Option<&'a str>, Failure> {
+        match self.value(name) {
+            Value::None => Ok(None),
+            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
+            value => value.as_str().map(Some).ok_or_else(|| not_fitting(name)),
+        }
+    }
+
+    /// A text that must be there.
+    pub fn text(&self, name: &str) -> Result<&'a str, Failure> {
+        self.maybe_text(name)?.ok_or_else(|| not_fitting(name))
+    }
+
+    /// A text that chooses among objects. An empty one would choose all of them, which nobody has asked for.
+    pub fn selector(&self, name: &str) -> Result<Option<&'a str>, Failure> {
+        match self.maybe_text(name)? {
+            Some(text) if text.trim().is_empty() => Err(Failure::definite(
+                Reason::Unparsable,
+                format!("`{name}` is empty; leave it out to mean all"),
+            )),
+            other => Ok(other),
+        }
+    }
+
+    /// A record.
+    pub fn record(&self, name: &str) -> Result<&'a Record, Failure> {
+        match self.value(name) {
+            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
+            value => value.as_record().ok_or_else(|| not_fitting(name)),
+        }
+    }
+
+    /// Nanoseconds, not negative.
+    pub fn duration(&self, name: &str) -> Result<i64, Failure> {
+        match self.value(name) {
+            Value::Duration(nanoseconds) if *nanoseconds >= 0 => Ok(*nanoseconds),
+            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
+            _ => Err(not_fitting(name)),
+        }
+    }
+
+    /// A switch; off when it is anything else.
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.value(name), Value::Bool(true))
+    }
+
+    /// A number of things, at least 1 and at most `most`.
+    pub fn limit(&self, name: &str, most: usize) -> Result<usize, Failure> {
+        match self.value(name) {
+            Value::Int(number) => usize::try_from(*number)
+                .ok()
+                .filter(|number| (1..=most).contains(number))
+                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
+            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
+            _ => Err(not_fitting(name)),
+        }
+    }
+
+    /// The resource a call is about: whether it is a whole cluster, and its name.
+    fn place(&self) -> Option<(bool, &'a str)> {
+        let inside = |argument: &str, field: &str| {
+            self.value(argument)
+                .as_record()
+                .and_then(|record| record.get(field))
+                .and_then(Value::as_str)
+        };
+        None.or_else(|| self.value("cluster").as_str().map(|name| (true, name)))
+            .or_else(|| self.value("namespace").as_str().map(|name| (false, name)))
+            .or_else(|| inside("workload", "namespace").map(|name| (false, name)))
+            .or_else(|| inside("node", "cluster").map(|name| (true, name)))
+    }
+}
+
+fn not_fitting(name: &str) -> Failure {
+    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
+}
+
+impl Provider for Kubernetes {
+    fn name(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        OPERATIONS
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        if let Some((_, name)) = Arguments(call).place() {
+            return vec![name.to_owned()];
+        }
+        let Some(list) = call.arg("pods").as_list() else {
+            return vec![String::new()];
+        };
+        let names: BTreeSet<String> = list
+            .items
+            .iter()
+            .map(|item| {
+                item.as_record()
+                    .and_then(|record| record.get("namespace"))
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            })
+            .collect();
+        names.into_iter().collect()
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        Box::pin(async move {
+            self.answer(call)
+                .await
+                .unwrap_or_else(|failure| Value::Unknown(Arc::new(failure.unknown)))
+        })
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.act(call).await {
+                Ok(value) => Outcome::Done(value),
+                Err(failure) => outcome(failure.definite, failure.unknown),
+            }
+        })
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        Box::pin(async move {
+            let mut lines = Vec::new();
+            for (name, instance) in &self.clusters {
+                lines.push(doctor::cluster(name, &instance.link).await);
+            }
+            for (name, namespace) in &self.config.namespaces {
+                if let Ok(instance) = self.cluster(&namespace.cluster) {
+                    lines.push(doctor::namespace(name, &self.config, &instance.link).await);
+                }
+            }
+            lines
+        })
+    }
+}
+
+fn outcome(definite: bool, unknown: Unknown) -> Outcome {
+    if definite {
+        Outcome::Failed(unknown)
+    } else {
+        Outcome::Unclear(unknown)
+    }
+}
