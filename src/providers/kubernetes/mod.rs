@@ -29,7 +29,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use ring::hmac;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// What is implemented: exactly the operations of the interface text.
@@ -95,7 +95,31 @@ const OPERATIONS: &[&str] = &[
 /// A cluster with what belongs to it alone.
 struct Instance {
     link: Link,
-    salt: hmac::Key,
+    /// Made when a secret is read for the first time.
+    salt: OnceLock<hmac::Key>,
+}
+
+impl Instance {
+    fn salt(&self) -> Result<&hmac::Key, Failure> {
+        if let Some(salt) = self.salt.get() {
+            return Ok(salt);
+        }
+        let unusable = |detail: String| Failure::definite(Reason::Unavailable, detail);
+        let salt = match &self.link.cluster.secret_salt {
+            Some(source) => source
+                .read()
+                .map_err(|problem| unusable(format!("the salt of this cluster: {problem}")))?
+                .expose()
+                .as_bytes()
+                .to_vec(),
+            None => {
+                let mut salt = vec![0; 32];
+                getrandom::fill(&mut salt).map_err(|_| unusable("the machine gives no random bytes".to_owned()))?;
+                salt
+            }
+        };
+        Ok(self.salt.get_or_init(|| hmac::Key::new(hmac::HMAC_SHA256, &salt)))
+    }
 }
 
 /// The provider.
@@ -113,24 +137,11 @@ impl Kubernetes {
         config.validate()?;
         let mut clusters = BTreeMap::new();
         for (name, cluster) in &config.clusters {
-            let salt = match &cluster.secret_salt {
-                Some(source) => source
-                    .read()
-                    .map_err(|problem| format!("kubernetes cluster `{name}`: the salt: {problem}"))?
-                    .expose()
-                    .as_bytes()
-                    .to_vec(),
-                None => {
-                    let mut salt = vec![0; 32];
-                    getrandom::fill(&mut salt).map_err(|_| "the machine gives no random bytes".to_owned())?;
-                    salt
-                }
-            };
             clusters.insert(
                 name.clone(),
                 Instance {
                     link: Link::new(cluster.clone()),
-                    salt: hmac::Key::new(hmac::HMAC_SHA256, &salt),
+                    salt: OnceLock::new(),
                 },
             );
         }
@@ -241,7 +252,7 @@ impl Kubernetes {
             "services.endpoints" => objects::endpoints(place, arguments).await,
             "config_maps.list" => objects::config_maps(place, arguments, now).await,
             "config_maps.get" | "config_maps.entry" => objects::one_config_map(what, place, arguments, now).await,
-            "secrets.list" | "secrets.get" => objects::secrets(what, place, arguments, &instance.salt, now).await,
+            "secrets.list" | "secrets.get" => objects::secrets(what, place, arguments, instance.salt()?, now).await,
             "autoscalers.list" => objects::autoscalers(place, arguments).await,
             "quotas.list" => objects::quotas(place).await,
             "disruption_budgets.list" => objects::budgets(place, arguments).await,
@@ -306,8 +317,7 @@ impl Kubernetes {
         // All of them must be reachable before the first is touched.
         let mut places = Vec::new();
         for (name, pods) in groups {
-            let named: Vec<pods::Named> = pods.into_iter().map(|(named, _)| named).collect();
-            places.push((self.namespace(&name, deadline)?.0, named));
+            places.push((self.namespace(&name, deadline)?.0, pods));
         }
         let mut fared = Fared::default();
         for (place, pods) in &places {

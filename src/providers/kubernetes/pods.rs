@@ -78,7 +78,7 @@ pub struct Named {
 ///
 /// # Errors
 /// When the list was cut or one of them cannot be read: then nothing is done to any.
-pub fn named(pods: &Value) -> Result<Vec<(String, Vec<(Named, Value)>)>, Failure> {
+pub fn named(pods: &Value) -> Result<Vec<(String, Vec<Named>)>, Failure> {
     let list = match pods {
         Value::List(list) if list.truncated => {
             return Err(Failure::definite(Reason::Truncated, "the list of pods was cut"));
@@ -87,7 +87,7 @@ pub fn named(pods: &Value) -> Result<Vec<(String, Vec<(Named, Value)>)>, Failure
         Value::Unknown(unknown) => return Err(Failure::definite(unknown.reason, unknown.detail.clone())),
         _ => return Err(Failure::definite(Reason::Unparsable, "the pods are not a list")),
     };
-    let mut groups: Vec<(String, Vec<(Named, Value)>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<Named>)> = Vec::new();
     for item in &list.items {
         let text = |field: &str| {
             item.as_record()
@@ -102,7 +102,7 @@ pub fn named(pods: &Value) -> Result<Vec<(String, Vec<(Named, Value)>)>, Failure
                 "a pod lacks its namespace, name or `uid`",
             ));
         };
-        let pod = (Named { name, uid }, item.clone());
+        let pod = Named { name, uid };
         match groups.iter_mut().find(|(known, _)| *known == namespace) {
             Some((_, pods)) => pods.push(pod),
             None => groups.push((namespace, vec![pod])),
@@ -115,11 +115,11 @@ pub fn named(pods: &Value) -> Result<Vec<(String, Vec<(Named, Value)>)>, Failure
 pub async fn remaining(
     place: &Place<'_>,
     namespace: &Value,
-    pods: &[(Named, Value)],
+    pods: &[Named],
     now: Timestamp,
 ) -> Result<Vec<Value>, Failure> {
     let mut left = Vec::new();
-    for (named, _) in pods {
+    for named in pods {
         let path = place.path("v1", "pods", Some(&named.name))?;
         match place.get(&path, &[]).await {
             Ok(object) if json::text(&object, "/metadata/uid") == Some(&named.uid) => {
