@@ -211,6 +211,8 @@ fn four_eyes_without_any_connection() {
             .to_owned();
         first.answer(&format!("{login} {answer}"));
         first.wait_for("is not taken");
+        // What is typed before a question is shown does not count.
+        first.wait_for("Approve?");
         first.answer(&format!("bob {answer}"));
         assert_eq!(first.end(), 0, "{}", first.seen);
         assert_eq!(desk.posts(), 1);
