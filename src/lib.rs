@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod engine;
 pub mod eval;
 pub mod journal;
+pub mod limits;
 pub mod plan;
 #[cfg(feature = "policy")]
 pub mod policy;
@@ -22,4 +23,5 @@ pub mod scenario;
 pub mod secrets;
 pub mod source;
 pub mod syntax;
+pub mod trust;
 pub mod value;

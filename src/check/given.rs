@@ -10,7 +10,7 @@ use crate::value::{Reason, Record, Series, Type, Value};
 use std::sync::Arc;
 
 /// Most elements that `N of {…}` makes.
-const ELEMENTS: i64 = 10_000;
+const ELEMENTS: i64 = crate::limits::GIVEN_ELEMENTS;
 
 /// The word for a reply that could not be had.
 fn not_had(word: &str) -> Option<Reason> {

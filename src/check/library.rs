@@ -1,7 +1,7 @@
 //! Where the texts of modules come from.
 
 use crate::source::Source;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -68,6 +68,23 @@ impl Embedded {
             })
         });
         Arc::clone(source)
+    }
+
+    /// SHA-256 (hex) over all embedded modules: their paths and texts, each with its length, in the order of the paths.
+    pub fn stdlib_digest() -> &'static str {
+        static DIGEST: OnceLock<String> = OnceLock::new();
+        DIGEST.get_or_init(|| {
+            let mut modules = MODULES.to_vec();
+            modules.sort_unstable();
+            let mut hash = Sha256::new();
+            for (path, text) in modules {
+                for part in [path, text] {
+                    hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+                    hash.update(part.as_bytes());
+                }
+            }
+            hex::encode(hash.finalize())
+        })
     }
 }
 

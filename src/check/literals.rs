@@ -13,7 +13,7 @@ use regex::RegexBuilder;
 use std::sync::Arc;
 
 /// Largest compiled pattern, in bytes.
-const PATTERN_BYTES: usize = 256 * 1024;
+const PATTERN_BYTES: usize = crate::limits::FILE_PATTERN_BYTES;
 
 impl Body<'_, '_> {
     pub(super) fn number(&mut self, text: &str, float: bool, span: Span, want: Option<&Type>) -> Expr {

@@ -16,11 +16,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Most bindings that library checks and actions may become in one program.
-pub const INLINED: usize = 10_000;
+pub const INLINED: usize = crate::limits::INLINED;
 /// Most suggestions that are looked for in one check; a file with more mistakes than that is not helped by more of them.
 const SUGGESTIONS: usize = 50;
 /// Deepest chain of modules that use each other.
-const IMPORT_DEPTH: usize = 32;
+const IMPORT_DEPTH: usize = crate::limits::IMPORT_DEPTH;
 
 /// An item of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// How long a person has when nothing is written.
 pub const PERSON: Duration = Duration::from_secs(15 * 60);
 /// Deepest chain of library checks and actions.
-const INLINE_DEPTH: usize = 16;
+const INLINE_DEPTH: usize = crate::limits::INLINE_DEPTH;
 
 /// What a question gives to the names around it.
 struct Asked {

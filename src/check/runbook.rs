@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 /// Most runbooks that one run may enter one inside the other, the outermost not counted.
-const RUN_DEPTH: usize = 4;
+const RUN_DEPTH: usize = crate::limits::RUN_DEPTH;
 
 /// The runbooks a runbook runs, with the place of each call.
 type Edges = Vec<Vec<(usize, Span)>>;
@@ -68,6 +68,9 @@ impl Checker<'_> {
             };
             program.digests.insert(source.name.clone(), digest);
         }
+        program
+            .digests
+            .insert("stdlib".to_owned(), Embedded::stdlib_digest().to_owned());
         program
     }
 

@@ -10,11 +10,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Deepest nesting of records in records.
-const RECORD_DEPTH: usize = 64;
+const RECORD_DEPTH: usize = crate::limits::RECORD_DEPTH;
 /// Most parts of a type that was written in place.
-const TYPE_PARTS: usize = 2_000;
+const TYPE_PARTS: usize = crate::limits::TYPE_PARTS;
 /// Deepest nesting of records and lists that were written in place.
-const TYPE_DEPTH: usize = 32;
+const TYPE_DEPTH: usize = crate::limits::TYPE_DEPTH;
 
 /// How far a declared type is resolved.
 #[derive(Clone)]

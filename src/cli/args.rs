@@ -97,6 +97,10 @@ pub enum Command {
     /// Look after the journal
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Sign a runbook, or say who signed it
+    Sign(Sign),
+    /// Pin the content of the modules that this project's runbooks use
+    Lock(Lock),
     /// Keep secrets in the operating system's keyring
     #[command(subcommand)]
     Secret(SecretCommand),
@@ -469,6 +473,33 @@ pub struct Report {
 pub enum JournalCommand {
     /// Check every entry against its hashes, and say how far that reaches
     Verify,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr sign runbooks/db.starr --key ~/.ssh/id_ed25519     writes runbooks/db.starr.sig
+  starr sign runbooks/db.starr --check --env production    who signed it, and does that count there?
+  ssh-keygen -Y sign -n starr-runbook -f KEY FILE          makes the same signature, also with an agent")]
+pub struct Sign {
+    /// The runbook or module
+    pub file: PathBuf,
+    /// The private SSH key to sign with
+    #[arg(long, value_name = "FILE", required_unless_present = "check")]
+    pub key: Option<PathBuf>,
+    /// Verify the signature against the environment's signers; sign nothing
+    #[arg(long, conflicts_with = "key")]
+    pub check: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Lock {
+    /// The project's folder
+    #[arg(default_value = ".", hide_default_value = true)]
+    pub folder: PathBuf,
+    /// Write nothing; fail if starr.lock is not what would be written
+    #[arg(long)]
+    pub check: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -27,6 +27,7 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
         .unwrap_or(if output.json { Format::Json } else { Format::Human });
     let mut all: Vec<Checked> = Vec::new();
     let mut edits = 0;
+    let mut refused = false;
     for path in &paths {
         let one = || -> Result<Checked, Failure> {
             Ok(check_with_scenarios(
@@ -44,6 +45,10 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
                 edits += applied;
                 checked = one()?;
             }
+        }
+        if let Err(failure) = super::pins::check(&checked.sources, path) {
+            complain(&format!("{}: {}", path.display(), failure.message));
+            refused = true;
         }
         // Only the findings are needed from here on.
         checked.program = None;
@@ -80,7 +85,7 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
             count(warnings, "warning", "warnings")
         ));
     }
-    Ok(if errors > 0 || (args.strict && warnings > 0) {
+    Ok(if refused || errors > 0 || (args.strict && warnings > 0) {
         Exit::Findings
     } else {
         Exit::Good

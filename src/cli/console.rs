@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 /// Waiting shorter than this shows nothing.
 const QUIET: Duration = Duration::from_secs(1);
 /// Longest line that is read as an answer, in bytes.
-const ANSWER_BYTES: u64 = 4096;
+const ANSWER_BYTES: u64 = crate::limits::ANSWER_BYTES;
 
 /// Shared by the screen and the prompts, so that they never write over each other.
 pub struct Console {

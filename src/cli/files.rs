@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 /// Deepest folder that is searched for runbooks.
-const FOLDER_DEPTH: usize = 32;
+const FOLDER_DEPTH: usize = crate::limits::FOLDER_DEPTH;
 
 /// A file as it was read: exactly once, these bytes and no others are checked and run.
 #[derive(Debug)]
@@ -131,6 +131,19 @@ impl Project {
             scenarios: true,
             ..Self::of(file)
         }
+    }
+
+    /// The folder below which modules lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The module that a file of this project is: `a.b` for `a/b.starr`; `None` for a file outside.
+    pub fn module_of(&self, file: &Path) -> Option<String> {
+        let relative = file.strip_prefix(self.root.canonicalize().ok()?).ok()?;
+        let name = relative.to_str()?.strip_suffix(".starr")?;
+        // A name with a dot in it, such as that of a file with scenarios, is no module.
+        (!name.contains('.')).then(|| name.replace('/', "."))
     }
 
     /// The file of a module, if it lies inside the root after links are followed.

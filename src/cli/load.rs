@@ -34,12 +34,20 @@ fn check_in(project: &Project, bytes: Bytes, environment: Option<&Environment>) 
     check(&bytes.name, Some(&bytes.path), bytes.bytes, &context)
 }
 
+/// A program that this environment trusts: pinned and, where that is enforced, signed. For everything that runs one.
+pub fn trusted(path: &Path, environment: &Environment, output: Output) -> Result<Program, Failure> {
+    let mut program = program(path, Some(environment), output)?;
+    program.signed_by = super::sign::vouched(&program.sources, path, environment)?;
+    Ok(program)
+}
+
 /// A program that can run, or the findings shown and the exit code for an invalid file. Warnings are shown on standard error and
 /// stop nothing.
 pub fn program(path: &Path, environment: Option<&Environment>, output: Output) -> Result<Program, Failure> {
     let bytes = read(path).map_err(Failure::usage)?;
     let name = bytes.name.clone();
     let checked = check_bytes(bytes, environment);
+    super::pins::check(&checked.sources, path)?;
     let errors = checked
         .diagnostics
         .iter()

@@ -16,6 +16,7 @@ mod load;
 mod offline;
 mod output;
 mod people;
+mod pins;
 mod plan;
 #[cfg(feature = "policy")]
 mod policy;
@@ -28,6 +29,7 @@ mod resume;
 mod run;
 mod screen;
 mod secret;
+mod sign;
 mod table;
 mod test;
 
@@ -140,6 +142,8 @@ pub fn main() -> ExitCode {
         Command::Show(args) => journal::show(args, global, output),
         Command::Report(args) => journal::report(args, global, output),
         Command::Journal(args::JournalCommand::Verify) => journal::verify(global, output),
+        Command::Sign(args) => sign::sign(args, global, output),
+        Command::Lock(args) => pins::lock(args, output),
         Command::Secret(command) => secret::secret(command),
         Command::Doctor => doctor::doctor(global, output),
         Command::Completions(args) => completions::completions(args),

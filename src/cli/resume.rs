@@ -7,7 +7,7 @@ use super::output::{Output, Style};
 use super::people::Settled;
 use super::screen::Lines;
 use super::{Exit, Failure, journal as look, load, run};
-use crate::config;
+use crate::config::{self, Environment};
 use crate::engine::world::World;
 use crate::engine::{self, Outcome, Resumed, clock, random};
 use crate::journal::event::{Event, Fate, Person};
@@ -58,6 +58,8 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let runtime = super::runtime()?;
     let (store, id, recorded, lease) = runtime.block_on(async {
         let store = run::open_journal(&path).await?;
+        // Equal secrets are recognised by their tags.
+        run::correlate(&store.origin());
         let id = look::found(&store, &args.run).await?;
         let recorded = store.entries(&id).await?;
         let lease = store.lease(&id).await?;
@@ -83,8 +85,8 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     })?;
     let (name, environment) = loaded.environment(Some(global.env.as_deref().unwrap_or(&beginning.environment)))?;
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from(&beginning.file));
-    let program = Arc::new(load::program(&file, Some(environment), output)?);
-    let arguments = arguments(&program, &beginning, &args.set)?;
+    let program = Arc::new(load::trusted(&file, environment, output)?);
+    let arguments = arguments(&program, &beginning, &args.set, environment)?;
     let mut gate = run::gate(environment, Mode::Live, None)?;
     let policy = run::govern(&mut gate, environment, &file)?;
     let operator = run::operator();
@@ -109,7 +111,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     });
     let facts = run::facts(name, environment, &operator, args.unattended, false);
     let header = RunHeader {
-        digests: run::digests(&program, &beginning.file, policy),
+        digests: run::digests(&program, &beginning.file, &file, policy),
         holder: run::holder(&facts),
     };
     let resumed = Event::Resumed {
@@ -280,6 +282,7 @@ fn arguments(
     program: &crate::program::Program,
     beginning: &Beginning,
     set: &[String],
+    environment: &Environment,
 ) -> Result<Vec<(String, Value)>, Failure> {
     let mut given = Vec::new();
     let mut open = Vec::new();
@@ -311,7 +314,7 @@ fn arguments(
             .map(|id| book.binding(*id))
             .find(|binding| binding.name == name);
         let Some(parameter) = parameter else { continue };
-        let value = crate::value::parse::from_text(&parameter.ty, text)
+        let value = run::given_value(&parameter.ty, text, environment)
             .map_err(|problem| Failure::usage(format!("--set {name}: {problem}")))?;
         given.push((name.to_owned(), value));
         open.retain(|open| open != name);

@@ -20,7 +20,8 @@ use crate::provider::Provider;
 use crate::provider::gate::{Gate, Mode};
 use crate::provider::record::{Recorder, Tape};
 use crate::render::safe::safe;
-use crate::value::Value;
+use crate::secrets;
+use crate::value::{Secret, Type, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,11 +34,11 @@ const OVERRIDE_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
 pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (name, environment) = loaded.environment(global.env.as_deref())?;
-    let program = Arc::new(load::program(&args.file, Some(environment), output)?);
+    let program = Arc::new(load::trusted(&args.file, environment, output)?);
     let Some(book) = program.runbooks.first() else {
         return Err(Failure::usage(format!("{} holds no runbook", args.file.display())));
     };
-    let arguments = arguments(&program, &args.set)?;
+    let arguments = arguments(&program, &args.set, environment)?;
     let answers = answers(&program, &args.answer)?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let clock: Arc<dyn world::Clock> = Arc::new(clock::System::new());
@@ -56,13 +57,14 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let directory = Arc::new(Directory::of(environment));
     let facts = facts(name, environment, &operator, args.unattended, args.dry_run);
     let text = &program.sources.file(book.span.file).name;
-    let digests = digests(&program, text, policy);
+    let digests = digests(&program, text, &args.file, policy);
     let holder = holder(&facts);
 
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let store = open_journal(&path).await?;
         let decisions = store.decisions().await?;
+        correlate(&store.origin());
         let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
         let journal: Arc<dyn journal::Journal> = Arc::new(journal);
         let screen = Arc::new(Lines::new(console.clone(), journal.run_id()));
@@ -133,13 +135,14 @@ pub fn facts(
 }
 
 /// What stands in each entry of a run.
-pub fn digests(program: &Program, text: &str, policy: Option<[u8; 32]>) -> journal::entry::Digests {
+pub fn digests(program: &Program, text: &str, file: &Path, policy: Option<[u8; 32]>) -> journal::entry::Digests {
     journal::entry::Digests {
         runbook: program
             .digests
             .get(text)
             .and_then(|digest| hex::decode(digest).ok()?.try_into().ok()),
         policy,
+        modules: Some(super::pins::modules_digest(&program.sources, file)),
         ..Default::default()
     }
 }
@@ -186,6 +189,16 @@ pub async fn watched<T>(
         () = beside => Err(journal::Error {
             message: "the display of the run ended before the run (a mistake in starr)".to_owned(),
         }),
+    }
+}
+
+/// Takes the key by which equal secrets are recognised in this journal; it lies outside the journal. Without one the record only
+/// says that there was a secret.
+pub fn correlate(origin: &str) {
+    let path = config::folder("XDG_CONFIG_HOME", ".config")
+        .map(|folder| folder.join("starr/keys").join(format!("{origin}.secrets")));
+    if let Some(problem) = path.and_then(|path| secrets::open_key(&path).err()) {
+        complain(&format!("starr: warning: secrets are recorded without tags: {problem}"));
     }
 }
 
@@ -382,8 +395,61 @@ impl world::Texts for Files {
     }
 }
 
+/// What `--set` gives a parameter of this type: a secret by its name in the environment, anything else as it is written.
+///
+/// # Errors
+/// Says what was expected; never what was found where a secret is due.
+pub fn given_value(ty: &Type, text: &str, environment: &Environment) -> Result<Value, String> {
+    match secret_type(ty) {
+        Some(inner) => secret(inner, text, environment),
+        None => crate::value::parse::from_text(ty, text),
+    }
+}
+
+/// What a secret parameter holds; `None` for one that is no secret.
+fn secret_type(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Secret(inner) => Some(inner),
+        Type::Optional(inner) => secret_type(inner),
+        _ => None,
+    }
+}
+
+/// The password in an address such as `postgres://user:password@host`.
+fn password(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://")?;
+    // The last `@` before the path: a password that was not encoded may hold one.
+    let (user, _) = rest.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
+}
+
+/// The secret of this name in the environment. What was given instead of a name may be the secret itself: it is not repeated.
+fn secret(inner: &Type, given: &str, environment: &Environment) -> Result<Value, String> {
+    let Some((name, source)) = environment.secrets.get_key_value(given) else {
+        let known: Vec<&str> = environment.secrets.keys().map(String::as_str).collect();
+        let known = match known.as_slice() {
+            [] => "this environment has none under `secrets`".to_owned(),
+            known => format!("there are: {}", known.join(", ")),
+        };
+        return Err(format!(
+            "a secret is given by its name in the environment, never as it is; {known}"
+        ));
+    };
+    let text = source
+        .read()
+        .map_err(|problem| format!("the secret `{name}`: {problem}"))?;
+    // The problem would quote what it could not read.
+    let value = crate::value::parse::from_text(inner, text.expose())
+        .map_err(|_| format!("the secret `{name}` is not a value of type {inner}"))?;
+    Ok(Value::Secret(Secret::new(value)))
+}
+
 /// `--set` values by the types of the parameters.
-pub fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value)>, Failure> {
+pub fn arguments(
+    program: &Program,
+    set: &[String],
+    environment: &Environment,
+) -> Result<Vec<(String, Value)>, Failure> {
     let Some(book) = program.runbooks.first() else {
         return Ok(Vec::new());
     };
@@ -405,10 +471,13 @@ pub fn arguments(program: &Program, set: &[String]) -> Result<Vec<(String, Value
                 book.name
             )));
         };
+        if let Some(password) = password(text) {
+            secrets::remember(password, &format!("the password in --set {name}"));
+        }
         if given.iter().any(|(other, _)| other == name) {
             return Err(Failure::usage(format!("--set {name} is given twice")));
         }
-        let value = crate::value::parse::from_text(&parameter.ty, text)
+        let value = given_value(&parameter.ty, text, environment)
             .map_err(|problem| Failure::usage(format!("--set {name}: {problem}")))?;
         given.push((name.to_owned(), value));
     }

@@ -6,6 +6,7 @@ use crate::engine::world::Screen;
 use crate::journal::event::{Event, Part};
 use crate::render::lines::{Tone, lines};
 use crate::render::safe::safe;
+use crate::secrets::redact_json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ impl Screen for Lines {
             {
                 object.extend(event);
             }
+            // Before it is text: what is a text inside a document is escaped once more there.
+            redact_json(&mut object);
             line(&object.to_string());
             return;
         }

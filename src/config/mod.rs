@@ -6,13 +6,15 @@
 
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
+use crate::secrets::SecretSource;
+use crate::trust::{SIGNERS_BYTES, Signers, minisign, ssh};
 use crate::value::Value;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration file, in bytes.
-const FILE_BYTES: u64 = 1024 * 1024;
+const FILE_BYTES: u64 = crate::limits::CONFIGURATION_BYTES;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -57,12 +59,82 @@ pub struct Environment {
     /// Fields of resources: kind, name, field.
     #[serde(default)]
     pub resources: BTreeMap<String, BTreeMap<String, BTreeMap<String, Field>>>,
+    /// Secrets that a person may give to a parameter by name: `--set token=NAME`.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Whose runbooks run here.
+    #[serde(default)]
+    pub signatures: Signatures,
     /// What may be done here. Default nothing.
     #[serde(default)]
     pub grants: Vec<GrantItem>,
     /// Who may run, approve, override and change what, where and when. Without it the grants alone decide.
     #[serde(default)]
     pub policy: Option<PolicyItem>,
+}
+
+/// Who vouches for runbooks.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signatures {
+    /// Enforced: what is not signed by one of these does not run.
+    #[serde(default)]
+    pub required: bool,
+    /// A list of allowed signers as `ssh-keygen` and git read it; an absolute path.
+    #[serde(default)]
+    pub allowed_signers: Option<PathBuf>,
+    /// Public keys of minisign by the name of their owner.
+    #[serde(default)]
+    pub minisign: BTreeMap<String, String>,
+}
+
+impl Signatures {
+    /// True when the configuration names somebody.
+    pub fn names_somebody(&self) -> bool {
+        self.allowed_signers.is_some() || !self.minisign.is_empty()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if self.required && !self.names_somebody() {
+            return Err(
+                "`signatures` are required and nobody may sign: name `allowed_signers` or `minisign`".to_owned(),
+            );
+        }
+        if self.allowed_signers.as_ref().is_some_and(|path| !path.is_absolute()) {
+            return Err(
+                "`allowed_signers` is an absolute path: who may sign does not depend on the folder one is in"
+                    .to_owned(),
+            );
+        }
+        for (name, key) in &self.minisign {
+            minisign::Signer::new(name, key)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the lists.
+    ///
+    /// # Errors
+    /// Names the file and line that cannot be read: a list that is understood in part would be a guess.
+    pub fn signers(&self) -> Result<Signers, Error> {
+        use std::io::Read;
+        let mut signers = Signers::default();
+        if let Some(path) = &self.allowed_signers {
+            let shown = path.display();
+            let mut text = String::new();
+            std::fs::File::open(path)
+                .and_then(|file| file.take(SIGNERS_BYTES + 1).read_to_string(&mut text))
+                .or_else(|problem| error(format!("cannot read the allowed signers {shown}: {problem}")))?;
+            if text.len() as u64 > SIGNERS_BYTES {
+                return error(format!("the allowed signers {shown} are larger than 1 MiB"));
+            }
+            signers.ssh = ssh::signers(&text).or_else(|problem| error(format!("{shown}: {problem}")))?;
+        }
+        for (name, key) in &self.minisign {
+            signers.minisign.push(minisign::Signer::new(name, key).or_else(error)?);
+        }
+        Ok(signers)
+    }
 }
 
 /// A person of the environment.
@@ -265,6 +337,8 @@ fn read(path: &Path) -> Result<Loaded, Error> {
 pub fn parse(text: &str) -> Result<Config, Error> {
     let mut options = serde_yaml::Options::default();
     options.with_snippet = false;
+    // `no` and `on` are text: only `true` and `false` are truth values.
+    options.strict_booleans = true;
     options.duplicate_keys = serde_yaml::DuplicateKeyPolicy::Error;
     // No anchors and aliases: a small file must not be able to become a large one.
     if let Some(budget) = options.budget.as_mut() {
@@ -323,6 +397,7 @@ impl Environment {
                 return error(format!("`policy`: there is no time zone `{zone}`"));
             }
         }
+        self.signatures.validate().or_else(error)?;
         for grant in &self.grants {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
@@ -471,6 +546,8 @@ pub fn embedded() -> Config {
         #[cfg(feature = "postgres")]
         postgres: Default::default(),
         resources: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        signatures: Signatures::default(),
         grants: vec![
             grant("host", &[EffectItem::Read, EffectItem::Change], &[]),
             // The provider's own address guard lets nothing but loopback through unless the configuration says so.

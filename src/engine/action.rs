@@ -9,7 +9,7 @@ use super::send::{Delivered, Sending};
 use super::undo::{Applied, AppliedShared, SentOrder};
 use super::verify::Watch;
 use super::world::{ManualOrder, OnUnclear, UnclearChoice};
-use super::{Finish, Flow, Frame, Leave, Way, call, limits, words};
+use super::{Finish, Flow, Frame, Leave, Way, call, conceal, limits, words};
 use crate::eval;
 use crate::journal::Event;
 use crate::journal::event::{Person, PlannedCall, Purpose, Shown};
@@ -447,12 +447,15 @@ impl<'r> Frame<'r> {
         };
         let title = self.fill(&action.title);
         let scope = self.context.scope.clone();
+        let result_name = action.orders[index].result;
+        let record_as = conceal::record_as(self.book(), result_name, &call, None);
+        let marked = conceal::marked(&call, record_as.as_ref());
         let sending = Sending {
             scope: &scope,
             action: &action.name,
             purpose: Purpose::Do,
             id: self.run().next_intent(),
-            call: &call,
+            call: &marked,
             before: old,
             consent,
             what: &title,
@@ -476,7 +479,8 @@ impl<'r> Frame<'r> {
             provider::Outcome::Failed(unknown) => return Ok(Some(Came::Failed(unknown.to_string()))),
             provider::Outcome::Done(value) => {
                 self.run().shared().in_place.push((result.id.clone(), line));
-                if let Some(binding) = action.orders[index].result {
+                if let Some(binding) = result_name {
+                    conceal::remember(self.book(), binding, &value, None);
                     self.slots.set(binding, value, self.round);
                 }
                 None

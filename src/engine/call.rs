@@ -9,6 +9,7 @@ use crate::journal::event::{PlannedCall, Shown};
 use crate::program::CallExpr;
 use crate::provider::{Call, Effect};
 use crate::secrets;
+use crate::value::conceal::conceal;
 use crate::value::decode::decode;
 use crate::value::document;
 use crate::value::{List, Reason, Secret, Series, Type, Unknown, Value, show, tagged};
@@ -246,6 +247,29 @@ pub(super) fn kept(value: &Value) -> Shown {
     Shown {
         exact: Some(tagged::to_json(value)),
         ..shown(value)
+    }
+}
+
+/// A reply for people and as data, without the secrets it holds in the clear.
+pub(super) fn shown_reply(prepared: &Prepared, value: &Value) -> Shown {
+    match prepared {
+        // What is used whole and written down as one secret is asked again when the run goes on.
+        Prepared::One(call) if matches!(call.operation.result, Type::Secret(_)) => Shown {
+            exact: None,
+            ..shown(&conceal(&call.operation.result, value))
+        },
+        Prepared::One(call) => kept(&conceal(&call.operation.result, value)),
+        Prepared::Each(calls, _) => match (calls.first(), value) {
+            (Some(call), Value::List(list)) => kept(&Value::List(Arc::new(List {
+                items: list
+                    .items
+                    .iter()
+                    .map(|item| conceal(&call.operation.result, item))
+                    .collect(),
+                truncated: list.truncated,
+            }))),
+            _ => kept(value),
+        },
     }
 }
 

@@ -24,7 +24,7 @@ impl<'r> Frame<'r> {
             }
             let size = sizes.get(batch - 1).or(sizes.last()).copied().unwrap_or(1).max(1);
             for item in items.iter().skip(index).take(size) {
-                self.run().count_step()?;
+                self.run().count_step(each.list.span)?;
                 self.check()?;
                 self.record(Event::Each {
                     element: call::shown(item).text,

@@ -130,6 +130,7 @@ impl<'r> Frame<'r> {
             file,
             owner: book.header.owner.clone(),
             digests: run.program.digests.clone(),
+            signed_by: run.program.signed_by.clone(),
             parameters,
             environment: environment.name.clone(),
             operator: environment.operator.name.clone(),

@@ -3,28 +3,28 @@
 use std::time::Duration;
 
 /// Steps begun in one run, loops and called runbooks included.
-pub const STEPS: u64 = 10_000;
+pub const STEPS: u64 = crate::limits::STEPS;
 
 /// Runbooks that call each other, the outermost included.
 pub const DEPTH: usize = 5;
 
 /// Calls of one fan-out that are under way at the same time.
-pub const CONCURRENT: usize = 16;
+pub const CONCURRENT: usize = crate::limits::CONCURRENT;
 
 /// Elements of one fan-out; a longer list is unknown.
-pub const FAN_OUT: usize = 1_000;
+pub const FAN_OUT: usize = crate::limits::FAN_OUT;
 
 /// Elements of an `each`, whatever `at most` says.
-pub const EACH: usize = 10_000;
+pub const EACH: usize = crate::limits::EACH;
 
 /// How often the operator may retry where one unknown answer stands in the way.
-pub const RETRIES: u32 = 20;
+pub const RETRIES: u32 = crate::limits::RETRIES;
 
 /// Lines of evidence kept for one answer.
 pub const EVIDENCE: usize = 50;
 
 /// Questions that `run.evidence` lists.
-pub const EVIDENCE_LINES: usize = 200;
+pub const EVIDENCE_LINES: usize = crate::limits::EVIDENCE_LINES;
 
 /// How long a person has where the file names no deadline: an unknown answer, an unclear effect, a heavy read, a reflection.
 pub const PERSON: Duration = Duration::from_secs(15 * 60);

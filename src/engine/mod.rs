@@ -16,6 +16,7 @@ mod approval;
 mod branch;
 mod call;
 mod child;
+mod conceal;
 mod digest;
 mod each;
 pub mod emergency;

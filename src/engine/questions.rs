@@ -2,6 +2,7 @@
 
 use super::answers::{Fresh, Slots, View, truth};
 use super::call::{self, Cache, Prepared};
+use super::conceal;
 use super::frame::Context;
 use super::{Way, limits};
 use crate::eval;
@@ -268,7 +269,9 @@ impl Context<'_> {
     async fn ask_read(&self, slots: &Slots, id: BindingId, call: &CallExpr, asking: &Asking) -> Asked {
         let name = self.book.binding(id).name.clone();
         let operation = call.operation.full_name();
-        let prepared = call::prepare(call, &View::new(self.run, self.book, slots, asking.fresh));
+        let decode = call.decode.as_ref();
+        let prepared = call::prepare(call, &View::new(self.run, self.book, slots, asking.fresh))
+            .map(|prepared| conceal::prepared(self.book, id, prepared, decode));
         let begun = self.run.elapsed();
         let refused = call.operation.heavy && self.run.shared().heavy.get(&operation) != Some(&true);
         let known = self.run.recall(&self.scope, &name, &operation);
@@ -284,8 +287,9 @@ impl Context<'_> {
                 };
                 let value = match known {
                     Some(value) => value,
-                    None => call::read(self.run, &asking.cache, prepared, call.decode.as_ref()).await,
+                    None => call::read(self.run, &asking.cache, prepared, decode).await,
                 };
+                conceal::remember(self.book, id, &value, decode);
                 (arguments, value)
             }
             Err(unknown) => (Vec::new(), Value::Unknown(Arc::new(unknown.clone()))),
@@ -294,7 +298,10 @@ impl Context<'_> {
             name,
             operation,
             arguments,
-            value: call::kept(&value),
+            value: match &prepared {
+                Ok(prepared) => call::shown_reply(prepared, &value),
+                Err(_) => call::kept(&value),
+            },
             milliseconds: call::milliseconds(self.run.elapsed().saturating_sub(begun)),
         };
         Asked {

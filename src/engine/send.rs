@@ -12,6 +12,7 @@ use crate::journal::event::{Fate, Person, Purpose, ResultKind, Shown};
 use crate::program::CallExpr;
 use crate::provider::policy::Grounds;
 use crate::provider::{Call, Idempotence, Outcome};
+use crate::value::conceal::conceal;
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
 use futures::future::Either;
@@ -183,7 +184,10 @@ impl Run {
 
     async fn result(&self, sending: &Sending<'_>, outcome: &Outcome, took: Duration) -> Way<()> {
         let (kind, value, detail) = match outcome {
-            Outcome::Done(value) => (ResultKind::Done, Some(call::kept(value)), String::new()),
+            Outcome::Done(value) => {
+                let kept = call::kept(&conceal(&sending.call.operation.result, value));
+                (ResultKind::Done, Some(kept), String::new())
+            }
             Outcome::Failed(unknown) => (ResultKind::Failed, None, unknown.to_string()),
             Outcome::Unclear(unknown) => (ResultKind::Unclear, None, unknown.to_string()),
         };

@@ -9,6 +9,7 @@ use super::{Finish, Halt, Leave, Way, limits};
 use crate::journal::{Event, event::Person};
 use crate::program::{Program, RunField, Runbook, RunbookId};
 use crate::provider::gate::Mode;
+use crate::source::Span;
 use crate::value::Value;
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
@@ -264,13 +265,14 @@ impl Run {
     }
 
     /// Counts a step; a run that takes too many is stopped.
-    pub fn count_step(&self) -> Way<()> {
+    pub fn count_step(&self, next: Span) -> Way<()> {
         let mut shared = self.shared();
         shared.steps += 1;
         if shared.steps > limits::STEPS {
             return Err(Leave::End(Finish::Escalated(format!(
-                "the run took more than {} steps",
-                limits::STEPS
+                "the run took more than {} steps; the next one stands in line {}",
+                limits::STEPS,
+                self.program.sources.line_column(next).0
             ))));
         }
         Ok(())

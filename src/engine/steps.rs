@@ -31,7 +31,7 @@ impl<'r> Frame<'r> {
             let guards = self.guards.len();
             let mut entering = true;
             for (index, step) in steps.iter().enumerate() {
-                self.run().count_step()?;
+                self.run().count_step(step.span)?;
                 self.check()?;
                 if entering {
                     let targets = self.needed_on_entering(&steps[index..]);

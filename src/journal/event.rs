@@ -18,6 +18,9 @@ pub enum Event {
         owner: Option<String>,
         /// SHA-256 of every text of the program by name.
         digests: BTreeMap<String, String>,
+        /// Who signed the runbook, with the fingerprint of the key.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        signed_by: Vec<String>,
         /// Parameters as shown (secrets are not).
         parameters: Vec<(String, String)>,
         environment: String,

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// The largest payload, in bytes. What providers return is bounded far below it.
-const PAYLOAD_LIMIT: usize = 64 * 1024 * 1024;
+const PAYLOAD_LIMIT: usize = crate::limits::ENTRY_BYTES;
 
 /// An open journal.
 pub struct Store {

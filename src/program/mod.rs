@@ -29,7 +29,10 @@ pub struct Program {
     /// Scenarios of the runbook's file and of those that belong to it; only when the library was asked for them.
     pub scenarios: Vec<scenario::Scenario>,
     /// SHA-256 (hex) of each text the program was made from, by the name of the file or module.
+    /// `stdlib` is the whole standard library of this binary.
     pub digests: BTreeMap<String, String>,
+    /// Who signed it, with the fingerprint of the key; empty when nobody asked.
+    pub signed_by: Vec<String>,
 }
 
 /// Index of a runbook in [`Program::runbooks`].

@@ -77,6 +77,43 @@ impl CallExpr {
     }
 }
 
+/// The expressions of a runbook that take a secret out of the plain reply `id`, directly or through a `let`. Where there is one, the
+/// whole reply is kept out of the record: it holds the secret in the clear.
+pub fn opened(id: BindingId, all: &[Binding]) -> Vec<&Expr> {
+    let mut found = Vec::new();
+    for binding in all {
+        let expr = match &binding.kind {
+            BindingKind::Let(expr) => expr,
+            BindingKind::Question(question) => match &question.form {
+                QuestionForm::YesWhen(expr) => expr,
+                _ => continue,
+            },
+            _ => continue,
+        };
+        expr.walk(&mut |part| {
+            if let ExprKind::Decode(inner) = &part.kind
+                && part.ty.holds_secret()
+                && reaches(inner, id, all)
+            {
+                found.push(part);
+            }
+        });
+    }
+    found
+}
+
+/// True when the expression names the binding, directly or through a `let`. Bindings refer to earlier ones only, so this ends.
+fn reaches(expr: &Expr, id: BindingId, all: &[Binding]) -> bool {
+    let mut reached = false;
+    expr.bindings(&mut |named| {
+        reached = reached
+            || named == id
+            || named > id
+                && matches!(all.get(named.0).map(|binding| &binding.kind), Some(BindingKind::Let(inner)) if reaches(inner, id, all));
+    });
+    reached
+}
+
 /// Every binding that must be known before this one can be: `needs`, what its expressions and title name, its fields, and for a
 /// fan-out what the inner bindings take from outside. Sorted, each once.
 pub fn direct(binding: &Binding, all: &[Binding]) -> Vec<BindingId> {

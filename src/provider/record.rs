@@ -6,6 +6,7 @@
 
 use super::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::secrets::redact_json;
+use crate::value::conceal::conceal;
 use crate::value::show::show;
 use crate::value::{Reason, Unknown, Value, tagged};
 use futures::FutureExt;
@@ -20,8 +21,8 @@ use std::time::Duration;
 const FORM: u64 = 1;
 
 /// Longest line, and most bytes of a whole recording.
-const LINE_BYTES: u64 = 16 * 1024 * 1024;
-const RECORDING_BYTES: u64 = 256 * 1024 * 1024;
+const LINE_BYTES: u64 = crate::limits::RECORDING_LINE_BYTES;
+const RECORDING_BYTES: u64 = crate::limits::RECORDING_BYTES;
 
 /// The time since the recording began.
 pub type Elapsed = Box<dyn Fn() -> Duration + Send + Sync>;
@@ -199,7 +200,7 @@ impl Provider for Recorder {
         async move {
             let mut pending = self.pending(call);
             let value = self.inner.read(call).await;
-            pending.reply = Some(Reply::Value(value.clone()));
+            pending.reply = Some(Reply::Value(conceal(&call.operation.result, &value)));
             value
         }
         .boxed()
@@ -209,7 +210,10 @@ impl Provider for Recorder {
         async move {
             let mut pending = self.pending(call);
             let outcome = self.inner.change(call, permit).await;
-            pending.reply = Some(Reply::Outcome(outcome.clone()));
+            pending.reply = Some(Reply::Outcome(match &outcome {
+                Outcome::Done(value) => Outcome::Done(conceal(&call.operation.result, value)),
+                other => other.clone(),
+            }));
             outcome
         }
         .boxed()

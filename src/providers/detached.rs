@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Threads that may be under way at once, hung ones included.
-const THREADS: usize = 64;
+const THREADS: usize = crate::limits::HOST_THREADS;
 
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 

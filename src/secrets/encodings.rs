@@ -14,6 +14,9 @@ pub(super) fn forms(secret: &str) -> Vec<String> {
     let json = serde_json::Value::from(secret).to_string();
     forms.push(json[1..json.len() - 1].to_owned());
     forms.push(ascii_json(secret));
+    // A document that stands as a text inside a document.
+    let twice = serde_json::Value::from(&json[1..json.len() - 1]).to_string();
+    forms.push(twice[1..twice.len() - 1].to_owned());
     forms.push(html(secret));
     forms.extend(percent(secret));
     forms.push(hex::encode(secret));

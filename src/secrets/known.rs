@@ -9,9 +9,9 @@ use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard};
 use zeroize::Zeroizing;
 
 /// Shortest secret that is looked for, in bytes; a shorter one would take ordinary words out of the output.
-pub(super) const SHORTEST: usize = 6;
+pub(super) const SHORTEST: usize = crate::limits::SECRET_SHORTEST;
 /// Most secrets that are remembered; the later ones are kept out of output by their type alone.
-const MOST: usize = 2_000;
+const MOST: usize = crate::limits::SECRETS;
 /// A line of a secret of several lines is looked for by itself when it is this long, in bytes.
 const LINE: usize = 16;
 

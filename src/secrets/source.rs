@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for SourceVisitor {
 }
 
 /// Largest secret file, in bytes.
-const SECRET_BYTES: u64 = 64 * 1024;
+const SECRET_BYTES: u64 = crate::limits::SECRET_BYTES;
 
 impl SecretSource {
     /// The secret, read now, and remembered so that no output lets it out.

@@ -4,15 +4,15 @@ use std::num::NonZeroUsize;
 use std::sync::Mutex;
 
 /// Largest file, in bytes.
-pub const FILE_BYTES: usize = 1024 * 1024;
+pub const FILE_BYTES: usize = crate::limits::FILE_BYTES;
 /// Deepest nesting of braces.
-pub const BLOCK_DEPTH: usize = 64;
+pub const BLOCK_DEPTH: usize = crate::limits::BLOCK_DEPTH;
 /// Deepest nesting of brackets and parentheses.
-pub const BRACKET_DEPTH: usize = 128;
+pub const BRACKET_DEPTH: usize = crate::limits::BRACKET_DEPTH;
 /// Deepest expression tree, chains of operators and postfixes included.
-pub const EXPRESSION_DEPTH: usize = 200;
+pub const EXPRESSION_DEPTH: usize = crate::limits::EXPRESSION_DEPTH;
 /// Most syntax errors reported for one file.
-pub const ERRORS: usize = 100;
+pub const ERRORS: usize = crate::limits::SYNTAX_ERRORS;
 
 /// Parser steps allowed per byte of a file. Ordinary files take fewer than 20, the densest ones fewer than 40; the parser gives
 /// up beyond the limit, with a position.

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// Deepest nesting that is decoded.
-const DEPTH: usize = 64;
+const DEPTH: usize = crate::limits::DECODE_DEPTH;
 /// Longest excerpt of a value in a message, in characters.
 const EXCERPT: usize = 40;
 

@@ -1,5 +1,6 @@
 //! Values and types of the language. Pure: nothing here touches files, network, clock or environment.
 
+pub mod conceal;
 pub mod conform;
 pub mod decode;
 pub mod document;

@@ -8,7 +8,7 @@ use super::{Value, unit};
 use std::sync::Arc;
 
 /// Longest text that is read as a value, in bytes.
-pub const TEXT_BYTES: usize = 64 * 1024;
+pub const TEXT_BYTES: usize = crate::limits::SET_BYTES;
 
 /// The value of this type that the text writes; what is wrong with it otherwise.
 ///

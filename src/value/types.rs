@@ -36,6 +36,18 @@ pub enum Type {
     Nothing,
 }
 
+impl Type {
+    /// True when a part of the type is a secret.
+    pub fn holds_secret(&self) -> bool {
+        match self {
+            Type::Secret(_) => true,
+            Type::Series(inner) | Type::List(inner) | Type::Optional(inner) => inner.holds_secret(),
+            Type::Record(record) | Type::Answer(record) => record.fields.iter().any(|(_, ty)| ty.holds_secret()),
+            _ => false,
+        }
+    }
+}
+
 /// A record type. Two record types are the same when their names and fields are the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordType {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// Layers from the bottom up. A layer may use what stands before it.
 const LAYERS: &[&str] = &[
+    "limits",
     "source",
     "diagnostic",
     "secrets",
@@ -14,6 +15,7 @@ const LAYERS: &[&str] = &[
     "journal",
     "eval",
     "check",
+    "trust",
     "plan",
     "engine",
     "render",
@@ -36,6 +38,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
 
 /// Layers that may not touch files, network, clock, environment or async.
 const PURE: &[&str] = &[
+    "limits",
     "source",
     "diagnostic",
     "value",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// No file of this size takes nearly as long, even unoptimised on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Mutations may double a file; larger ones take time from the others.
 const LARGEST: usize = 64 * 1024;
 
@@ -85,9 +85,13 @@ const PIECES: &[&str] = &[
 ];
 
 /// A small generator, so that a seed gives the same files everywhere.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -95,7 +99,7 @@ impl Random {
         self.0
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(end.max(1)).unwrap()).unwrap()
     }
 }
@@ -227,7 +231,7 @@ fn mutated_files_keep_what_must_hold() {
     let seconds = number("STARR_FUZZ_SECONDS");
     let seed = number("STARR_FUZZ_SEED").unwrap_or(1);
     let corpus = corpus();
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut random = Random::new(seed);
     let begin = Instant::now();
     let current = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz-current.starr");
     let mut tried = 0_u64;

@@ -10,6 +10,7 @@ mod consent;
 mod engine;
 mod findings_hostile;
 mod fuzz;
+mod fuzz_readers;
 mod going_on;
 mod hostile;
 mod incident;

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Most file systems that are listed.
-const MOST: usize = 512;
+const MOST: usize = crate::limits::HOST_FILE_SYSTEMS;
 
 /// Longest wait for one file system.
-const EACH: Duration = Duration::from_secs(5);
+const EACH: Duration = crate::limits::HOST_FILE_SYSTEM_WAIT;
 
 /// Kinds that hold no files of anybody, or show the kernel's own state.
 const PSEUDO: &[&str] = &[

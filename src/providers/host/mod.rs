@@ -54,7 +54,7 @@ const OPERATIONS: &[&str] = &[
 ];
 
 /// Longest time over which something is measured.
-const LONGEST_SAMPLE: Duration = Duration::from_secs(60);
+const LONGEST_SAMPLE: Duration = crate::limits::HOST_SAMPLE;
 
 /// This machine. Holds no file and no thread between calls.
 #[derive(Default)]

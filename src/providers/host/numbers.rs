@@ -218,7 +218,7 @@ pub fn victims(log: &Log, up_seconds: f64, within: Duration) -> Value {
 }
 
 /// Most records read of the kernel's log.
-const LOG_RECORDS: usize = 200_000;
+const LOG_RECORDS: usize = crate::limits::HOST_LOG_RECORDS;
 
 /// Reads the kernel's log without waiting for new records.
 fn kernel_log(path: &std::path::Path) -> Found<Log> {

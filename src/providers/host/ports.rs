@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Most listeners in a reply.
-const MOST: usize = 10_000;
+const MOST: usize = crate::limits::HOST_LISTENERS;
 
 /// A socket that waits for others.
 #[derive(Clone, Debug, PartialEq, Eq)]

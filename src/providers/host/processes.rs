@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Most processes in a reply.
-const MOST: usize = 10_000;
+const MOST: usize = crate::limits::HOST_PROCESSES;
 
 /// Most bytes kept of a command line.
-const COMMAND_BYTES: usize = 4096;
+const COMMAND_BYTES: usize = crate::limits::HOST_COMMAND_BYTES;
 
 /// The name of the only machine there is.
 pub const LOCAL: &str = "local";
@@ -263,8 +263,13 @@ fn command(machine: &Machine, pid: i64) -> Value {
     use std::io::Read;
     let path = machine.proc.join(pid.to_string()).join("cmdline");
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(&path).and_then(|file| file.take(COMMAND_BYTES as u64).read_to_end(&mut bytes));
+    let read = std::fs::File::open(&path).and_then(|file| file.take(COMMAND_BYTES as u64 + 1).read_to_end(&mut bytes));
     match read {
+        // What was cut could be taken for whole: who asks for it gets no answer instead.
+        Ok(_) if bytes.len() > COMMAND_BYTES => Value::unknown(
+            Reason::Truncated,
+            format!("the command line of process {pid} is longer than 4 KiB"),
+        ),
         Ok(_) => {
             let text: Vec<_> = bytes
                 .split(|byte| *byte == 0)
@@ -359,4 +364,30 @@ fn file_use(stat: &Stat, open: Result<usize, Unknown>, limit: Found<Option<i64>>
             ("used", used),
         ],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COMMAND_BYTES, Machine, command};
+    use crate::value::{Reason, Value};
+
+    #[test]
+    fn a_command_line_that_is_too_long_is_unknown_and_not_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        let machine = Machine {
+            proc: folder.path().to_owned(),
+            ..Machine::default()
+        };
+        std::fs::create_dir(folder.path().join("7")).unwrap();
+        let of = |length: usize| {
+            std::fs::write(folder.path().join("7/cmdline"), "x".repeat(length)).unwrap();
+            command(&machine, 7)
+        };
+        assert!(matches!(of(COMMAND_BYTES), Value::Secret(_)));
+        let unknown = of(COMMAND_BYTES + 1);
+        assert_eq!(
+            unknown.as_unknown().map(|unknown| unknown.reason),
+            Some(Reason::Truncated)
+        );
+    }
 }

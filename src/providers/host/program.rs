@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 
 /// Most bytes kept of what a program prints.
-const OUTPUT_BYTES: u64 = 1024 * 1024;
+const OUTPUT_BYTES: u64 = crate::limits::HOST_OUTPUT_BYTES;
 
 /// What a program said.
 #[derive(Clone, Debug, PartialEq, Eq)]

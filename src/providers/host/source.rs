@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub type Found<T> = Result<T, Unknown>;
 
 /// Largest kernel file that is read, in bytes. A longer one is not used in part.
-const FILE_BYTES: u64 = 8 * 1024 * 1024;
+const FILE_BYTES: u64 = crate::limits::HOST_FILE_BYTES;
 
 /// Not known.
 pub fn unknown<T>(reason: Reason, detail: impl Into<String>) -> Found<T> {

@@ -30,7 +30,7 @@ const KINDS: &[&str] = &[
 ];
 
 /// Most failed units in a reply.
-const MOST: usize = 200;
+const MOST: usize = crate::limits::HOST_UNITS;
 
 /// The whole name of a unit: `nginx` is `nginx.service`.
 ///

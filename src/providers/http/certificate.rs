@@ -5,7 +5,7 @@ use super::fault::{Failed, Fault, of_io};
 use super::target::{Endpoint, refusal};
 use super::tls;
 use crate::value::probe::Reply;
-use crate::value::{Reason, Unknown, Value};
+use crate::value::{List, Reason, Unknown, Value};
 use rustls::pki_types::ServerName;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Most names that are listed.
-const NAMES: usize = 1000;
+const NAMES: usize = crate::limits::HTTP_NAMES;
 
 /// `http.certificate`: connects behind the guard, makes the handshake, sends nothing, hangs up.
 pub async fn look(endpoint: &Endpoint, within: Duration) -> Result<Value, Unknown> {
@@ -58,12 +58,14 @@ fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
     let unreadable = || refusal(Reason::Unparsable, "the certificate cannot be read");
     let first = shown.chain.first().ok_or_else(unreadable)?;
     let (_, certificate) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
-    let mut names: Vec<Value> = Vec::new();
+    let mut names = List::default();
     if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
-        for name in alternatives.value.general_names.iter().take(NAMES) {
+        let all = &alternatives.value.general_names;
+        names.truncated = all.len() > NAMES;
+        for name in all.iter().take(NAMES) {
             match name {
-                GeneralName::DNSName(name) => names.push(Value::text(*name)),
-                GeneralName::IPAddress(bytes) => names.extend(address(bytes)),
+                GeneralName::DNSName(name) => names.items.push(Value::text(*name)),
+                GeneralName::IPAddress(bytes) => names.items.extend(address(bytes)),
                 _ => {}
             }
         }
@@ -87,7 +89,7 @@ fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
         vec![
             ("subject", Value::text(certificate.subject().to_string())),
             ("issuer", Value::text(certificate.issuer().to_string())),
-            ("names", Value::list(names)),
+            ("names", Value::List(Arc::new(names))),
             ("serial", Value::text(serial.join(":"))),
             ("not_before", time(validity.not_before.timestamp())),
             ("not_after", time(ends)),
@@ -115,4 +117,35 @@ fn address(bytes: &[u8]) -> Option<Value> {
         std::net::IpAddr::from(<[u8; 16]>::try_from(bytes).ok()?)
     };
     Some(Value::text(address.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, read};
+    use crate::providers::http::tls::Shown;
+
+    fn names(count: usize) -> (usize, bool) {
+        let names: Vec<String> = (0..count).map(|number| format!("n{number}.example.com")).collect();
+        let made = rcgen::generate_simple_self_signed(names).unwrap();
+        let shown = Shown {
+            chain: vec![made.cert.der().to_vec()],
+            trouble: None,
+        };
+        let value = read(&shown).unwrap();
+        let list = value
+            .as_record()
+            .unwrap()
+            .get("names")
+            .unwrap()
+            .as_list()
+            .unwrap()
+            .clone();
+        (list.items.len(), list.truncated)
+    }
+
+    #[test]
+    fn more_names_than_are_listed_are_a_list_that_was_cut() {
+        assert_eq!(names(NAMES), (NAMES, false));
+        assert_eq!(names(NAMES + 1), (NAMES, true));
+    }
 }

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Most headers of a reply.
-const HEADERS: usize = 100;
+const HEADERS: usize = crate::limits::HTTP_REPLY_HEADERS;
 
 /// Longest wait for the resolver and for a connection; calls have their own, shorter deadline.
-const CONNECT: Duration = Duration::from_secs(30);
+const CONNECT: Duration = crate::limits::HTTP_CONNECT;
 
 /// Why no connection was tried, carried through the client's own error.
 #[derive(Clone, Debug)]

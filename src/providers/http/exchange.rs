@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use url::Url;
 
 /// Most bytes read of a body, after decompression.
-const READ_BYTES: u64 = 10 * 1024 * 1024;
+const READ_BYTES: u64 = crate::limits::HTTP_READ_BYTES;
 
 /// Most bytes kept of a body.
-const KEPT_BYTES: usize = 1024 * 1024;
+const KEPT_BYTES: usize = crate::limits::HTTP_KEPT_BYTES;
 
 /// Most redirects followed, all within one origin.
-const REDIRECTS: usize = 5;
+const REDIRECTS: usize = crate::limits::HTTP_REDIRECTS;
 
 /// Most bytes of all headers of a reply.
-const HEADER_BYTES: usize = 64 * 1024;
+const HEADER_BYTES: usize = crate::limits::HTTP_REPLY_HEADER_BYTES;
 
 /// A request that can be sent.
 pub struct Request {

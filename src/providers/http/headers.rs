@@ -7,8 +7,8 @@ use crate::value::{Reason, Unknown, Value};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 /// Most headers of a call, and longest value in bytes.
-const MOST: usize = 64;
-const VALUE_BYTES: usize = 8 * 1024;
+const MOST: usize = crate::limits::HTTP_HEADERS;
+const VALUE_BYTES: usize = crate::limits::HTTP_VALUE_BYTES;
 
 /// Headers that decide where and how a message ends, or who is asked. They are never given by a call.
 const OURS: &[&str] = &[
@@ -203,6 +203,23 @@ mod tests {
         ] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn headers_of_a_call_are_limited() {
+        let many = |count: usize| {
+            let fields = (0..count).map(|number| (format!("x_{number}"), serde_json::json!("v")));
+            of_call(None, &json(serde_json::Value::Object(fields.collect())), &Value::None)
+        };
+        assert!(many(super::MOST).is_ok() && many(super::MOST + 1).is_err());
+        let long = |length: usize| {
+            of_call(
+                None,
+                &json(serde_json::json!({"x_a": "v".repeat(length)})),
+                &Value::None,
+            )
+        };
+        assert!(long(super::VALUE_BYTES).is_ok() && long(super::VALUE_BYTES + 1).is_err());
     }
 
     #[test]

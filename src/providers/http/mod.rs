@@ -46,7 +46,7 @@ const OPERATIONS: &[&str] = &[
 ];
 
 /// Largest body that is sent, in bytes.
-const BODY_BYTES: usize = 1024 * 1024;
+const BODY_BYTES: usize = crate::limits::HTTP_BODY_BYTES;
 
 /// HTTP as an environment allows it. Holds no client before the first call.
 pub struct Http {

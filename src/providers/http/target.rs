@@ -8,7 +8,7 @@ use std::sync::Arc;
 use url::{Host, Url};
 
 /// Longest URL, in bytes.
-const URL_BYTES: usize = 8 * 1024;
+const URL_BYTES: usize = crate::limits::HTTP_URL_BYTES;
 
 /// Something that could not be done before anything was sent.
 pub fn refusal(reason: Reason, detail: impl Into<String>) -> Unknown {

@@ -11,7 +11,7 @@ use sqlx::postgres::PgArguments;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most sessions one call returns.
-const SESSIONS: usize = 10_000;
+const SESSIONS: usize = crate::limits::POSTGRES_SESSIONS;
 
 /// Only clients, never ourselves. `$1` and `$2` are our own processes.
 macro_rules! clients {

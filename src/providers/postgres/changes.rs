@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Most sessions one call ends.
-const SESSIONS: usize = 1_000;
+const SESSIONS: usize = crate::limits::POSTGRES_ENDED;
 
 /// How long to watch sessions go after they were told to.
 const WATCH: Duration = Duration::from_secs(5);
@@ -382,7 +382,7 @@ async fn ask(
 }
 
 /// Longest a change waits for a lock: whoever waits for a strong lock makes everybody behind it wait too.
-const LOCK: Duration = Duration::from_secs(10);
+const LOCK: Duration = crate::limits::POSTGRES_LOCK_WAIT;
 
 /// Sends one statement and returns its number of rows.
 ///

@@ -15,10 +15,10 @@ pub struct Bound {
 }
 
 /// Largest sum of the texts of all parameters, in bytes.
-const PARAMETER_BYTES: usize = 4 * 1024 * 1024;
+const PARAMETER_BYTES: usize = crate::limits::POSTGRES_PARAMETER_BYTES;
 
 /// Most parameters of one statement.
-const PARAMETERS: usize = 1_000;
+const PARAMETERS: usize = crate::limits::POSTGRES_PARAMETERS;
 
 /// A point in time as `timestamptz`: microseconds since 2000-01-01 (PostgreSQL documentation, "Date/Time Types").
 struct Moment(i64);
@@ -215,6 +215,14 @@ mod tests {
         assert!(bind(&Value::Int(1)).is_err());
         assert!(bind(&Value::list(vec![Value::text("a\0b")])).is_err());
         assert!(bind(&Value::list(vec![Value::text("x".repeat(5 << 20))])).is_err());
+    }
+
+    #[test]
+    fn parameters_are_limited_in_number_and_size() {
+        let many = |count: usize| bind(&Value::list(vec![Value::Int(1); count]));
+        assert!(many(super::PARAMETERS).is_ok() && many(super::PARAMETERS + 1).is_err());
+        let large = |bytes: usize| bind(&Value::list(vec![Value::text("x".repeat(bytes))]));
+        assert!(large(super::PARAMETER_BYTES / 2).is_ok() && large(super::PARAMETER_BYTES + 1).is_err());
     }
 
     #[test]

@@ -11,10 +11,10 @@ use crate::value::{CodeLanguage, Reason, Value};
 use std::sync::Arc;
 
 /// Most bytes of all rows together.
-const RESULT_BYTES: usize = 1024 * 1024;
+const RESULT_BYTES: usize = crate::limits::POSTGRES_RESULT_BYTES;
 
 /// Most rows.
-const ROWS: usize = 10_000;
+const ROWS: usize = crate::limits::POSTGRES_ROWS;
 
 /// The statement's text: only source text in backticks is one.
 fn literal<'a>(arguments: &Arguments<'a>) -> Result<&'a str, Failure> {

@@ -42,7 +42,7 @@ pub enum Shape {
 }
 
 /// Largest statement, in bytes.
-const STATEMENT_BYTES: usize = 64 * 1024;
+const STATEMENT_BYTES: usize = crate::limits::POSTGRES_STATEMENT_BYTES;
 
 /// Functions that change something, reach outside, or run text as a statement. A name that ends in `*` is a prefix.
 const REFUSED_FUNCTIONS: &[&str] = &[

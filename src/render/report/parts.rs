@@ -714,6 +714,9 @@ pub fn integrity(out: &mut String, story: &Story, entries: &[Recorded], verified
         line!(out, "\nTexts of the program, by SHA-256:\n");
         digests(out, &story.digests);
     }
+    for signer in &story.signed_by {
+        line!(out, "\nSigned by {}.", text(signer));
+    }
     line!(out);
 }
 

@@ -93,6 +93,7 @@ fn before_the_action() -> Vec<(f64, &'static str, Event)> {
                 file: "runbooks/pool_exhausted.starr".to_owned(),
                 owner: Some("team-storage".to_owned()),
                 digests: [("runbooks/pool_exhausted.starr".to_owned(), "5f".repeat(32))].into(),
+                signed_by: Vec::new(),
                 parameters: vec![("db".to_owned(), "orders".to_owned())],
                 environment: "production".to_owned(),
                 operator: "maria".to_owned(),

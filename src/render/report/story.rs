@@ -23,6 +23,7 @@ pub struct Story {
     pub tool_version: String,
     pub dry_run: bool,
     pub digests: BTreeMap<String, String>,
+    pub signed_by: Vec<String>,
     pub parameters: Vec<(String, String)>,
     pub prose: Vec<String>,
     pub timebox_seconds: u64,
@@ -344,6 +345,7 @@ impl Story {
             file,
             owner,
             digests,
+            signed_by,
             parameters,
             environment,
             operator,
@@ -363,6 +365,7 @@ impl Story {
         self.file.clone_from(file);
         self.owner.clone_from(owner);
         self.digests.clone_from(digests);
+        self.signed_by.clone_from(signed_by);
         self.parameters.clone_from(parameters);
         self.environment.clone_from(environment);
         self.operator.clone_from(operator);

@@ -630,6 +630,7 @@ async fn a_change_of_unknown_fate_is_in_doubt() {
     );
 }
 
+/// A-CR-3: the provider accepts and never answers.
 #[tokio::test]
 async fn a_change_that_does_not_answer_in_time_is_in_doubt() {
     let ran = Setup::new()

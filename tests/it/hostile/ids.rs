@@ -1,0 +1,95 @@
+//! The list of cases, and that each has a test of its name.
+
+use std::path::Path;
+
+/// Every case, in the order of the families: parser, types, injection, SQL, HTTP, Kubernetes, shell, secrets, audit, crash,
+/// concurrency, policy, terminal, Unicode, paths, review to run, dry run, clock, supply chain.
+const CASES: &[&str] = &[
+    "A-PR-1", "A-PR-2", "A-PR-3", "A-PR-4", "A-TY-1", "A-TY-2", "A-TY-3", "A-TI-1", "A-TI-2", "A-TI-3", "A-SQ-1",
+    "A-SQ-2", "A-SQ-3", "A-SQ-4", "A-HT-1", "A-HT-2", "A-HT-3", "A-HT-4", "A-K8-1", "A-K8-2", "A-K8-3", "A-SH-1",
+    "A-SH-2", "A-SH-3", "A-SE-1", "A-SE-2", "A-SE-3", "A-SE-4", "A-AU-1", "A-AU-2", "A-AU-3", "A-AU-4", "A-AU-5",
+    "A-CR-1", "A-CR-2", "A-CR-3", "A-CO-1", "A-CO-2", "A-PO-1", "A-PO-2", "A-TE-1", "A-UN-1", "A-UN-2", "A-PA-1",
+    "A-PA-2", "A-TO-1", "A-DR-1", "A-DR-2", "A-CL-1", "A-SC-1", "A-SC-2",
+];
+
+/// Cases that may be without a test, and why. Each stands on docs/promises.md with its reason as long as it has none.
+const WITHOUT: &[(&str, &str)] = &[
+    ("A-K8-1", "there is no Kubernetes provider yet"),
+    ("A-K8-2", "there is no Kubernetes provider yet"),
+    ("A-K8-3", "there is no Kubernetes provider yet"),
+    ("A-SH-3", "no test of its name yet"),
+    ("A-AU-1", "no test of its name yet"),
+    ("A-AU-2", "no test of its name yet"),
+    ("A-AU-3", "no test of its name yet"),
+    ("A-AU-4", "no test of its name yet"),
+    ("A-AU-5", "no test of its name yet"),
+    ("A-CR-1", "no test of its name yet"),
+    ("A-CR-2", "no test of its name yet"),
+    ("A-CO-1", "no test of its name yet"),
+    ("A-CO-2", "no test of its name yet"),
+    ("A-PO-1", "no test of its name yet"),
+    ("A-PO-2", "no test of its name yet"),
+    ("A-TO-1", "no test of its name yet"),
+    ("A-CL-1", "no test of its name yet"),
+];
+
+fn sources(folder: &Path, all: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            all.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// Tests of a case: the name begins with the id (`fn a_pr_1_…`), or the comment above the test says it (`/// A-PR-1: …`).
+fn tests_of(id: &str, all: &str) -> usize {
+    let name = format!("fn {}_", id.to_ascii_lowercase().replace('-', "_"));
+    let lines: Vec<&str> = all.lines().map(str::trim).collect();
+    let is_test = |line: &str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+    let says = |line: &str| {
+        line.starts_with("//")
+            && line.match_indices(id).any(|(at, _)| {
+                let after = line[at + id.len()..].chars().next();
+                !after.is_some_and(|character| character.is_ascii_digit())
+            })
+    };
+    (0..lines.len())
+        .filter(|&at| is_test(lines[at]))
+        .filter(|&at| {
+            let named = lines[at..].iter().take(4).any(|line| {
+                let code = line.strip_prefix("async ").unwrap_or(line);
+                code.starts_with(&name)
+            });
+            let said = lines[..at]
+                .iter()
+                .rev()
+                .take_while(|line| line.starts_with("///"))
+                .any(|line| says(line));
+            named || said
+        })
+        .count()
+}
+
+#[test]
+fn every_case_has_a_test_of_its_name_or_a_stated_reason() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = String::new();
+    sources(&root.join("src"), &mut all);
+    sources(&root.join("tests"), &mut all);
+    let page = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
+    let mut wrong = Vec::new();
+    for id in CASES {
+        let reason = WITHOUT.iter().find(|(case, _)| case == id);
+        match (tests_of(id, &all), reason) {
+            (0, None) => wrong.push(format!("{id} has neither a test nor a reason")),
+            (0, Some((_, why))) if !page.contains(&format!("| {id} | {why} |")) => {
+                wrong.push(format!("{id} has no test, and docs/promises.md does not say: {why}"));
+            }
+            _ => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
