@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+use super::journal_args::JournalCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -467,12 +468,6 @@ pub struct Report {
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum JournalCommand {
-    /// Check every entry against its hashes, and say how far that reaches
-    Verify,
 }
 
 #[derive(Debug, Args)]

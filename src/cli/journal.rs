@@ -1,4 +1,4 @@
-//! `starr runs`, `show`, `report` and `journal verify`: everything here is rebuilt from the journal alone.
+//! `starr runs`, `show` and `report`: everything here is rebuilt from the journal alone.
 
 use super::args::{Global, Report, RunRef, Runs};
 use super::output::{Output, complain, line, print, write_file};
@@ -99,19 +99,4 @@ pub fn report(args: &Report, global: &Global, output: Output) -> Result<Exit, Fa
         }
     }
     Ok(Exit::Good)
-}
-
-/// Checks the whole journal.
-pub fn verify(global: &Global, output: Output) -> Result<Exit, Failure> {
-    let verified = look(global, |store| async move { Ok(store.verify().await?) })?;
-    if output.json {
-        line(&serde_json::to_string(&verified).unwrap_or_default());
-    } else {
-        line(&verified.to_string());
-    }
-    Ok(if verified.is_intact() {
-        Exit::Good
-    } else {
-        Exit::Findings
-    })
 }

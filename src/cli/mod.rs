@@ -12,6 +12,8 @@ pub mod files;
 mod fmt;
 mod guard;
 mod journal;
+mod journal_args;
+mod journal_keep;
 mod load;
 mod offline;
 mod output;
@@ -141,7 +143,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => journal::runs(args, global, output),
         Command::Show(args) => journal::show(args, global, output),
         Command::Report(args) => journal::report(args, global, output),
-        Command::Journal(args::JournalCommand::Verify) => journal::verify(global, output),
+        Command::Journal(command) => journal_keep::journal(command, global, output),
         Command::Sign(args) => sign::sign(args, global, output),
         Command::Lock(args) => pins::lock(args, output),
         Command::Secret(command) => secret::secret(command),

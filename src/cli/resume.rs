@@ -120,6 +120,8 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let came = runtime.block_on(async {
+        let store = Arc::new(store);
+        let sealing = run::sealing(store.clone(), &environment.journal, run::printer(&console))?;
         let journal = match store
             .take(&id, lease.epoch, header, std::slice::from_ref(&resumed))
             .await?
@@ -130,13 +132,14 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
         };
         console.styled(Style::Attention, &format!("  going on with run {}", safe(&id)));
         let (stop, interrupt) = tokio::sync::watch::channel(false);
+        let screen = Arc::new(Lines::new(console.clone(), &id));
         let world = World {
             gate: Arc::new(gate),
             people,
-            journal: journal.clone(),
+            journal: run::sealed(journal.clone(), sealing, &screen),
             clock: Arc::new(clock::System::new()),
             randomness: Arc::new(random::System),
-            screen: Arc::new(Lines::new(console.clone(), &id)),
+            screen,
             environment: facts,
             consent: run::consent(&directory, &program, None),
             interrupt,

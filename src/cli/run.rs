@@ -62,12 +62,13 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
 
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
-        let store = open_journal(&path).await?;
+        let store = Arc::new(open_journal(&path).await?);
+        let sealing = sealing(store.clone(), &environment.journal, printer(&console))?;
         let decisions = store.decisions().await?;
         correlate(&store.origin());
         let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
-        let journal: Arc<dyn journal::Journal> = Arc::new(journal);
-        let screen = Arc::new(Lines::new(console.clone(), journal.run_id()));
+        let screen = Arc::new(Lines::new(console.clone(), journal::Journal::run_id(&journal)));
+        let journal = sealed(Arc::new(journal), sealing, &screen);
         let run_id = journal.run_id().to_owned();
         let here = Here {
             console: &console,
@@ -233,7 +234,7 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
 
 /// Where the journal lies: the flag, the configuration, the user's state folder.
 pub fn journal_path(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
-    if let Some(path) = global.journal.as_ref().or(environment.journal.as_ref()) {
+    if let Some(path) = global.journal.as_ref().or(environment.journal.path.as_ref()) {
         return Ok(path.clone());
     }
     config::folder("XDG_STATE_HOME", ".local/state")
@@ -247,6 +248,52 @@ pub fn journal_path(global: &Global, environment: &Environment) -> Result<PathBu
 /// The journal of this path, made if it does not exist.
 pub async fn open_journal(path: &Path) -> Result<journal::sqlite::Store, journal::Error> {
     journal::sqlite::Store::open(path).await
+}
+
+/// What signs and anchors the journal of this environment. The key is read here, once, before anything runs.
+pub fn sealing(
+    store: Arc<journal::sqlite::Store>,
+    settings: &config::Journal,
+    print: journal::anchor::Print,
+) -> Result<Arc<journal::seal::Sealing>, journal::Error> {
+    let signer = settings
+        .signing_key
+        .as_ref()
+        .map(journal::key::Source::load)
+        .transpose()?;
+    let sinks = settings
+        .anchors
+        .iter()
+        .map(|item| item.sink(print.clone()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|message| journal::Error { message })?;
+    Ok(Arc::new(journal::seal::Sealing {
+        ledger: store,
+        signer,
+        sinks,
+        needed: settings.anchors_before_change,
+        every: settings.checkpoint_every,
+    }))
+}
+
+/// The journal of a run with its checkpoints; what sealing records itself is shown too.
+pub fn sealed(
+    journal: Arc<dyn journal::Journal>,
+    sealing: Arc<journal::seal::Sealing>,
+    screen: &Arc<Lines>,
+) -> Arc<dyn journal::Journal> {
+    let screen = screen.clone();
+    Arc::new(journal::seal::Sealed::new(
+        journal,
+        sealing,
+        Box::new(move |event| world::Screen::event(&*screen, "", event)),
+    ))
+}
+
+/// Prints the line for the ticket beside the run.
+pub fn printer(console: &Arc<Console>) -> journal::anchor::Print {
+    let console = console.clone();
+    Arc::new(move |text| console.styled(Style::Faint, &format!("  anchor: {}", safe(text))))
 }
 
 /// The people of a run: at this terminal, and at others where decisions can come from there.

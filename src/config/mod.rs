@@ -4,6 +4,8 @@
 //! writes a runbook may not thereby grant it rights. Without a file there is an embedded default: this machine, HTTP on
 //! loopback, one operator.
 
+mod journal;
+
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
 use crate::secrets::SecretSource;
@@ -12,6 +14,8 @@ use crate::value::Value;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use journal::Journal;
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES: u64 = crate::limits::CONFIGURATION_BYTES;
@@ -42,9 +46,9 @@ pub struct Environment {
     /// People by login name.
     #[serde(default)]
     pub people: BTreeMap<String, Human>,
-    /// The journal's file; the user's state folder when absent.
+    /// Where the journal lies, who signs it, where it is anchored.
     #[serde(default)]
-    pub journal: Option<PathBuf>,
+    pub journal: Journal,
     #[cfg(feature = "http")]
     #[serde(default)]
     pub http: crate::providers::http::config::HttpConfig,
@@ -398,6 +402,7 @@ impl Environment {
             }
         }
         self.signatures.validate().or_else(error)?;
+        self.journal.validate().or_else(error)?;
         for grant in &self.grants {
             if grant.capability.is_empty() {
                 return error("a grant has an empty `capability`");
@@ -538,7 +543,7 @@ pub fn embedded() -> Config {
                 ..Human::default()
             },
         )]),
-        journal: None,
+        journal: Journal::default(),
         #[cfg(feature = "http")]
         http: Default::default(),
         #[cfg(feature = "kubernetes")]
@@ -602,6 +607,46 @@ environments:
         assert!(neither.message.contains("either `targets"), "{neither}");
         let environment = parse(&GOOD.replace("default: production", "default: prodution")).unwrap_err();
         assert!(environment.message.contains("prodution"), "{environment}");
+    }
+
+    #[test]
+    fn a_journal_is_a_path_or_a_whole_block() {
+        let journal = |entry: &str| {
+            let config = parse(&format!("environments:\n  local:\n    journal: {entry}\n"))?;
+            Ok::<_, super::Error>(config.environments["local"].journal.clone())
+        };
+        let path = journal("/var/lib/starr/journal.db").unwrap();
+        assert_eq!(
+            (path.path().unwrap().to_str(), path.checkpoint_every),
+            (Some("/var/lib/starr/journal.db"), 100)
+        );
+        let key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        let whole = journal(
+            "\n      signing_key: /etc/starr/key\n      checkpoint_every: 20\n      anchors_before_change: 1\n      anchors:\n        \
+             - stdout\n        - file: /mnt/anchors\n        - git: { repository: /srv/audit }\n        - https: https://sink.example/starr",
+        )
+        .unwrap();
+        assert_eq!(
+            (whole.path(), whole.anchors.len(), whole.anchors_before_change),
+            (None, 4, 1)
+        );
+        assert!(journal("{ signing_key: { keyring: starr-journal } }").is_ok());
+        for (entry, words) in [
+            ("{ checkpoint_every: 0 }".to_owned(), "covers at least one entry"),
+            ("{ anchors_before_change: 1 }".to_owned(), "and 0 anchors are named"),
+            (
+                "{ anchors: [{ https: http://sink.example }] }".to_owned(),
+                "without TLS",
+            ),
+            (
+                format!("{{ anchors: [{{ witness: {{ key: {key}, url: https://w.example }} }}] }}"),
+                "cosignature key",
+            ),
+            ("{ singing_key: /etc/key }".to_owned(), "journal"),
+        ] {
+            let problem = journal(&entry).unwrap_err();
+            assert!(problem.message.contains(words), "{entry}: {problem}");
+        }
     }
 
     #[cfg(feature = "postgres")]

@@ -4,7 +4,6 @@ use super::Error;
 use super::entry::Entry;
 use super::event::Part;
 use super::ledger::Visitor;
-use super::tree;
 use super::verify::{Check, CheckpointRow, Head, Row, Trust, Verified};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,10 +29,14 @@ enum Line {
         root: String,
     },
     Checkpoint {
+        /// SHA-256 over the note, so that one that was damaged is told from one that somebody else signed.
+        digest: Base64,
         /// The signed note.
         note: String,
     },
     Entry {
+        /// The leaf hash, so that an entry that was damaged can be named.
+        leaf: Base64,
         bytes: Base64,
         /// `None` for both: the payload was erased.
         salt: Option<Base64>,
@@ -128,12 +131,16 @@ impl Visitor for Writer<'_> {
         self.written.checkpoints += 1;
         let note =
             String::from_utf8(row.note).map_err(|_| failed("a checkpoint is damaged; run `starr journal verify`"))?;
-        self.line(&Line::Checkpoint { note })
+        self.line(&Line::Checkpoint {
+            digest: Base64(row.digest),
+            note,
+        })
     }
 
     fn entry(&mut self, row: Row) -> Result<(), Error> {
         self.written.entries += 1;
         self.line(&Line::Entry {
+            leaf: Base64(row.leaf),
             bytes: Base64(row.bytes),
             salt: row.salt.map(Base64),
             payload: row.body.map(Base64),
@@ -203,22 +210,27 @@ fn head(origin: &str, size: u64, root: &str) -> Option<Head> {
 fn take(line: Line, before: String, written: &mut Written, ended: &mut bool, check: &mut Check) -> Result<(), String> {
     match line {
         Line::StarrJournalExport { .. } => return Err("is a second first line".to_owned()),
-        Line::Checkpoint { note } => {
+        Line::Checkpoint { digest, note } => {
             if written.entries > 0 {
                 return Err("is a checkpoint behind entries".to_owned());
             }
             written.checkpoints += 1;
-            check.checkpoint(checkpoint_row(note));
+            check.checkpoint(checkpoint_row(note, digest.0));
         }
-        Line::Entry { bytes, salt, payload } => {
+        Line::Entry {
+            leaf,
+            bytes,
+            salt,
+            payload,
+        } => {
             let sequence = i64::try_from(written.entries).unwrap_or(i64::MAX);
             written.entries += 1;
-            check.entry(entry_row(
-                sequence,
-                bytes.0,
-                salt.map(|it| it.0),
-                payload.map(|it| it.0),
-            ));
+            check.entry(Row {
+                leaf: leaf.0,
+                salt: salt.map(|salt| salt.0),
+                body: payload.map(|payload| payload.0),
+                ..entry_row(sequence, bytes.0)
+            });
         }
         Line::End {
             checkpoints,
@@ -240,7 +252,7 @@ fn take(line: Line, before: String, written: &mut Written, ended: &mut bool, che
     Ok(())
 }
 
-fn checkpoint_row(note: String) -> CheckpointRow {
+fn checkpoint_row(note: String, digest: Vec<u8>) -> CheckpointRow {
     let note = note.into_bytes();
     CheckpointRow {
         // The size is what the note says; nothing else says it here.
@@ -249,14 +261,13 @@ fn checkpoint_row(note: String) -> CheckpointRow {
             .and_then(|(checkpoint, _)| i64::try_from(checkpoint.size).ok())
             .unwrap_or(0),
         frontier: Vec::new(),
-        digest: tree::hash(&[&note]).to_vec(),
+        digest,
         note,
     }
 }
 
 /// The row that a store would have for these bytes.
-fn entry_row(sequence: i64, bytes: Vec<u8>, salt: Option<Vec<u8>>, body: Option<Vec<u8>>) -> Row {
-    let leaf = tree::leaf(&bytes).to_vec();
+fn entry_row(sequence: i64, bytes: Vec<u8>) -> Row {
     let entry = Entry::decode(&bytes).ok();
     let number = |number: u64| i64::try_from(number).unwrap_or(-1);
     Row {
@@ -271,9 +282,9 @@ fn entry_row(sequence: i64, bytes: Vec<u8>, salt: Option<Vec<u8>>, body: Option<
         kind: entry.as_ref().map(|entry| entry.kind.clone()).unwrap_or_default(),
         at: entry.as_ref().map_or(0, |entry| entry.wall_nanoseconds),
         bytes,
-        leaf,
-        salt,
-        body,
+        leaf: Vec::new(),
+        salt: None,
+        body: None,
     }
 }
 

@@ -3,11 +3,13 @@
 //! One log per store. An entry's canonical bytes are stored and hashed as stored; its payload lies apart, committed by a
 //! salted hash, so that it can be erased without breaking the log. Everything that is printed about a run is rebuilt from here.
 
+pub mod anchor;
 pub mod checkpoint;
 pub mod decisions;
 pub mod entry;
 pub mod event;
 pub mod export;
+pub mod judge;
 mod keep;
 pub mod key;
 pub mod lease;
@@ -20,6 +22,7 @@ pub mod proof;
 mod read;
 mod run;
 mod run_id;
+pub mod seal;
 mod sequencer;
 pub mod sqlite;
 pub mod storage;

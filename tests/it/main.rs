@@ -14,6 +14,7 @@ mod fuzz_readers;
 mod going_on;
 mod hostile;
 mod incident;
+mod journal;
 mod language;
 mod postgres;
 mod recording;

@@ -1,0 +1,213 @@
+//! What somebody can do who is able to write the database file, with or without the signing key.
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Row as _};
+use starr::journal::checkpoint::Checkpoint;
+use starr::journal::entry::Entry;
+use starr::journal::ledger;
+use starr::journal::note::{Note, Signer};
+use starr::journal::tree::{self, Frontier};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// An entry with everything that belongs to it.
+#[derive(Clone)]
+pub struct Item {
+    pub entry: Entry,
+    /// As stored: somebody who does not hash anew changes these.
+    pub bytes: Vec<u8>,
+    pub leaf: Vec<u8>,
+    pub salt: Vec<u8>,
+    pub body: Vec<u8>,
+}
+
+/// A whole store in memory.
+pub struct Forged {
+    pub items: Vec<Item>,
+    pub notes: BTreeMap<u64, Note>,
+}
+
+async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(false)
+        .connect()
+        .await
+        .unwrap()
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap()
+}
+
+impl Forged {
+    pub async fn read(path: &Path) -> Self {
+        let mut connection = connect(path).await;
+        let items = sqlx::query(
+            "select e.bytes, e.leaf, p.salt, p.body from entries e join payloads p on p.sequence = e.sequence order by e.sequence",
+        )
+        .fetch_all(&mut connection)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| Item {
+            entry: Entry::decode(row.get(0)).unwrap(),
+            bytes: row.get(0),
+            leaf: row.get(1),
+            salt: row.get(2),
+            body: row.get(3),
+        })
+        .collect();
+        let notes = sqlx::query("select size, note from checkpoints")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| {
+                (
+                    u64::try_from(row.get::<i64, _>(0)).unwrap(),
+                    Note::parse(row.get(1)).unwrap(),
+                )
+            })
+            .collect();
+        Self { items, notes }
+    }
+
+    /// Numbers, payload hashes and chain are computed anew, as if everything had happened so.
+    pub fn rehash(&mut self) {
+        let mut previous = [0; 32];
+        let mut runs: BTreeMap<String, u64> = BTreeMap::new();
+        for (number, item) in (0..).zip(&mut self.items) {
+            let in_run = runs.entry(item.entry.run.clone()).or_default();
+            item.entry.sequence = number;
+            item.entry.run_sequence = *in_run;
+            item.entry.previous = previous;
+            item.entry.payload = tree::hash(&[&item.salt, &item.body]);
+            *in_run += 1;
+            item.bytes = item.entry.encode();
+            previous = tree::leaf(&item.bytes);
+            item.leaf = previous.to_vec();
+        }
+    }
+
+    fn frontier(&self, size: u64) -> Frontier {
+        let mut frontier = Frontier::default();
+        for item in &self.items[..usize::try_from(size).unwrap()] {
+            frontier.push(tree::leaf(&item.bytes));
+        }
+        frontier
+    }
+
+    fn checkpoint(&self, size: u64) -> Checkpoint {
+        Checkpoint::new(&self.items[0].entry.origin, size, self.frontier(size).root())
+    }
+
+    /// Checkpoints that the new entries contradict are taken away.
+    pub fn drop_contradicted(&mut self) {
+        let entries = self.items.len() as u64;
+        let notes = std::mem::take(&mut self.notes);
+        self.notes = notes
+            .into_iter()
+            .filter(|(size, note)| *size <= entries && note.text == self.checkpoint(*size).text())
+            .collect();
+    }
+
+    /// Signs at these sizes what is not signed there.
+    pub fn sign(&mut self, signer: &Signer, sizes: &[u64]) {
+        for size in sizes {
+            if *size <= self.items.len() as u64 && !self.notes.contains_key(size) {
+                self.notes.insert(*size, self.checkpoint(*size).signed(&[signer]));
+            }
+        }
+    }
+
+    /// Writes entries and checkpoints; with `head`, also everything that is computed from the entries.
+    pub async fn write(&self, path: &Path, head: bool) {
+        let mut connection = connect(path).await;
+        for table in ["delete from payloads", "delete from entries", "delete from checkpoints"] {
+            sqlx::query(table).execute(&mut connection).await.unwrap();
+        }
+        let mut taken = std::collections::BTreeSet::new();
+        for (number, item) in (0_i64..).zip(&self.items) {
+            let mut run_sequence = signed(item.entry.run_sequence);
+            // Without hashing anew a number in a run may stand twice, which the table does not take.
+            if !taken.insert((item.entry.run.clone(), run_sequence)) {
+                run_sequence = 1_000_000 + number;
+            }
+            sqlx::query("insert into entries (sequence, run, run_sequence, part, kind, at, bytes, leaf) values (?, ?, ?, ?, ?, ?, ?, ?)")
+                .bind(number)
+                .bind(&item.entry.run)
+                .bind(run_sequence)
+                .bind(item.entry.part.word())
+                .bind(&item.entry.kind)
+                .bind(item.entry.wall_nanoseconds)
+                .bind(&item.bytes)
+                .bind(&item.leaf)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+            sqlx::query("insert into payloads (sequence, salt, body) values (?, ?, ?)")
+                .bind(number)
+                .bind(&item.salt)
+                .bind(&item.body)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        for (size, note) in &self.notes {
+            if *size > self.items.len() as u64 {
+                continue;
+            }
+            let row = ledger::row(&self.frontier(*size), note, None);
+            sqlx::query("insert into checkpoints (size, frontier, note, digest) values (?, ?, ?, ?)")
+                .bind(row.size)
+                .bind(row.frontier)
+                .bind(row.note)
+                .bind(row.digest)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        if head {
+            self.write_head(&mut connection).await;
+        }
+    }
+
+    async fn write_head(&self, connection: &mut SqliteConnection) {
+        let frontier = self.frontier(self.items.len() as u64);
+        sqlx::query("update head set size = ?, frontier = ?, root = ?, leaf = ?")
+            .bind(signed(frontier.size()))
+            .bind(frontier.to_bytes())
+            .bind(&frontier.root()[..])
+            .bind(&self.items.last().unwrap().leaf)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let ids: Vec<String> = sqlx::query("select id from runs")
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        for id in ids {
+            let newest = |kind: &str| {
+                let at = self
+                    .items
+                    .iter()
+                    .rposition(|item| item.entry.run == id && item.entry.kind == kind && item.entry.scope.is_empty());
+                at.map(|at| signed(at as u64))
+            };
+            let entries = self.items.iter().filter(|item| item.entry.run == id).count() as u64;
+            sqlx::query("update runs set entries = ?, started = ?, severity = ?, ended = ? where id = ?")
+                .bind(signed(entries))
+                .bind(newest("run_started"))
+                .bind(newest("severity"))
+                .bind(newest("ended"))
+                .bind(&id)
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+        }
+    }
+}
