@@ -4,7 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use starr::journal::checkpoint::Checkpoint;
-use starr::journal::note::{Algorithm, Note, Signer, Verdict, Verifier};
+use starr::journal::note::{Algorithm, Signer, Verdict, Verifier};
 use starr::journal::proof;
 use starr::journal::tree::Digest;
 use std::collections::BTreeMap;
