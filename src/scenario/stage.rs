@@ -237,14 +237,15 @@ impl Stage {
         };
         let mut state = self.lock();
         state.used.insert(index);
-        let elapsed = state.held.elapsed.saturating_add(self.clock.elapsed());
+        let elapsed = self.elapsed(&state.held);
+        let resumed = self.variant.resume.is_some();
         let Held { done, answers: at, .. } = &mut state.held;
         let (at, given) = at.entry(index).or_default();
         while let Some((_, Some(until))) = answers.get(*at) {
             let passed = match until {
                 Until::Action(action) => done.contains_key(action),
                 Until::Elapsed(span) => elapsed >= *span,
-                Until::Once => *given > 0,
+                Until::Once => *given > 0 && !resumed,
             };
             if !passed {
                 break;
@@ -342,10 +343,20 @@ impl Stage {
         }
     }
 
+    /// Since the beginning of the run. A world that is asked again where a run left it stands still.
+    fn elapsed(&self, held: &Held) -> Duration {
+        if self.variant.resume.is_some() {
+            held.elapsed
+        } else {
+            self.clock.elapsed()
+        }
+    }
+
     /// Which of the values stands now.
     fn advance(&self, state: &mut State, line: usize, given: &Given, call: &Call) -> usize {
         let now = self.clock.now();
-        let elapsed = state.held.elapsed.saturating_add(self.clock.elapsed());
+        let elapsed = self.elapsed(&state.held);
+        let resumed = self.variant.resume.is_some();
         let found = state
             .held
             .positions
@@ -370,7 +381,7 @@ impl Stage {
                     let span = jiff::SignedDuration::try_from(*span).unwrap_or_default();
                     self.scenario().clock.checked_add(span).unwrap_or(now)
                 }),
-                Until::Once => (position.served > 0).then_some(now),
+                Until::Once => (position.served > 0 && !resumed).then_some(now),
             };
             let Some(since) = since else { break };
             position.at += 1;
