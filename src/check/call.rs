@@ -530,6 +530,7 @@ fn wrong_effect(operation: &Operation, place: Place, callee: Span) -> Diagnostic
         Effect::Probe => "declared as `probe`",
         Effect::Change => "declared as `change`",
         Effect::Tell => "declared as `tell`",
+        Effect::Preview => "declared as `preview`",
     };
     Diagnostic::error("effect-in-check", callee, message)
         .label(label)

@@ -33,7 +33,7 @@ struct Use {
 pub fn word(effect: Effect) -> usize {
     match effect {
         Effect::Read | Effect::Probe => 0,
-        Effect::Change => 1,
+        Effect::Change | Effect::Preview => 1,
         Effect::Tell => 2,
     }
 }

@@ -71,6 +71,12 @@ pub enum Command {
     Plan(Plan),
     /// Run a recorded run again, without anything outside: the same way, or today's runbook on that day's incident
     Replay(Replay),
+    /// Write a recorded run as a scenario, for `starr test`
+    Scenario(Scenario),
+    /// Say what a change of runbooks does to risk
+    Diff(Diff),
+    /// Print the least rights that a runbook needs, in the target's own words
+    Grants(Grants),
     /// Prove what can be proved before anything runs
     Check(Check),
     /// Run scenarios and examples: what the systems answer is written down, nothing is contacted
@@ -105,8 +111,8 @@ pub enum Command {
     /// Keep secrets in the operating system's keyring
     #[command(subcommand)]
     Secret(SecretCommand),
-    /// Is every provider of this environment reachable, and with which rights?
-    Doctor,
+    /// Is every provider of this environment reachable, and with which rights? Does what runbooks refer to still exist?
+    Doctor(Doctor),
     /// Print completions for a shell
     Completions(Completions),
     /// Print the manual page
@@ -121,7 +127,11 @@ Examples:
   starr run runbooks/host/slow-host.starr --dry-run")]
 pub struct Run {
     /// The runbook
-    pub file: PathBuf,
+    #[arg(required_unless_present = "plan")]
+    pub file: Option<PathBuf>,
+    /// Run exactly this plan (`starr plan -o FILE`), once; refused when what was found is no longer so
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "set", "answer", "dry_run"])]
+    pub plan: Option<PathBuf>,
     /// Give a parameter a value
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
@@ -299,9 +309,107 @@ pub struct PolicyExplain {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr plan runbooks/pool.starr                                   both outcomes of everything; nothing is contacted
+  starr plan runbooks/pool.starr --live --set db=orders            look, and say what would be sent; reads alone
+  starr plan runbooks/pool.starr --live --set db=orders -o plan.json && starr run --plan plan.json")]
 pub struct Plan {
     /// The runbook
     pub file: PathBuf,
+    /// Look at the real systems: reads are sent, a change is impossible
+    #[arg(long)]
+    pub live: bool,
+    /// Give a parameter a value
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Answer an `observed` question beforehand: yes, no or unknown
+    #[arg(long = "answer", value_name = "NAME=ANSWER", requires = "live")]
+    pub answer: Vec<String>,
+    /// Keep the plan in this file, for `starr run --plan FILE`
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr scenario incidents/2026-11-22
+  starr scenario incidents/2026-11-22 -o runbooks/pool.scenarios.starr
+
+Exit codes: 0 it passes as it stands, 1 it does not, with the reasons")]
+pub struct Scenario {
+    /// The folder of a recording (`starr run --record`), or its file
+    pub recording: PathBuf,
+    /// Write to this file, behind what stands in it
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr diff origin/main                               every runbook below this folder, against that revision
+  starr diff HEAD~1 runbooks --format markdown         for a comment on a pull request
+  starr diff old.starr new.starr
+  starr diff origin/main --fail-on approval-weakened,path-without-approval
+  starr diff origin/main --fail-on riskier")]
+pub struct Diff {
+    /// A revision of git, or the older of two files
+    pub revision: String,
+    /// Files and folders [default: this folder], or the newer of two files
+    pub paths: Vec<PathBuf>,
+    /// How differences are written
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<DiffFormat>,
+    /// Fail (exit code 1) on these classes; `riskier` and `any` stand for many
+    #[arg(long, value_name = "CLASS", value_delimiter = ',')]
+    pub fail_on: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DiffFormat {
+    Human,
+    Json,
+    Markdown,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr grants runbooks/sergas/db-pool-exhausted.starr --set db=orders
+  starr grants runbooks/sergas/db-pool-exhausted.starr --to config     the grants for starr.yaml")]
+pub struct Grants {
+    /// The runbook
+    pub file: PathBuf,
+    /// Give a parameter a value
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+    /// Whose words
+    #[arg(long, value_enum, default_value_t = GrantsTo::Sql)]
+    pub to: GrantsTo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GrantsTo {
+    /// SQL, for PostgreSQL
+    Sql,
+    /// The grants of an environment, for starr.yaml
+    Config,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr doctor                             providers, configuration, journal
+  starr doctor --references runbooks       what runbooks name and no longer exists; when each branch was last taken")]
+pub struct Doctor {
+    /// Look up, read-only, everything that runbooks refer to
+    #[arg(long)]
+    pub references: bool,
+    /// Runbooks and folders
+    #[arg(default_value = ".", hide_default_value = true, requires = "references")]
+    pub paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]

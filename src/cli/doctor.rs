@@ -38,7 +38,7 @@ pub fn doctor(global: &Global, output: Output) -> Result<Exit, Failure> {
         ),
     });
 
-    let gate = run::gate(environment, Mode::DryRun, None)?;
+    let gate = run::gate(environment, Mode::DryRun, None, None)?;
     let path = run::journal_path(global, environment)?;
     super::runtime()?.block_on(async {
         lines.push(match run::open_journal(&path).await {

@@ -6,10 +6,12 @@ mod check;
 mod completions;
 mod console;
 mod consult;
+mod diff;
 mod doctor;
 mod explain;
 pub mod files;
 mod fmt;
+mod grants;
 mod guard;
 mod journal;
 mod journal_args;
@@ -20,15 +22,19 @@ mod output;
 mod people;
 mod pins;
 mod plan;
+mod planned;
 #[cfg(feature = "policy")]
 mod policy;
 mod providers;
 mod record;
+mod references;
 mod render;
 mod replay;
 mod request;
 mod resume;
+mod revision;
 mod run;
+mod scenario;
 mod screen;
 mod secret;
 mod sign;
@@ -131,6 +137,9 @@ pub fn main() -> ExitCode {
         Command::TakeOver(args) => resume::take_over(args, global, output),
         Command::Plan(args) => plan::plan(args, global, output),
         Command::Replay(args) => replay::replay(args, output),
+        Command::Scenario(args) => scenario::scenario(args, output),
+        Command::Diff(args) => diff::diff(args, output),
+        Command::Grants(args) => grants::grants(args, global, output),
         Command::Check(args) => check::check(args, global, output),
         Command::Test(args) => test::test(args, global, output),
         Command::Fmt(args) => fmt::fmt(args, output),
@@ -147,7 +156,8 @@ pub fn main() -> ExitCode {
         Command::Sign(args) => sign::sign(args, global, output),
         Command::Lock(args) => pins::lock(args, output),
         Command::Secret(command) => secret::secret(command),
-        Command::Doctor => doctor::doctor(global, output),
+        Command::Doctor(args) if args.references => references::references(args, global, output),
+        Command::Doctor(_) => doctor::doctor(global, output),
         Command::Completions(args) => completions::completions(args),
         Command::Man => completions::man(),
     };

@@ -107,7 +107,9 @@ fn one(name: &str, output: Output) -> Exit {
         }
         let class = match operation.effect {
             Effect::Read | Effect::Probe => String::new(),
-            Effect::Change | Effect::Tell => format!(", idempotence class {}", operation.idempotence.class()),
+            Effect::Change | Effect::Tell | Effect::Preview => {
+                format!(", idempotence class {}", operation.idempotence.class())
+            }
         };
         let heavy = if operation.heavy {
             ", heavy: asked for once in a run"

@@ -67,6 +67,13 @@ impl Record {
                 .collect(),
             environment: Facts::of(&world.environment),
             identities: world.consent.identities.clone(),
+            roles: world.consent.roles.clone(),
+            exceptions: world
+                .gate
+                .providers()
+                .map(|provider| (provider.name().to_owned(), provider.exceptions()))
+                .filter(|(_, exceptions)| !exceptions.is_empty())
+                .collect(),
             grants: grants.iter().map(Granted::of).collect(),
             providers: world
                 .gate

@@ -87,7 +87,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let file = args.file.clone().unwrap_or_else(|| PathBuf::from(&beginning.file));
     let program = Arc::new(load::trusted(&file, environment, output)?);
     let arguments = arguments(&program, &beginning, &args.set, environment)?;
-    let mut gate = run::gate(environment, Mode::Live, None)?;
+    let mut gate = run::gate(environment, Mode::Live, None, None)?;
     let policy = run::govern(&mut gate, environment, &file)?;
     let operator = run::operator();
     let directory = Arc::new(Directory::of(environment));

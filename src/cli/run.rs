@@ -5,6 +5,7 @@ use super::console::Console;
 use super::consult::{Consulting, Directory};
 use super::output::{Output, Style, complain};
 use super::people::{Nobody, Prepared, Terminal};
+use super::planned::Planned;
 use super::record::Record;
 use super::screen::Lines;
 use super::{Exit, Failure, load};
@@ -17,6 +18,7 @@ use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
 use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
+use crate::provider::bound::{Allows, Bound};
 use crate::provider::gate::{Gate, Mode};
 use crate::provider::record::{Recorder, Tape};
 use crate::render::safe::safe;
@@ -34,12 +36,20 @@ const OVERRIDE_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
 pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (name, environment) = loaded.environment(global.env.as_deref())?;
-    let program = Arc::new(load::trusted(&args.file, environment, output)?);
+    let planned = args.plan.as_deref().map(Planned::open).transpose()?;
+    let file = planned.as_ref().map(Planned::runbook).or_else(|| args.file.clone());
+    let file = file.unwrap_or_default();
+    let program = Arc::new(load::trusted(&file, environment, output)?);
     let Some(book) = program.runbooks.first() else {
-        return Err(Failure::usage(format!("{} holds no runbook", args.file.display())));
+        return Err(Failure::usage(format!("{} holds no runbook", file.display())));
     };
-    let arguments = arguments(&program, &args.set, environment)?;
-    let answers = answers(&program, &args.answer)?;
+    let (arguments, answers) = match &planned {
+        Some(planned) => planned.inputs()?,
+        None => (
+            arguments(&program, &args.set, environment)?,
+            answers(&program, &args.answer)?,
+        ),
+    };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let clock: Arc<dyn world::Clock> = Arc::new(clock::System::new());
     let record = args
@@ -47,28 +57,42 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         .as_deref()
         .map(|folder| Record::into(folder, &clock))
         .transpose()?;
-    let mut gate = gate(environment, mode, record.as_ref().map(Record::tape))?;
-    let policy = govern(&mut gate, environment, &args.file)?;
+    let bound = planned.as_ref().map(Planned::allows);
+    let mut gate = gate(environment, mode, record.as_ref().map(Record::tape), bound.as_ref())?;
+    let policy = govern(&mut gate, environment, &file)?;
     let emergency = emergency(args)?;
     let path = journal_path(global, environment)?;
+    if let Some(planned) = &planned {
+        planned.still_holds(&program, name, environment)?;
+    }
 
     let console = Console::new(output);
     let operator = operator();
     let directory = Arc::new(Directory::of(environment));
     let facts = facts(name, environment, &operator, args.unattended, args.dry_run);
     let text = &program.sources.file(book.span.file).name;
-    let digests = digests(&program, text, &args.file, policy);
+    let digests = journal::entry::Digests {
+        plan: planned.as_ref().map(Planned::once),
+        ..digests(&program, text, &file, policy)
+    };
     let holder = holder(&facts);
 
     let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let store = Arc::new(open_journal(&path).await?);
+        if let Some(planned) = &planned {
+            planned.unused(&store).await?;
+        }
         let sealing = sealing(store.clone(), &environment.journal, printer(&console))?;
         let decisions = store.decisions().await?;
         correlate(&store.origin());
         let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
         let screen = Arc::new(Lines::new(console.clone(), journal::Journal::run_id(&journal)));
-        let journal = sealed(Arc::new(journal), sealing, &screen);
+        let journal: Arc<dyn journal::Journal> = match &planned {
+            None => Arc::new(journal),
+            Some(planned) => planned.claim(journal, store.clone()),
+        };
+        let journal = sealed(journal, sealing, &screen);
         let run_id = journal.run_id().to_owned();
         let here = Here {
             console: &console,
@@ -99,7 +123,10 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         ended
     });
     console.done_waiting();
-    let ended = ended?;
+    let ended = ended.map_err(|problem| match &planned {
+        Some(planned) => planned.refusal(problem),
+        None => problem.into(),
+    })?;
     if let Some(problem) = record.and_then(|record| record.tape().problem()) {
         complain(&format!("starr: the recording is not whole: {problem}"));
     }
@@ -204,9 +231,18 @@ pub fn correlate(origin: &str) {
 }
 
 /// The providers of an environment behind their gate.
-pub fn gate(environment: &Environment, mode: Mode, tape: Option<&Arc<Tape>>) -> Result<Gate, Failure> {
+pub fn gate(
+    environment: &Environment,
+    mode: Mode,
+    tape: Option<&Arc<Tape>>,
+    bound: Option<&Allows>,
+) -> Result<Gate, Failure> {
     let mut gate = Gate::new(environment.grants(), mode);
     for provider in providers(environment)? {
+        let provider = match bound {
+            None => provider,
+            Some(allows) => Arc::new(Bound::new(provider, allows.clone())),
+        };
         gate.register(match tape {
             None => provider,
             Some(tape) => Arc::new(Recorder::new(provider, tape.clone())),
@@ -491,12 +527,8 @@ fn secret(inner: &Type, given: &str, environment: &Environment) -> Result<Value,
     Ok(Value::Secret(Secret::new(value)))
 }
 
-/// `--set` values by the types of the parameters.
-pub fn arguments(
-    program: &Program,
-    set: &[String],
-    environment: &Environment,
-) -> Result<Vec<(String, Value)>, Failure> {
+/// `--set` values by the types of the parameters, as far as they are given.
+pub fn given(program: &Program, set: &[String], environment: &Environment) -> Result<Vec<(String, Value)>, Failure> {
     let Some(book) = program.runbooks.first() else {
         return Ok(Vec::new());
     };
@@ -528,7 +560,20 @@ pub fn arguments(
             .map_err(|problem| Failure::usage(format!("--set {name}: {problem}")))?;
         given.push((name.to_owned(), value));
     }
-    for parameter in parameters {
+    Ok(given)
+}
+
+/// `--set` values, with every parameter that has no default among them.
+pub fn arguments(
+    program: &Program,
+    set: &[String],
+    environment: &Environment,
+) -> Result<Vec<(String, Value)>, Failure> {
+    let given = given(program, set, environment)?;
+    let Some(book) = program.runbooks.first() else {
+        return Ok(given);
+    };
+    for parameter in book.params.iter().map(|id| book.binding(*id)) {
         let has_default = matches!(&parameter.kind, BindingKind::Param { default: Some(_) });
         let optional = matches!(parameter.ty, crate::value::Type::Optional(_));
         if !has_default && !optional && !given.iter().any(|(name, _)| *name == parameter.name) {
@@ -542,7 +587,7 @@ pub fn arguments(
 }
 
 /// `--answer` values; only for `observed` questions that exist.
-fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, Option<bool>>, Failure> {
+pub fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, Option<bool>>, Failure> {
     let observed: Vec<&str> = program
         .runbooks
         .iter()

@@ -189,6 +189,8 @@ pub enum EffectItem {
     Read,
     Change,
     Tell,
+    /// A look at what a change would do, by the target itself; it can have side effects, so it is granted by itself.
+    Preview,
 }
 
 /// The value of a resource's field.
@@ -478,6 +480,7 @@ impl Environment {
                         EffectItem::Read => vec![Effect::Read, Effect::Probe],
                         EffectItem::Change => vec![Effect::Change],
                         EffectItem::Tell => vec![Effect::Tell],
+                        EffectItem::Preview => vec![Effect::Preview],
                     })
                     .collect(),
                 targets: (!item.all).then(|| item.targets.clone()),

@@ -12,6 +12,7 @@ use crate::secrets;
 use crate::value::conceal::conceal;
 use crate::value::decode::decode;
 use crate::value::document;
+pub(super) use crate::value::identity::unknown_in;
 use crate::value::{List, Reason, Secret, Series, Type, Unknown, Value, show, tagged};
 use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,16 +114,6 @@ pub(super) fn prepare_one(call: &CallExpr, view: &View<'_>) -> Result<Call, Unkn
             reason: Reason::Internal,
             detail: format!("`{}` cannot be sent once per element", call.operation.full_name()),
         }),
-    }
-}
-
-/// The first unknown part of a value that is to be sent.
-pub(super) fn unknown_in(value: &Value) -> Option<&Unknown> {
-    match value {
-        Value::Unknown(unknown) => Some(unknown),
-        Value::List(list) => list.items.iter().find_map(unknown_in),
-        Value::Record(record) => record.fields.iter().find_map(|(_, value)| unknown_in(value)),
-        _ => None,
     }
 }
 
@@ -311,7 +302,7 @@ pub(super) fn planned(call: &Call) -> PlannedCall {
 pub(super) fn class(call: &Call) -> char {
     match call.operation.effect {
         Effect::Read | Effect::Probe => 'R',
-        Effect::Change | Effect::Tell => call.operation.idempotence.class(),
+        Effect::Change | Effect::Tell | Effect::Preview => call.operation.idempotence.class(),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod machine;
 pub mod memory;
 pub mod note;
+mod plans;
 pub mod policy;
 pub mod proof;
 mod read;

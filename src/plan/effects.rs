@@ -102,6 +102,7 @@ impl Planner<'_> {
                 .refuse
                 .as_ref()
                 .map(|refuse| format!("{} {}", self.texts.condition(&refuse.above), refuse.noun)),
+            reach: self.reach(action),
             calls: calls.collect(),
             undo: action.undos.iter().map(|undo| self.undo(undo)).collect(),
             verify: action.verify.as_ref().map(|verify| Verify {
@@ -111,6 +112,52 @@ impl Planner<'_> {
                 label: Label::UnknownUntilApplied,
             }),
         }
+    }
+
+    /// How much an action can touch: its own limit, and how often the loops around it repeat it.
+    fn reach(&self, action: &Action) -> String {
+        let mut words = match &action.refuse {
+            Some(refuse) => format!(
+                "at most {} {}; more are refused as a whole",
+                self.texts.condition(&refuse.above),
+                refuse.noun
+            ),
+            None if action.manual => "what a person does by hand".to_owned(),
+            None => "what its arguments name".to_owned(),
+        };
+        let mut loops = Vec::new();
+        self.loops_around(&self.runbook.steps, action, &mut loops);
+        for each in loops {
+            words.push_str(&format!("; once per {}, at most {} times", each.0, each.1));
+        }
+        words
+    }
+
+    /// The loops around an action, outermost first: element and limit. True when it was found.
+    fn loops_around(&self, steps: &[Step], action: &Action, loops: &mut Vec<(String, String)>) -> bool {
+        steps.iter().any(|step| match &step.kind {
+            StepKind::Action(id) => self.runbook.action(*id).name == action.name,
+            StepKind::Branch(branch) => {
+                branch
+                    .causes
+                    .iter()
+                    .any(|cause| self.loops_around(&cause.steps, action, loops))
+                    || self.loops_around(&branch.otherwise, action, loops)
+                    || self.loops_around(&branch.cannot_tell, action, loops)
+            }
+            StepKind::Each(each) => {
+                loops.push((
+                    self.runbook.binding(each.element).name.clone(),
+                    self.texts.condition(&each.at_most),
+                ));
+                let found = self.loops_around(&each.steps, action, loops);
+                if !found {
+                    loops.pop();
+                }
+                found
+            }
+            _ => false,
+        })
     }
 
     fn undo(&self, undo: &crate::program::Undo) -> Undo {
@@ -180,12 +227,13 @@ impl Planner<'_> {
 
     pub(super) fn needs(&self) -> Vec<Need> {
         let mut operations: BTreeMap<(&'static str, String), BTreeSet<String>> = BTreeMap::new();
-        self.each_call(&mut |call| {
+        each_call(self.runbook, &mut |call| {
             let effect = match call.operation.effect {
                 Kind::Read => "read",
                 Kind::Probe => "probe",
                 Kind::Change => "change",
                 Kind::Tell => "tell",
+                Kind::Preview => "preview",
             };
             operations
                 .entry((effect, call.operation.capability()))
@@ -200,47 +248,6 @@ impl Planner<'_> {
                 operations: operations.into_iter().collect(),
             })
             .collect()
-    }
-
-    /// Every call that the runbook itself could make.
-    fn each_call(&self, found: &mut dyn FnMut(&CallExpr)) {
-        for binding in &self.runbook.bindings {
-            if let BindingKind::Read(call) = &binding.kind {
-                found(call);
-            }
-        }
-        for action in &self.runbook.actions {
-            for order in &action.orders {
-                if let OrderKind::Call { call, before } = &order.kind {
-                    if let Some((_, read)) = before {
-                        found(read);
-                    }
-                    found(call);
-                }
-            }
-            for undo in &action.undos {
-                match &undo.kind {
-                    UndoKind::Restore(calls) => calls.iter().for_each(&mut *found),
-                    UndoKind::Call(call) => found(call),
-                    UndoKind::None { .. } | UndoKind::Words(_) => {}
-                }
-            }
-            for outcome in [&action.failed, &action.unclear, &action.not_approved] {
-                outcome.tells.iter().for_each(&mut *found);
-            }
-        }
-        each_step(&self.runbook.steps, &mut |step| match &step.kind {
-            StepKind::Tell(call) => found(call),
-            StepKind::Require { otherwise, .. } | StepKind::Wait { otherwise, .. } => {
-                otherwise.tells.iter().for_each(&mut *found);
-            }
-            _ => {}
-        });
-        if let Some(escalation) = &self.runbook.result.escalation {
-            for entry in escalation.rows.iter().flat_map(|row| &row.entries) {
-                found(&entry.call);
-            }
-        }
     }
 
     pub(super) fn roles(&self) -> Vec<String> {
@@ -448,6 +455,47 @@ pub(super) fn each_step<'a>(steps: &'a [Step], visit: &mut dyn FnMut(&'a Step)) 
             }
             StepKind::Each(each) => each_step(&each.steps, visit),
             _ => {}
+        }
+    }
+}
+
+/// Every call that the runbook itself could make.
+pub(super) fn each_call(runbook: &Runbook, found: &mut dyn FnMut(&CallExpr)) {
+    for binding in &runbook.bindings {
+        if let BindingKind::Read(call) = &binding.kind {
+            found(call);
+        }
+    }
+    for action in &runbook.actions {
+        for order in &action.orders {
+            if let OrderKind::Call { call, before } = &order.kind {
+                if let Some((_, read)) = before {
+                    found(read);
+                }
+                found(call);
+            }
+        }
+        for undo in &action.undos {
+            match &undo.kind {
+                UndoKind::Restore(calls) => calls.iter().for_each(&mut *found),
+                UndoKind::Call(call) => found(call),
+                UndoKind::None { .. } | UndoKind::Words(_) => {}
+            }
+        }
+        for outcome in [&action.failed, &action.unclear, &action.not_approved] {
+            outcome.tells.iter().for_each(&mut *found);
+        }
+    }
+    each_step(&runbook.steps, &mut |step| match &step.kind {
+        StepKind::Tell(call) => found(call),
+        StepKind::Require { otherwise, .. } | StepKind::Wait { otherwise, .. } => {
+            otherwise.tells.iter().for_each(&mut *found);
+        }
+        _ => {}
+    });
+    if let Some(escalation) = &runbook.result.escalation {
+        for entry in escalation.rows.iter().flat_map(|row| &row.entries) {
+            found(&entry.call);
         }
     }
 }

@@ -4,9 +4,12 @@
 //! unknown until it is applied.
 
 mod effects;
+pub mod file;
+pub mod found;
 #[cfg(test)]
 mod tests;
 mod times;
+pub mod uses;
 mod walk;
 
 use crate::eval::Constants;
@@ -92,6 +95,8 @@ pub struct Effect {
     pub approval: Option<Approval>,
     /// Refused as a whole above this number.
     pub refuse_above: Option<String>,
+    /// How much it can touch at most, in words.
+    pub reach: String,
     pub calls: Vec<Call>,
     pub undo: Vec<Undo>,
     pub verify: Option<Verify>,

@@ -1,6 +1,7 @@
 //! The one gate: every call of every part of the engine — checks, actions, undo, verification, escalation — passes here.
 
 use super::lock::{Held, Holder, NotTaken};
+use super::native::{PreviewPass, Previewed, Reference, Resolved};
 use super::policy::{Asked, Grounds, Policy, Refusal, Request, Target};
 use super::{Call, Effect, Outcome, Permit, Provider, covers};
 use crate::value::show::show_std;
@@ -9,6 +10,7 @@ use futures::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// What may be done: a capability on targets. Given by configuration outside the runbook's folder, matched exactly.
@@ -228,6 +230,58 @@ impl Gate {
                     show_std(call.within)
                 ),
             ),
+        }
+    }
+
+    /// What a change would do, said by its target. A class of its own: without a grant of `preview` on every target nothing is sent.
+    pub async fn preview(&self, call: &Call) -> Previewed {
+        if call.operation.effect != Effect::Change {
+            return Previewed::NoPreview;
+        }
+        let mut asked = call.clone();
+        Arc::make_mut(&mut asked.operation).effect = Effect::Preview;
+        if let Err(unknown) = self.allows(&asked) {
+            return Previewed::NotGranted(unknown.detail);
+        }
+        let Some(provider) = self.providers.get(&*call.operation.provider) else {
+            return Previewed::NoPreview;
+        };
+        let pass = PreviewPass { _private: () };
+        let work = AssertUnwindSafe(provider.preview(call, &pass)).catch_unwind();
+        match tokio::time::timeout(call.within, work).await {
+            Ok(Ok(previewed)) => previewed,
+            Ok(Err(_panic)) => Previewed::Unknown(refusal("the provider failed (a mistake in starr)".to_owned())),
+            Err(_elapsed) => Previewed::Unknown(Unknown {
+                reason: Reason::Timeout,
+                detail: format!("no preview within {}", show_std(call.within)),
+            }),
+        }
+    }
+
+    /// Looks up what a runbook refers to: a read of that provider's target, and granted like one.
+    pub async fn resolve(&self, provider: &str, reference: &Reference, within: Duration) -> Resolved {
+        let Some(found) = self.providers.get(provider) else {
+            return Resolved::Unknown(format!("no provider `{provider}` is configured in this environment"));
+        };
+        let granted = self.grants.iter().any(|grant| {
+            grant.effects.contains(&Effect::Read)
+                && (grant.capability == provider || covers(provider, &grant.capability))
+                && grant
+                    .targets
+                    .as_ref()
+                    .is_none_or(|targets| targets.contains(&reference.on))
+        });
+        if !granted {
+            return Resolved::Unknown(format!(
+                "this environment does not grant read `{provider}` on `{}`",
+                reference.on
+            ));
+        }
+        let work = AssertUnwindSafe(found.resolve(reference)).catch_unwind();
+        match tokio::time::timeout(within, work).await {
+            Ok(Ok(resolved)) => resolved,
+            Ok(Err(_panic)) => Resolved::Unknown("the provider failed (a mistake in starr)".to_owned()),
+            Err(_elapsed) => Resolved::Unknown(format!("no reply within {}", show_std(within))),
         }
     }
 

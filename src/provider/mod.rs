@@ -3,10 +3,13 @@
 //! The interface text of a provider (its operations, effects, idempotence, types) is written in the language, in the
 //! embedded module `std.<provider>`; this module holds the types that text becomes, and the trait that code implements.
 
+pub mod bound;
 pub mod gate;
 pub mod lock;
+pub mod native;
 pub mod policy;
 pub mod record;
+mod record_locks;
 #[cfg(test)]
 mod record_tests;
 
@@ -25,14 +28,21 @@ impl Effect {
             Effect::Probe => "probe",
             Effect::Change => "change",
             Effect::Tell => "tell",
+            Effect::Preview => "preview",
         }
     }
 
     /// The effect of this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Effect::Read, Effect::Probe, Effect::Change, Effect::Tell]
-            .into_iter()
-            .find(|effect| effect.word() == word)
+        [
+            Effect::Read,
+            Effect::Probe,
+            Effect::Change,
+            Effect::Tell,
+            Effect::Preview,
+        ]
+        .into_iter()
+        .find(|effect| effect.word() == word)
     }
 }
 
@@ -186,6 +196,33 @@ pub trait Provider: Send + Sync {
     /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
     fn exceptions(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What a change would do, said by the target itself. A preview can have side effects: it needs a pass of the gate, which
+    /// rests on a grant of its own. The default has none.
+    fn preview<'a>(&'a self, call: &'a Call, pass: &'a native::PreviewPass) -> BoxFuture<'a, native::Previewed> {
+        let _ = (call, pass);
+        Box::pin(std::future::ready(native::Previewed::NoPreview))
+    }
+
+    /// The least rights that these operations need, in the target's own words; `None` when that is not known.
+    fn privileges(&self, uses: &[native::Use]) -> Option<Vec<native::Privilege>> {
+        let _ = uses;
+        None
+    }
+
+    /// What a call refers to outside.
+    fn references(&self, used: &native::Use) -> Vec<native::Reference> {
+        let _ = used;
+        Vec::new()
+    }
+
+    /// Looks a reference up, read-only.
+    fn resolve<'a>(&'a self, reference: &'a native::Reference) -> BoxFuture<'a, native::Resolved> {
+        let _ = reference;
+        Box::pin(std::future::ready(native::Resolved::Unknown(
+            "this provider cannot look it up".to_owned(),
+        )))
     }
 
     /// Read-only health of this provider for `starr doctor`: one line per configured target.

@@ -4,6 +4,7 @@
 //! and its time; every other line is a note of whoever records more than calls. Secrets are not in it. A replayer knows nothing
 //! but what was recorded: each recorded reply is given once, in order, and a call that was not recorded has no answer.
 
+use super::record_locks::{self, Locks};
 use super::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::secrets::redact_json;
 use crate::value::conceal::conceal;
@@ -161,7 +162,9 @@ impl Drop for Pending<'_> {
             };
             match self.call.operation.effect {
                 super::Effect::Read | super::Effect::Probe => Reply::Value(Value::Unknown(Arc::new(unknown))),
-                super::Effect::Change | super::Effect::Tell => Reply::Outcome(Outcome::Unclear(unknown)),
+                super::Effect::Change | super::Effect::Tell | super::Effect::Preview => {
+                    Reply::Outcome(Outcome::Unclear(unknown))
+                }
             }
         };
         let silent = self.reply.is_none();
@@ -225,7 +228,12 @@ impl Provider for Recorder {
         holder: &'a super::lock::Holder,
         take_over: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<Box<dyn super::lock::Held>>, super::lock::NotTaken>> {
-        self.inner.lock(target, holder, take_over)
+        async move {
+            let taken = self.inner.lock(target, holder, take_over).await;
+            record_locks::note(&self.tape, self.inner.name(), target, &taken);
+            taken
+        }
+        .boxed()
     }
 
     fn exceptions(&self) -> Vec<String> {
@@ -342,6 +350,7 @@ struct Waiting {
 pub struct Recording {
     replies: Mutex<BTreeMap<Key, Replies>>,
     calls: Vec<Answered>,
+    locks: Locks,
     notes: Vec<(usize, Json)>,
     /// Calls that nobody had recorded, in the order they were made.
     missed: Mutex<Vec<String>>,
@@ -356,6 +365,7 @@ impl Recording {
         let mut reader = reader.take(RECORDING_BYTES);
         let mut replies: BTreeMap<Key, Replies> = BTreeMap::new();
         let mut calls = Vec::new();
+        let locks = Locks::default();
         let mut notes = Vec::new();
         let mut text = String::new();
         for number in 1.. {
@@ -378,6 +388,10 @@ impl Recording {
                 if line.get("starr_recording").and_then(Json::as_u64) != Some(FORM) {
                     return Err(wrong("this is not a recording in a form that is known".to_owned()));
                 }
+                continue;
+            }
+            if let Some(lock) = line.get(record_locks::KIND) {
+                locks.push(lock).map_err(wrong)?;
                 continue;
             }
             if line.get("operation").is_none() {
@@ -407,6 +421,7 @@ impl Recording {
         Ok(Arc::new(Self {
             replies: Mutex::new(replies),
             calls,
+            locks,
             notes,
             missed: Mutex::default(),
         }))
@@ -420,6 +435,7 @@ impl Recording {
             name,
             operations,
             until: None,
+            exceptions: Vec::new(),
         }
     }
 
@@ -551,9 +567,15 @@ pub struct Replayer {
     name: &'static str,
     operations: &'static [&'static str],
     until: Option<Until>,
+    exceptions: Vec<String>,
 }
 
 impl Replayer {
+    /// The same with what the provider's configuration allowed beyond the default.
+    pub fn with_exceptions(self, exceptions: Vec<String>) -> Self {
+        Self { exceptions, ..self }
+    }
+
     /// The next recorded reply, when its time has come. A call that was given up then is not answered now either.
     async fn next(&self, call: &Call) -> Option<Reply> {
         let waiting = self.recording.take(call)?;
@@ -613,6 +635,22 @@ impl Provider for Replayer {
             }
         }
         .boxed()
+    }
+
+    fn exceptions(&self) -> Vec<String> {
+        self.exceptions.clone()
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        _holder: &'a super::lock::Holder,
+        _take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn super::lock::Held>>, super::lock::NotTaken>> {
+        self.recording
+            .locks
+            .take(self.name, target, self.until.as_ref())
+            .boxed()
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -195,11 +195,11 @@ async fn a_recording_is_taken_whole_or_not_at_all() {
     );
     assert_eq!(
         line(Recording::read(&text.as_bytes()[..text.len() - 1]).unwrap_err()),
-        6
+        10
     );
     assert_eq!(
         line(Recording::read(text.replace("{\"int\":1}", "{\"int\":\"1\"}").as_bytes()).unwrap_err()),
-        3
+        5
     );
     assert_eq!(
         line(
@@ -210,11 +210,11 @@ async fn a_recording_is_taken_whole_or_not_at_all() {
             )
             .unwrap_err()
         ),
-        2
+        3
     );
     assert_eq!(
         line(Recording::read(format!("{text}[{}\n", "[".repeat(5000)).as_bytes()).unwrap_err()),
-        7
+        11
     );
 }
 

@@ -6,6 +6,7 @@
 
 pub mod compare;
 pub mod replay;
+pub mod scenario;
 pub mod witness;
 
 #[cfg(test)]
@@ -49,7 +50,13 @@ pub struct About {
     /// The one name of a person, by every login and alias.
     #[serde(default)]
     pub identities: BTreeMap<String, String>,
+    /// The roles of each person.
+    #[serde(default)]
+    pub roles: Option<BTreeMap<String, Vec<String>>>,
     pub grants: Vec<Granted>,
+    /// What the configuration of a provider allowed beyond the default, by provider.
+    #[serde(default)]
+    pub exceptions: BTreeMap<String, Vec<String>>,
     /// Names of the providers that were there.
     pub providers: Vec<String>,
 }

@@ -71,7 +71,9 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         .iter()
         .filter(|(name, _)| about.providers.iter().any(|known| known == *name))
     {
-        gate.register(Arc::new(recording.calls.replay_timed(name, operations, until.clone())));
+        let again = recording.calls.replay_timed(name, operations, until.clone());
+        let exceptions = about.exceptions.get(*name).cloned().unwrap_or_default();
+        gate.register(Arc::new(again.with_exceptions(exceptions)));
     }
     let now = clock.clone();
     let journal = Arc::new(Memory::with_time(&about.run, move || now.now()));
@@ -90,6 +92,7 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         environment: environment(&about.environment)?,
         consent: Consent {
             identities: about.identities.clone(),
+            roles: about.roles.clone(),
             ..Consent::default()
         },
         interrupt,

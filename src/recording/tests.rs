@@ -79,7 +79,9 @@ fn about() -> About {
             resources: Vec::new(),
         },
         identities: BTreeMap::new(),
+        roles: None,
         grants: Vec::new(),
+        exceptions: BTreeMap::new(),
         providers: Vec::new(),
     }
 }

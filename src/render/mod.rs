@@ -7,6 +7,7 @@ pub mod html;
 pub mod lines;
 pub mod markdown;
 pub mod plan;
+pub mod plan_live;
 pub mod report;
 pub mod safe;
 #[cfg(test)]

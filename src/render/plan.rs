@@ -1,4 +1,4 @@
-//! A plan for people: effects first, then the steps with their ways, then what it needs and how long it may take.
+//! A plan for people: effects with their reach and approvals first, then how long it may take and what it needs, then the steps.
 
 use super::safe::safe;
 use super::words::{default_mark, span};
@@ -18,7 +18,7 @@ struct Out {
     text: String,
 }
 
-fn seconds(seconds: u64) -> String {
+pub(super) fn seconds(seconds: u64) -> String {
     span(Duration::from_secs(seconds))
 }
 
@@ -42,31 +42,6 @@ impl Out {
         }
         for effect in &plan.effects {
             self.effect(effect);
-        }
-        self.text.push('\n');
-        self.line(0, "What it asks");
-        for question in &plan.questions {
-            let how = if question.condition.is_empty() {
-                question.by.clone()
-            } else {
-                format!("yes when {}", question.condition)
-            };
-            self.line(
-                1,
-                &format!("{}  {}{}", question.name, question.title, label(Some(question.label))),
-            );
-            self.line(2, &how);
-            for call in &question.calls {
-                self.line(2, &format!("by {}", call_text(call)));
-            }
-        }
-        self.text.push('\n');
-        self.line(0, "Steps");
-        if plan.steps.is_empty() {
-            self.line(1, "none: the questions are the whole of it");
-        }
-        for step in &plan.steps {
-            self.step(1, step);
         }
         self.text.push('\n');
         self.line(0, "Time");
@@ -115,6 +90,31 @@ impl Out {
                 self.line(1, &call_text(call));
             }
         }
+        self.text.push('\n');
+        self.line(0, "What it asks");
+        for question in &plan.questions {
+            let how = if question.condition.is_empty() {
+                question.by.clone()
+            } else {
+                format!("yes when {}", question.condition)
+            };
+            self.line(
+                1,
+                &format!("{}  {}{}", question.name, question.title, label(Some(question.label))),
+            );
+            self.line(2, &how);
+            for call in &question.calls {
+                self.line(2, &format!("by {}", call_text(call)));
+            }
+        }
+        self.text.push('\n');
+        self.line(0, "Steps");
+        if plan.steps.is_empty() {
+            self.line(1, "none: the questions are the whole of it");
+        }
+        for step in &plan.steps {
+            self.step(1, step);
+        }
         if !plan.defaults.is_empty() {
             self.text.push('\n');
             self.line(0, "Defaults in force");
@@ -161,9 +161,7 @@ impl Out {
             None if effect.manual => {}
             None => self.line(2, "no approval"),
         }
-        if let Some(above) = &effect.refuse_above {
-            self.line(2, &format!("refused above {above}"));
-        }
+        self.line(2, &format!("reach {}", effect.reach));
         if let Some(verify) = &effect.verify {
             self.line(
                 2,
@@ -231,7 +229,7 @@ impl Out {
     }
 }
 
-fn call_text(call: &Call) -> String {
+pub(super) fn call_text(call: &Call) -> String {
     if call.class.is_empty() {
         return call.operation.clone();
     }
@@ -244,7 +242,7 @@ fn call_text(call: &Call) -> String {
     format!("{}({})", call.operation, arguments.join(", "))
 }
 
-fn ending(outcome: &Outcome) -> String {
+pub(super) fn ending(outcome: &Outcome) -> String {
     match outcome.end {
         "stop" => format!("stop: {}", outcome.reason),
         "ask again" => "is the goal reached? then go on behind the branch, otherwise ask again".to_owned(),
@@ -252,7 +250,7 @@ fn ending(outcome: &Outcome) -> String {
     }
 }
 
-fn outcome_text(outcome: &Outcome) -> String {
+pub(super) fn outcome_text(outcome: &Outcome) -> String {
     let mut parts = Vec::new();
     if outcome.undo {
         parts.push("undo".to_owned());

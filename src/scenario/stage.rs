@@ -535,7 +535,7 @@ impl Stage {
             format!("({})", args.join(", "))
         };
         let value = match operation.effect {
-            Effect::Change | Effect::Tell => "done".to_owned(),
+            Effect::Change | Effect::Tell | Effect::Preview => "done".to_owned(),
             Effect::Read | Effect::Probe => {
                 let ty = self.prepared.reply(call);
                 let value = fill::any(&ty, call, clock);

@@ -160,6 +160,8 @@ pub enum Effect {
     Change,
     /// Informs people or systems of record.
     Tell,
+    /// A look at what a change would do, by the target itself. Not the effect of an operation but a class that grants name.
+    Preview,
 }
 
 /// `change scale.set(app: Deployment, to: Int) -> Int idempotent { before … undo … }`

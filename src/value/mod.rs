@@ -4,6 +4,7 @@ pub mod conceal;
 pub mod conform;
 pub mod decode;
 pub mod document;
+pub mod identity;
 pub mod parse;
 pub mod probe;
 pub mod show;

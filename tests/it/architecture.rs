@@ -17,6 +17,7 @@ const LAYERS: &[&str] = &[
     "check",
     "trust",
     "plan",
+    "diff",
     "engine",
     "render",
     "scenario",
@@ -47,6 +48,7 @@ const PURE: &[&str] = &[
     "eval",
     "check",
     "plan",
+    "diff",
     "render",
 ];
 

@@ -17,7 +17,7 @@ pub const STUCK: usize = 14;
 pub struct Desk {
     folder: tempfile::TempDir,
     told: Arc<Mutex<Vec<String>>>,
-    hook: String,
+    pub hook: String,
 }
 
 impl Desk {

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod check_time;
+mod ci;
 mod cli;
 mod conformance;
 mod consent;
@@ -16,8 +17,10 @@ mod hostile;
 mod incident;
 mod journal;
 mod language;
+mod planning;
 mod postgres;
 mod recording;
+mod risk;
 mod rule_pages;
 mod rule_programs;
 mod samples;

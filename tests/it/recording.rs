@@ -102,6 +102,55 @@ async fn the_incident_goes_the_same_way_again_without_a_server() {
     assert!(!tape.contains("read-secret") && !tape.contains("change-secret"));
 }
 
+/// The scenario of a recording passes as it stands, beside the runbook, and reads as if a person had written it.
+#[tokio::test]
+async fn a_recording_becomes_a_scenario_that_passes() {
+    for (answer, exit, words) in [
+        (
+            "yes",
+            0,
+            [
+                "-> 14 of {",
+                "until end_stuck then none",
+                "approve end_stuck as oncall",
+                "changed  end_stuck",
+                "outcome  resolved within 1 min",
+            ],
+        ),
+        (
+            "no",
+            3,
+            [
+                "-> 14 of {",
+                "refuse end_stuck as oncall",
+                "because \"a migration is running\"",
+                "changed  nothing",
+                "outcome  refused within 1 min",
+            ],
+        ),
+    ] {
+        let (desk, _) = recorded(answer, exit).await;
+        let away = tempfile::tempdir().unwrap();
+        std::fs::copy(BOOK, away.path().join("pool.starr")).unwrap();
+        let tape = desk.path().join("tape").display().to_string();
+        let folder = away.path().to_path_buf();
+        let (made, tested) = on_a_thread(move || {
+            let made = elsewhere(&folder, &["scenario", &tape, "-o", "pool.scenarios.starr"]);
+            (made, elsewhere(&folder, &["test", "pool.starr"]))
+        })
+        .await;
+        let scenario = std::fs::read_to_string(away.path().join("pool.scenarios.starr")).unwrap_or_default();
+        assert_eq!(made.status.code(), Some(0), "{}\n{scenario}", text(&made));
+        assert_eq!(tested.status.code(), Some(0), "{}\n{scenario}", text(&tested));
+        assert!(text(&tested).contains("1 test, 0 failed"), "{}", text(&tested));
+        for word in words {
+            assert!(scenario.contains(word), "{word:?} is missing in\n{scenario}");
+        }
+        assert!(scenario.lines().count() <= 40, "too long for a person:\n{scenario}");
+        println!("{scenario}");
+    }
+}
+
 #[tokio::test]
 async fn another_runbook_on_the_same_incident_shows_where_it_parts() {
     let (desk, _) = recorded("no", 3).await;

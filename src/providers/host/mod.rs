@@ -2,6 +2,7 @@
 
 mod clock;
 mod filesystems;
+mod native;
 mod numbers;
 mod parse;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod source;
 mod tests;
 mod units;
 
+use crate::provider::native::{Reference, Resolved, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::providers::detached::detached;
 use crate::providers::names::{self, Failure};
@@ -368,6 +370,14 @@ impl Provider for Host {
             }
         }
         .boxed()
+    }
+
+    fn references(&self, used: &Use) -> Vec<Reference> {
+        self.named(used)
+    }
+
+    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
+        self.look_up(reference).boxed()
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

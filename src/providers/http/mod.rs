@@ -7,6 +7,7 @@ pub mod config;
 mod exchange;
 mod fault;
 mod headers;
+mod native;
 #[cfg(test)]
 mod server;
 mod target;
@@ -14,6 +15,7 @@ mod target;
 mod tests;
 mod tls;
 
+use crate::provider::native::{Reference, Resolved, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
@@ -268,6 +270,14 @@ impl Provider for Http {
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
         self.send(call).boxed()
+    }
+
+    fn references(&self, used: &Use) -> Vec<Reference> {
+        self.named(used)
+    }
+
+    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
+        self.look_up(reference).boxed()
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -343,7 +343,7 @@ async fn watch(lease: &mut Lease<'_>, told: &[&Target], signal: Signal, deadline
 }
 
 /// A connection for changes with the server's own limits set.
-async fn begin(pool: &Pool, deadline: Deadline, lock_millis: u64) -> Result<Lease<'_>, Failure> {
+pub(super) async fn begin(pool: &Pool, deadline: Deadline, lock_millis: u64) -> Result<Lease<'_>, Failure> {
     let mut lease = pool.lease(deadline).await?;
     let millis = deadline.server_millis().min(2_000_000_000);
     let setup = format!(

@@ -71,6 +71,20 @@ pub struct Database {
     /// Sessions of other databases on the same server may be ended too.
     #[serde(default)]
     pub across_databases: bool,
+    /// How a change is previewed, where a preview is granted.
+    #[serde(default)]
+    pub preview: Preview,
+}
+
+/// How a change is previewed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Preview {
+    /// The server says how it would run the statement; the statement is not run.
+    #[default]
+    Explain,
+    /// The statement is run in a transaction that is rolled back: triggers run, locks are held, sequences move on.
+    RolledBack,
 }
 
 /// A role and how it shows who it is.

@@ -8,6 +8,8 @@ mod doctor;
 mod failure;
 mod guard;
 mod lock;
+mod names;
+mod native;
 mod parameters;
 mod query;
 mod server;
@@ -15,6 +17,7 @@ pub mod statement;
 mod values;
 
 use crate::provider::lock::{Held, Holder, NotTaken};
+use crate::provider::native::{PreviewPass, Previewed, Privilege, Reference, Resolved, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
@@ -448,6 +451,22 @@ impl Provider for Postgres {
                 .await
                 .map(Some)
         })
+    }
+
+    fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
+        Box::pin(self.preview_of(call))
+    }
+
+    fn privileges(&self, uses: &[Use]) -> Option<Vec<Privilege>> {
+        Some(self.least(uses))
+    }
+
+    fn references(&self, used: &Use) -> Vec<Reference> {
+        self.named(used)
+    }
+
+    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
+        Box::pin(self.look_up(reference))
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -17,7 +17,7 @@ const RESULT_BYTES: usize = crate::limits::POSTGRES_RESULT_BYTES;
 const ROWS: usize = crate::limits::POSTGRES_ROWS;
 
 /// The statement's text: only source text in backticks is one.
-fn literal<'a>(arguments: &Arguments<'a>) -> Result<&'a str, Failure> {
+pub(super) fn literal<'a>(arguments: &Arguments<'a>) -> Result<&'a str, Failure> {
     match arguments.value("sql") {
         Value::Code {
             language: None | Some(CodeLanguage::Sql),

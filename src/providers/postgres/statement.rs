@@ -5,7 +5,7 @@
 
 /// A piece of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Token<'a> {
+pub(super) enum Token<'a> {
     /// A keyword or name without quotes, as written.
     Word(&'a str),
     /// A name in quotes, without them; doubled quotes are kept.
@@ -16,11 +16,11 @@ enum Token<'a> {
 }
 
 impl Token<'_> {
-    fn is(&self, word: &str) -> bool {
+    pub fn is(&self, word: &str) -> bool {
         matches!(self, Token::Word(text) if text.eq_ignore_ascii_case(word))
     }
 
-    fn is_one_of(&self, words: &[&str]) -> bool {
+    pub fn is_one_of(&self, words: &[&str]) -> bool {
         words.iter().any(|word| self.is(word))
     }
 }
@@ -262,6 +262,11 @@ fn is_explain_option(token: &Token<'_>) -> bool {
         "memory",
         "format",
     ])
+}
+
+/// The tokens of one statement.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
+    single(text).map(|(tokens, _)| tokens)
 }
 
 /// The tokens of one statement, and its text without the semicolon at the end.

@@ -220,5 +220,6 @@ fn effect(effect: Effect) -> &'static str {
         Effect::Probe => "probe",
         Effect::Change => "change",
         Effect::Tell => "tell",
+        Effect::Preview => "preview",
     }
 }

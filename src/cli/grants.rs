@@ -1,0 +1,115 @@
+//! `starr grants`: the least rights a runbook needs, in the target's own words.
+
+use super::args::{Global, Grants, GrantsTo};
+use super::output::{Output, Style, complain, line};
+use super::{Exit, Failure, load, run};
+use crate::config;
+use crate::plan::uses::uses;
+use crate::provider::gate::Mode;
+use crate::provider::native::Privilege;
+use crate::render::safe::safe;
+use crate::value::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Prints what must be granted. Nothing is contacted.
+pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Failure> {
+    let loaded = config::load(global.config.as_deref())?;
+    let (_, environment) = loaded.environment(global.env.as_deref())?;
+    let program = load::program(&args.file, Some(environment), output)?;
+    if program.runbooks.is_empty() {
+        return Err(Failure::usage(format!("{} holds no runbook", args.file.display())));
+    }
+    let given = run::given(&program, &args.set, environment)?;
+    let uses = uses(&program, &given);
+    if args.to == GrantsTo::Config {
+        configuration(&uses);
+        return Ok(Exit::Good);
+    }
+    let gate = run::gate(environment, Mode::DryRun, None, None)?;
+    let mut privileges: Vec<Privilege> = Vec::new();
+    let mut silent: BTreeSet<&str> = BTreeSet::new();
+    for provider in gate.providers() {
+        if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
+            continue;
+        }
+        match provider.privileges(&uses) {
+            Some(found) => privileges.extend(found),
+            None => {
+                silent.insert(provider.name());
+            }
+        }
+    }
+    if output.json {
+        line(&serde_json::json!({ "privileges": privileges, "not_known_for": silent }).to_string());
+        return Ok(Exit::Good);
+    }
+    let mut place: Option<(String, String)> = None;
+    for privilege in &privileges {
+        let here = (privilege.target.clone(), privilege.login.clone());
+        if place.as_ref() != Some(&here) {
+            if place.is_some() {
+                line("");
+            }
+            line(&output.style(
+                Style::Heading,
+                &format!(
+                    "-- {}: the login for {}",
+                    safe(&here.0),
+                    if here.1 == "read" { "checks" } else { "changes" }
+                ),
+            ));
+            place = Some(here);
+        }
+        let because = privilege.because.join(", ");
+        let mark = if privilege.complete {
+            ""
+        } else {
+            "; put the right name in"
+        };
+        line(&format!("{}  -- {}{mark}", safe(&privilege.statement), safe(&because)));
+    }
+    for name in silent {
+        complain(&format!("{name}: what it needs in its target's own words is not known"));
+    }
+    Ok(Exit::Good)
+}
+
+/// The grants of an environment: capabilities and targets.
+fn configuration(uses: &[crate::provider::native::Use]) {
+    let mut needed: BTreeMap<(String, &'static str), (BTreeSet<String>, bool)> = BTreeMap::new();
+    for used in uses {
+        let effect = match used.operation.effect {
+            crate::provider::Effect::Probe => "read",
+            other => other.word(),
+        };
+        let entry = needed.entry((used.operation.capability(), effect)).or_default();
+        let resources: Vec<&str> = used
+            .args
+            .iter()
+            .filter_map(|(_, value)| match value {
+                Some(Value::Resource { name, .. }) => Some(&**name),
+                _ => None,
+            })
+            .collect();
+        if resources.is_empty() {
+            entry.1 = true;
+        }
+        entry.0.extend(resources.into_iter().map(str::to_owned));
+    }
+    line("grants:");
+    for ((capability, effect), (targets, open)) in needed {
+        let targets: Vec<String> = targets
+            .iter()
+            .map(|target| format!("\"{}\"", target.replace('"', "\\\"")))
+            .collect();
+        let comment = if open {
+            "  # and the targets that are only known in the run"
+        } else {
+            ""
+        };
+        line(&format!(
+            "  - {{ capability: {capability}, effects: [{effect}], targets: [{}] }}{comment}",
+            targets.join(", ")
+        ));
+    }
+}
