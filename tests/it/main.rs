@@ -16,6 +16,7 @@ mod going_on;
 mod hostile;
 mod incident;
 mod journal;
+mod kubernetes;
 mod language;
 mod planning;
 mod postgres;

@@ -14,9 +14,6 @@ const CASES: &[&str] = &[
 
 /// Cases that may be without a test, and why. Each stands on docs/promises.md with its reason as long as it has none.
 const WITHOUT: &[(&str, &str)] = &[
-    ("A-K8-1", "there is no Kubernetes provider yet"),
-    ("A-K8-2", "there is no Kubernetes provider yet"),
-    ("A-K8-3", "there is no Kubernetes provider yet"),
     ("A-SH-3", "no test of its name yet"),
     ("A-AU-1", "no test of its name yet"),
     ("A-AU-2", "no test of its name yet"),

@@ -1,0 +1,1030 @@
+//! What the API server of the tests knows, and how it answers: objects by their path, versions, selectors, pages, patches, refusals
+//! in the forms of the real one, and a controller that rolls deployments.
+
+use super::patches;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
+
+/// Kinds of objects by group and plural.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("v1", "namespaces", "Namespace"),
+    ("v1", "pods", "Pod"),
+    ("v1", "nodes", "Node"),
+    ("v1", "events", "Event"),
+    ("v1", "services", "Service"),
+    ("v1", "configmaps", "ConfigMap"),
+    ("v1", "secrets", "Secret"),
+    ("v1", "resourcequotas", "ResourceQuota"),
+    ("v1", "serviceaccounts", "ServiceAccount"),
+    ("apps/v1", "deployments", "Deployment"),
+    ("apps/v1", "replicasets", "ReplicaSet"),
+    ("apps/v1", "statefulsets", "StatefulSet"),
+    ("apps/v1", "daemonsets", "DaemonSet"),
+    ("apps/v1", "controllerrevisions", "ControllerRevision"),
+    ("batch/v1", "jobs", "Job"),
+    ("batch/v1", "cronjobs", "CronJob"),
+    ("autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    ("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget"),
+    ("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
+    ("networking.k8s.io/v1", "ingresses", "Ingress"),
+    ("coordination.k8s.io/v1", "leases", "Lease"),
+];
+
+/// Groups that the server knows, with or without kinds of ours.
+const GROUPS: &[&str] = &[
+    "authorization.k8s.io",
+    "authentication.k8s.io",
+    "rbac.authorization.k8s.io",
+];
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub path: String,
+    pub query: Vec<(String, String)>,
+    pub content_type: String,
+    pub token: String,
+    pub acting_as: Option<String>,
+    pub body: Json,
+}
+
+impl Request {
+    /// A query string, decoded.
+    pub fn query_of(text: &str) -> Vec<(String, String)> {
+        text.split('&')
+            .filter(|part| !part.is_empty())
+            .map(|part| {
+                let (name, value) = part.split_once('=').unwrap_or((part, ""));
+                (decoded(name), decoded(value))
+            })
+            .collect()
+    }
+
+    pub fn asks(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let bytes = text.replace('+', " ").into_bytes();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
+        match (bytes[at], hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
+            (b'%', Some(byte)) => {
+                out.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(out).unwrap()
+}
+
+/// An answer; a text body is a JSON string here, no body is null.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Json,
+    pub retry_after: Option<u64>,
+}
+
+fn reply(status: u16, body: Json) -> Reply {
+    Reply {
+        status,
+        body,
+        retry_after: None,
+    }
+}
+
+/// A path, taken apart.
+#[derive(Clone, Debug)]
+struct Target {
+    api: String,
+    group: String,
+    namespace: Option<String>,
+    resource: String,
+    name: Option<String>,
+    subresource: Option<String>,
+}
+
+impl Target {
+    fn of(path: &str) -> Option<Self> {
+        let mut parts = path.split('/').skip(1);
+        let (api, group) = match parts.next()? {
+            "api" => (parts.next()?.to_owned(), String::new()),
+            "apis" => {
+                let group = parts.next()?.to_owned();
+                (format!("{group}/{}", parts.next()?), group)
+            }
+            _ => return None,
+        };
+        let mut rest: Vec<&str> = parts.collect();
+        let namespace = (rest.first() == Some(&"namespaces") && rest.len() > 2).then(|| rest[1].to_owned());
+        if namespace.is_some() {
+            rest.drain(..2);
+        }
+        let mut rest = rest.into_iter().map(str::to_owned);
+        Some(Self {
+            api,
+            group,
+            namespace,
+            resource: rest.next()?,
+            name: rest.next(),
+            subresource: rest.next(),
+        })
+    }
+
+    fn qualified(&self) -> String {
+        match self.group.as_str() {
+            "" => self.resource.clone(),
+            group => format!("{}.{group}", self.resource),
+        }
+    }
+
+    fn kind(&self) -> Option<&'static str> {
+        KINDS
+            .iter()
+            .find(|(api, resource, _)| *api == self.api && *resource == self.resource)
+            .map(|(_, _, kind)| *kind)
+    }
+
+    fn details(&self) -> Json {
+        let mut details = json!({"name": self.name});
+        if !self.group.is_empty() {
+            details["group"] = self.group.as_str().into();
+        }
+        details["kind"] = self.resource.as_str().into();
+        details
+    }
+}
+
+fn status(code: u16, reason: &str, message: String, details: Json) -> Reply {
+    let mut body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": message, "reason": reason, "code": code,
+    });
+    if !details.is_null() {
+        body["details"] = details;
+    }
+    reply(code, body)
+}
+
+/// Who may not do what: `viewer` may not `list` `nodes`.
+#[derive(Clone, Debug)]
+pub struct Ban {
+    pub user: &'static str,
+    pub verb: &'static str,
+    pub resource: &'static str,
+}
+
+#[derive(Default)]
+pub struct World {
+    /// By path.
+    pub objects: BTreeMap<String, Json>,
+    /// Texts by the path of the pod and the container; `None`: it has not begun.
+    pub logs: BTreeMap<(String, String), Option<String>>,
+    pub bans: Vec<Ban>,
+    /// Users by token; without any, everybody is `admin`.
+    pub tokens: BTreeMap<String, &'static str>,
+    /// How often the server has no room before it has.
+    pub busy: u32,
+    /// Budgets: how many pods may still be evicted.
+    pub evictions: Option<u32>,
+    /// Continue tokens of lists are too old this often.
+    pub expired: u32,
+    /// Every request that came, `PATCH /apis/…`.
+    pub seen: Vec<String>,
+    pub bodies: Vec<Json>,
+    pub acted: Vec<String>,
+    /// Another writer is faster this often.
+    pub races: u32,
+    version: u64,
+    /// Roll deployments.
+    pub controller: bool,
+}
+
+/// Whether the server knows the kind of objects that a path is about.
+pub fn knows(path: &str) -> bool {
+    Target::of(path).is_some_and(|target| target.kind().is_some())
+}
+
+/// Whether a path is about objects at all.
+pub fn is_of_objects(path: &str) -> bool {
+    Target::of(path).is_some()
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            version: 100,
+            controller: true,
+            ..Self::default()
+        }
+    }
+
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    /// Puts an object there, as somebody would create it.
+    pub fn put(&mut self, path: &str, mut object: Json) {
+        let target = Target::of(path).unwrap();
+        let metadata = &mut object["metadata"];
+        if metadata["uid"].is_null() {
+            let uid = format!("00000000-0000-4000-8000-{:012}", self.version + 1);
+            metadata["uid"] = uid.into();
+        }
+        if metadata["creationTimestamp"].is_null() {
+            metadata["creationTimestamp"] = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into();
+        }
+        if metadata["name"].is_null() {
+            metadata["name"] = target.name.clone().into();
+        }
+        if object.get("spec").is_some() && object["metadata"]["generation"].is_null() {
+            object["metadata"]["generation"] = 1.into();
+        }
+        let version = self.next_version();
+        object["metadata"]["resourceVersion"] = version.into();
+        self.objects.insert(path.to_owned(), object);
+    }
+
+    /// Puts an object there exactly as it is.
+    pub fn seed(&mut self, path: &str, object: Json) {
+        self.objects.insert(path.to_owned(), object);
+    }
+
+    pub fn object(&self, path: &str) -> &Json {
+        self.objects.get(path).unwrap_or_else(|| panic!("nothing at {path}"))
+    }
+
+    pub fn changes(&self) -> Vec<String> {
+        self.seen
+            .iter()
+            .filter(|line| !line.starts_with("GET ") && !line.contains("reviews"))
+            .cloned()
+            .collect()
+    }
+
+    pub fn answer(&mut self, request: &Request) -> Reply {
+        self.seen.push(format!("{} {}", request.method, request.path));
+        self.bodies.push(request.body.clone());
+        self.acted.push(request.acting_as.clone().unwrap_or_default());
+        let login = if self.tokens.is_empty() {
+            "admin"
+        } else {
+            match self.tokens.get(&request.token) {
+                Some(user) => *user,
+                None => return status(401, "Unauthorized", "Unauthorized".to_owned(), Json::Null),
+            }
+        };
+        // Only the administrator may act as somebody else.
+        let user = match &request.acting_as {
+            Some(other) if login == "admin" => other.as_str(),
+            _ => login,
+        };
+        if self.busy > 0 {
+            self.busy -= 1;
+            return Reply {
+                retry_after: Some(0),
+                ..reply(429, "Too many requests, please try again later.\n".into())
+            };
+        }
+        if request.path == "/version" {
+            return reply(200, json!({"gitVersion": "v1.36.2", "platform": "linux/amd64"}));
+        }
+        let Some(target) = Target::of(&request.path) else {
+            return reply(404, "404 page not found\n".into());
+        };
+        if let Some(refused) = self.refused(request, &target, user) {
+            return refused;
+        }
+        match target.resource.as_str() {
+            "selfsubjectaccessreviews" => return self.review(request, user),
+            "selfsubjectreviews" => {
+                return reply(
+                    201,
+                    json!({"kind": "SelfSubjectReview", "status": {"userInfo": {"username": user}}}),
+                );
+            }
+            _ => {}
+        }
+        let known = KINDS
+            .iter()
+            .any(|(api, ..)| api.split('/').next() == Some(target.group.as_str()))
+            || target.group.is_empty()
+            || GROUPS.contains(&target.group.as_str());
+        let Some(kind) = target.kind() else {
+            return if known {
+                status(
+                    404,
+                    "NotFound",
+                    "the server could not find the requested resource".to_owned(),
+                    json!({}),
+                )
+            } else {
+                reply(404, "404 page not found\n".into())
+            };
+        };
+        if self.controller {
+            self.roll();
+        }
+        match (request.method.as_str(), &target.name) {
+            ("GET", None) => self.list(request, kind, &target),
+            ("GET", Some(_)) => self.get(request, &target),
+            ("POST", None) => self.create(request, &target),
+            ("POST", Some(_)) if target.subresource.as_deref() == Some("eviction") => self.evict(request, &target),
+            ("PUT", Some(_)) => self.replace(request, &target),
+            ("PATCH", Some(_)) => self.patch(request, &target),
+            ("DELETE", Some(_)) => self.delete(request, &target),
+            _ => status(
+                405,
+                "MethodNotAllowed",
+                "the server does not allow this method on the requested resource".to_owned(),
+                json!({}),
+            ),
+        }
+    }
+
+    fn refused(&self, request: &Request, target: &Target, user: &str) -> Option<Reply> {
+        let verb = match (request.method.as_str(), &target.name) {
+            ("GET", None) => "list",
+            ("GET", Some(_)) => "get",
+            ("POST", _) => "create",
+            ("PUT", _) => "update",
+            ("PATCH", _) => "patch",
+            _ => "delete",
+        };
+        let ban = self
+            .bans
+            .iter()
+            .find(|ban| ban.user == user && ban.verb == verb && ban.resource == target.resource)?;
+        let (name, place) = (
+            target
+                .name
+                .as_ref()
+                .map(|name| format!(" \"{name}\""))
+                .unwrap_or_default(),
+            match &target.namespace {
+                Some(namespace) => format!(" in the namespace \"{namespace}\""),
+                None => " at the cluster scope".to_owned(),
+            },
+        );
+        let message = format!(
+            "{}{name} is forbidden: User \"{user}\" cannot {verb} resource \"{}\" in API group \"{}\"{place}",
+            target.qualified(),
+            ban.resource,
+            target.group
+        );
+        let mut details = target.details();
+        if target.name.is_none() {
+            details.as_object_mut().unwrap().remove("name");
+        }
+        Some(status(403, "Forbidden", message, details))
+    }
+
+    fn review(&self, request: &Request, user: &str) -> Reply {
+        let asked = &request.body["spec"]["resourceAttributes"];
+        let banned = self
+            .bans
+            .iter()
+            .any(|ban| ban.user == user && asked["verb"] == ban.verb && asked["resource"] == ban.resource);
+        let mut body = request.body.clone();
+        body["status"] = json!({"allowed": !banned});
+        reply(201, body)
+    }
+
+    fn missing(target: &Target) -> Reply {
+        let message = format!(
+            "{} \"{}\" not found",
+            target.qualified(),
+            target.name.as_deref().unwrap_or_default()
+        );
+        status(404, "NotFound", message, target.details())
+    }
+
+    fn path(request: &Request, target: &Target) -> String {
+        match &target.subresource {
+            Some(subresource) => request.path.trim_end_matches(&format!("/{subresource}")).to_owned(),
+            None => request.path.clone(),
+        }
+    }
+
+    fn get(&self, request: &Request, target: &Target) -> Reply {
+        let path = Self::path(request, target);
+        let subresource = target.subresource.as_deref();
+        let scalable = matches!(target.resource.as_str(), "deployments" | "statefulsets" | "replicasets");
+        let known = match subresource {
+            None | Some("status") => true,
+            Some("scale") => scalable,
+            Some("log") => target.resource == "pods",
+            Some(_) => false,
+        };
+        if !known {
+            return status(
+                404,
+                "NotFound",
+                "the server could not find the requested resource".to_owned(),
+                json!({}),
+            );
+        }
+        let Some(object) = self.objects.get(&path) else {
+            return Self::missing(target);
+        };
+        match subresource {
+            Some("scale") => reply(200, scale(object)),
+            Some("log") => self.log(request, &path, object),
+            _ => reply(200, object.clone()),
+        }
+    }
+
+    fn log(&self, request: &Request, path: &str, pod: &Json) -> Reply {
+        let containers: Vec<&str> = pod["spec"]["containers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|container| container["name"].as_str())
+            .collect();
+        let bad = |message: String| status(400, "BadRequest", message, Json::Null);
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let container = match request.asks("container") {
+            Some(container) if !containers.contains(&container) => {
+                return bad(format!("container {container} is not valid for pod {name}"));
+            }
+            Some(container) => container,
+            None if containers.len() > 1 => {
+                return bad(format!("a container name must be specified for pod {name}"));
+            }
+            None => containers.first().copied().unwrap_or_default(),
+        };
+        if pod["spec"]["nodeName"].is_null() {
+            return reply(204, Json::Null);
+        }
+        let mut key = container.to_owned();
+        if request.asks("previous") == Some("true") {
+            key.push_str("/previous");
+        }
+        match self.logs.get(&(path.to_owned(), key)) {
+            Some(Some(text)) => {
+                let lines: Vec<&str> = text.lines().collect();
+                let tail = request.asks("tailLines").and_then(|text| text.parse().ok());
+                let from = lines.len().saturating_sub(tail.unwrap_or(lines.len()));
+                let mut text: String = lines[from..].iter().map(|line| format!("{line}\n")).collect();
+                if let Some(limit) = request.asks("limitBytes").and_then(|text| text.parse().ok()) {
+                    text.truncate(limit);
+                }
+                reply(200, text.into())
+            }
+            Some(None) => bad(format!(
+                "container \"{container}\" in pod \"{name}\" is waiting to start"
+            )),
+            None => bad(format!(
+                "previous terminated container \"{container}\" in pod \"{name}\" not found"
+            )),
+        }
+    }
+
+    fn list(&mut self, request: &Request, kind: &str, target: &Target) -> Reply {
+        let bad = |message: &str| status(400, "BadRequest", message.to_owned(), Json::Null);
+        for (name, limit) in [("limit", true), ("resourceVersion", false)] {
+            if request.asks(name).is_some_and(|text| text.parse::<u64>().is_err()) {
+                return bad(if limit {
+                    "limit is no number"
+                } else {
+                    "invalid resource version"
+                });
+            }
+        }
+        let under = format!("{}/", request.path);
+        let inside = |path: &str| match &target.namespace {
+            Some(_) => path.strip_prefix(&under).is_some_and(|rest| !rest.contains('/')),
+            // Of the whole cluster: also what lives in namespaces.
+            None => Target::of(path).is_some_and(|of| of.api == target.api && of.resource == target.resource),
+        };
+        let (labels, fields) = (request.asks("labelSelector"), request.asks("fieldSelector"));
+        let broken = |labels: &str| {
+            let value = labels
+                .split_once('=')
+                .map(|(_, value)| value.trim())
+                .unwrap_or_default();
+            labels.matches('(').count() != labels.matches(')').count()
+                || (!labels.contains('(') && !labels.contains(',') && value.contains(' '))
+        };
+        if labels.is_some_and(broken) {
+            return bad("unable to parse requirement");
+        }
+        if let Some(fields) = fields {
+            for part in fields.split(',') {
+                let Some((field, _)) = part.split_once('=') else {
+                    return bad("invalid selector");
+                };
+                if !supported(field.trim_end_matches('!')) {
+                    return bad(&format!("field label not supported: {field}"));
+                }
+            }
+        }
+        let found: Vec<Json> = self
+            .objects
+            .iter()
+            .filter(|(path, _)| inside(path))
+            .map(|(_, object)| object)
+            .filter(|object| labels.is_none_or(|labels| labelled(object, labels)))
+            .filter(|object| fields.is_none_or(|fields| fielded(object, fields)))
+            .cloned()
+            .collect();
+        let start = match request.asks("continue") {
+            None => 0,
+            Some(_) if self.expired > 0 => {
+                self.expired -= 1;
+                let message = "The provided continue parameter is too old to display a consistent list result.";
+                let mut gone = status(410, "Expired", message.to_owned(), Json::Null);
+                gone.body["metadata"]["continue"] = "0".into();
+                return gone;
+            }
+            Some(token) => match token.parse::<usize>() {
+                Ok(start) => start,
+                Err(_) => return bad("invalid continue token: continue key is not valid"),
+            },
+        };
+        let limit = request
+            .asks("limit")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0_usize);
+        let end = if limit == 0 {
+            found.len()
+        } else {
+            (start + limit).min(found.len())
+        };
+        let mut metadata = json!({"resourceVersion": self.version.to_string()});
+        if end < found.len() {
+            metadata["continue"] = end.to_string().into();
+            // With a selector the server does not know how many are left.
+            if labels.is_none() && fields.is_none() {
+                metadata["remainingItemCount"] = (found.len() - end).into();
+            }
+        }
+        let items: Vec<Json> = found[start.min(end)..end]
+            .iter()
+            .map(|object| {
+                let mut item = object.clone();
+                let fields = item.as_object_mut().unwrap();
+                fields.remove("kind");
+                fields.remove("apiVersion");
+                item
+            })
+            .collect();
+        reply(
+            200,
+            json!({"kind": format!("{kind}List"), "apiVersion": target.api, "metadata": metadata, "items": items}),
+        )
+    }
+
+    fn create(&mut self, request: &Request, target: &Target) -> Reply {
+        let Some(name) = request.body["metadata"]["name"].as_str() else {
+            return status(
+                422,
+                "Invalid",
+                "name or generateName is required".to_owned(),
+                Json::Null,
+            );
+        };
+        let target = Target {
+            name: Some(name.to_owned()),
+            ..target.clone()
+        };
+        let path = format!("{}/{name}", request.path);
+        if self.objects.contains_key(&path) {
+            let message = format!("{} \"{name}\" already exists", target.qualified());
+            return status(409, "AlreadyExists", message, target.details());
+        }
+        self.put(&path, request.body.clone());
+        reply(201, self.object(&path).clone())
+    }
+
+    fn conflict(target: &Target) -> Reply {
+        let message = format!(
+            "Operation cannot be fulfilled on {} \"{}\": the object has been modified; please apply your changes to the latest version and try again",
+            target.qualified(),
+            target.name.as_deref().unwrap_or_default()
+        );
+        status(409, "Conflict", message, target.details())
+    }
+
+    /// Stores what a change made, unless it was made from something old.
+    fn store(&mut self, path: &str, target: &Target, dry: bool, mut made: Json) -> Reply {
+        let before = self.objects[path].clone();
+        if self.races > 0 {
+            self.races -= 1;
+            let version = self.next_version();
+            self.objects.get_mut(path).unwrap()["metadata"]["resourceVersion"] = version.into();
+            return Self::conflict(target);
+        }
+        for field in ["resourceVersion", "uid"] {
+            let (now, then) = (&before["metadata"][field], &made["metadata"][field]);
+            if !then.is_null() && !now.is_null() && now != then {
+                return Self::conflict(target);
+            }
+        }
+        if made["spec"]["replicas"].as_i64().is_some_and(|replicas| replicas < 0) {
+            return status(
+                422,
+                "Invalid",
+                "must be greater than or equal to 0".to_owned(),
+                target.details(),
+            );
+        }
+        // A container without an image is refused: that is what a merge patch of a list ends in.
+        let containers = made.pointer("/spec/template/spec/containers").and_then(Json::as_array);
+        if containers.is_some_and(|all| all.iter().any(|container| container["image"].is_null())) {
+            return status(422, "Invalid", "image: Required value".to_owned(), target.details());
+        }
+        // What is off is left out.
+        if made.pointer("/spec/paused") == Some(&json!(false)) {
+            made["spec"].as_object_mut().unwrap().remove("paused");
+        }
+        // A deployment's annotations count as well.
+        let annotated =
+            target.resource == "deployments" && made["metadata"]["annotations"] != before["metadata"]["annotations"];
+        if (made["spec"] != before["spec"] || annotated) && before["metadata"]["generation"].is_i64() {
+            let generation = before["metadata"]["generation"].as_i64().unwrap();
+            made["metadata"]["generation"] = (generation + 1).into();
+        }
+        if made != before && !dry {
+            let version = self.next_version();
+            made["metadata"]["resourceVersion"] = version.into();
+        }
+        if !dry {
+            self.objects.insert(path.to_owned(), made.clone());
+        }
+        reply(200, made)
+    }
+
+    fn replace(&mut self, request: &Request, target: &Target) -> Reply {
+        let path = Self::path(request, target);
+        let Some(before) = self.objects.get(&path).cloned() else {
+            return Self::missing(target);
+        };
+        let dry = request.asks("dryRun") == Some("All");
+        if target.subresource.as_deref() == Some("scale") {
+            let mut made = before;
+            made["spec"]["replicas"] = request.body["spec"]["replicas"].clone();
+            for field in ["resourceVersion", "uid"] {
+                if let Some(value) = request.body["metadata"].get(field) {
+                    made["metadata"][field] = value.clone();
+                }
+            }
+            return as_scale(self.store(&path, target, dry, made));
+        }
+        let mut made = request.body.clone();
+        made["metadata"]["creationTimestamp"] = before["metadata"]["creationTimestamp"].clone();
+        self.store(&path, target, dry, made)
+    }
+
+    fn patch(&mut self, request: &Request, target: &Target) -> Reply {
+        let path = Self::path(request, target);
+        let Some(before) = self.objects.get(&path).cloned() else {
+            return Self::missing(target);
+        };
+        let mut made = before.clone();
+        let scaled = target.subresource.as_deref() == Some("scale");
+        let result = match request.content_type.as_str() {
+            "application/merge-patch+json" => {
+                patches::merge(&mut made, &request.body);
+                Ok(())
+            }
+            "application/strategic-merge-patch+json" => patches::strategic(&mut made, &request.body),
+            "application/json-patch+json" => patches::json(&mut made, &request.body),
+            _ => Err(415),
+        };
+        match result {
+            Ok(()) => {
+                if target.subresource.as_deref() == Some("status") {
+                    made["spec"] = before["spec"].clone();
+                }
+                let answer = self.store(&path, target, request.asks("dryRun") == Some("All"), made);
+                if scaled { as_scale(answer) } else { answer }
+            }
+            Err(422) => {
+                let message = "the server rejected our request due to an error in our request";
+                status(422, "Invalid", message.to_owned(), json!({}))
+            }
+            Err(500) => {
+                let mut failed = status(
+                    500,
+                    "",
+                    "map does not contain declared merge key: name".to_owned(),
+                    Json::Null,
+                );
+                failed.body.as_object_mut().unwrap().remove("reason");
+                failed
+            }
+            Err(code) => status(
+                code,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format".to_owned(),
+                json!({}),
+            ),
+        }
+    }
+
+    fn delete(&mut self, request: &Request, target: &Target) -> Reply {
+        let Some(object) = self.objects.get(&request.path).cloned() else {
+            return Self::missing(target);
+        };
+        let uid = &request.body["preconditions"]["uid"];
+        if !uid.is_null() && *uid != object["metadata"]["uid"] {
+            return status(
+                409,
+                "Conflict",
+                "the UID in the precondition does not match the UID in record".to_owned(),
+                target.details(),
+            );
+        }
+        self.objects.remove(&request.path);
+        if target.resource == "pods" {
+            let mut object = object;
+            object["metadata"]["deletionTimestamp"] = "2026-11-22T03:00:00Z".into();
+            return reply(200, object);
+        }
+        let mut details = target.details();
+        details["uid"] = object["metadata"]["uid"].clone();
+        reply(
+            200,
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
+        )
+    }
+
+    fn evict(&mut self, request: &Request, target: &Target) -> Reply {
+        let path = Self::path(request, target);
+        let Some(pod) = self.objects.get(&path).cloned() else {
+            return Self::missing(target);
+        };
+        let uid = &request.body["deleteOptions"]["preconditions"]["uid"];
+        if !uid.is_null() && *uid != pod["metadata"]["uid"] {
+            return Self::conflict(target);
+        }
+        if self.evictions == Some(0) {
+            return status(
+                429,
+                "TooManyRequests",
+                "Cannot evict pod as it would violate the pod's disruption budget.".to_owned(),
+                json!({"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget needs 2 healthy pods"}]}),
+            );
+        }
+        self.evictions = self.evictions.map(|left| left - 1);
+        self.objects.remove(&path);
+        reply(
+            201,
+            json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+        )
+    }
+
+    /// What the controllers do between two requests: a replica set for each template, taken up again under a new number when the
+    /// template comes back, and the status. An image that ends in `-missing` is never had.
+    fn roll(&mut self) {
+        let paths: Vec<String> = self
+            .objects
+            .keys()
+            .filter(|path| path.contains("/deployments/"))
+            .cloned()
+            .collect();
+        for path in paths {
+            let mut deployment = self.objects[&path].clone();
+            if deployment["status"]["observedGeneration"] == deployment["metadata"]["generation"] {
+                continue;
+            }
+            let name = deployment["metadata"]["name"].as_str().unwrap().to_owned();
+            let folder = path.rsplit_once("/deployments/").unwrap().0.to_owned();
+            let image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
+            let paused = deployment["spec"]["paused"] == true;
+            let number: i64 = deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"]
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0);
+            let same = |set: &Json| {
+                let mut template = set["spec"]["template"].clone();
+                if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
+                    labels.remove("pod-template-hash");
+                }
+                template == deployment["spec"]["template"]
+            };
+            let prefix = format!("{folder}/replicasets/{name}-");
+            let known = self
+                .objects
+                .iter()
+                .find(|(path, set)| path.starts_with(&prefix) && same(set))
+                .map(|(path, set)| {
+                    (
+                        path.clone(),
+                        set["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone(),
+                    )
+                });
+            let current = match known {
+                _ if paused => number,
+                Some((_, is)) if is == number.to_string() => number,
+                Some((set, _)) => {
+                    let version = self.next_version();
+                    let object = self.objects.get_mut(&set).unwrap();
+                    object["metadata"]["annotations"]["deployment.kubernetes.io/revision"] =
+                        (number + 1).to_string().into();
+                    object["metadata"]["resourceVersion"] = version.into();
+                    number + 1
+                }
+                None => {
+                    let hash = format!("h{}", number + 1);
+                    let mut template = deployment["spec"]["template"].clone();
+                    template["metadata"]["labels"]["pod-template-hash"] = hash.as_str().into();
+                    let set = json!({
+                        "kind": "ReplicaSet", "apiVersion": "apps/v1",
+                        "metadata": {
+                            "name": format!("{name}-{hash}"),
+                            "labels": template["metadata"]["labels"],
+                            "annotations": {"deployment.kubernetes.io/revision": (number + 1).to_string()},
+                            "ownerReferences": [{"kind": "Deployment", "name": name, "uid": deployment["metadata"]["uid"], "controller": true}],
+                        },
+                        "spec": {"replicas": deployment["spec"]["replicas"], "template": template},
+                    });
+                    self.put(&format!("{prefix}{hash}"), set);
+                    number + 1
+                }
+            };
+            let wanted = deployment["spec"]["replicas"].as_i64().unwrap_or(1);
+            let missing = image.ends_with("-missing");
+            deployment["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = current.to_string().into();
+            let progressing = if paused {
+                json!({"type": "Progressing", "status": "Unknown", "reason": "DeploymentPaused"})
+            } else if missing {
+                json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+                       "message": format!("ReplicaSet \"{name}-h{current}\" has timed out progressing.")})
+            } else {
+                json!({"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"})
+            };
+            deployment["status"] = json!({
+                "observedGeneration": deployment["metadata"]["generation"],
+                "replicas": if missing { wanted + 1 } else { wanted },
+                "updatedReplicas": if missing { 1 } else { wanted },
+                "readyReplicas": wanted,
+                "availableReplicas": wanted,
+                "conditions": [{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}, progressing],
+            });
+            let version = self.next_version();
+            deployment["metadata"]["resourceVersion"] = version.into();
+            self.objects.insert(path.clone(), deployment);
+            self.pods(
+                &folder.replace("/apis/apps/v1/", "/api/v1/"),
+                &name,
+                current,
+                wanted,
+                &image,
+            );
+        }
+    }
+
+    /// The pods of a deployment after a roll.
+    fn pods(&mut self, folder: &str, name: &str, revision: i64, wanted: i64, image: &str) {
+        let missing = image.ends_with("-missing");
+        let prefix = format!("{folder}/pods/{name}-");
+        if missing {
+            // The old ones go on serving; one new one waits.
+            self.pod(
+                &format!("{prefix}h{revision}-new"),
+                name,
+                image,
+                Some("ImagePullBackOff"),
+            );
+            return;
+        }
+        self.objects.retain(|path, _| !path.starts_with(&prefix));
+        for number in 0..wanted {
+            self.pod(&format!("{prefix}h{revision}-{number}"), name, image, None);
+        }
+    }
+
+    pub fn pod(&mut self, path: &str, app: &str, image: &str, waiting: Option<&str>) {
+        let state = match waiting {
+            Some(reason) => {
+                json!({"waiting": {"reason": reason, "message": format!("Back-off pulling image \"{image}\"")}})
+            }
+            None => json!({"running": {"startedAt": "2026-11-22T03:00:00Z"}}),
+        };
+        let ready = if waiting.is_some() { "False" } else { "True" };
+        let pod = json!({
+            "kind": "Pod", "apiVersion": "v1",
+            "metadata": {"labels": {"app": app}},
+            "spec": {"nodeName": "node-a", "containers": [{"name": "main", "image": image}]},
+            "status": {
+                "phase": if waiting.is_some() { "Pending" } else { "Running" },
+                "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}],
+                "containerStatuses": [{"name": "main", "image": image, "ready": waiting.is_none(), "restartCount": 0, "state": state}],
+            },
+        });
+        self.put(path, pod);
+    }
+}
+
+fn as_scale(answer: Reply) -> Reply {
+    if answer.status < 300 {
+        Reply {
+            body: scale(&answer.body),
+            ..answer
+        }
+    } else {
+        answer
+    }
+}
+
+fn scale(object: &Json) -> Json {
+    let metadata = &object["metadata"];
+    let selector: Vec<String> = object["spec"]["selector"]["matchLabels"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    json!({
+        "kind": "Scale", "apiVersion": "autoscaling/v1",
+        "metadata": {
+            "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"], "creationTimestamp": metadata["creationTimestamp"],
+        },
+        "spec": {"replicas": object["spec"]["replicas"]},
+        "status": {"replicas": object["status"]["replicas"], "selector": selector.join(",")},
+    })
+}
+
+fn supported(field: &str) -> bool {
+    field.starts_with("metadata.name")
+        || field.starts_with("involvedObject.")
+        || matches!(
+            field,
+            "type" | "reason" | "spec.nodeName" | "status.phase" | "metadata.namespace"
+        )
+}
+
+/// Whether an object's labels fit a selector: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`.
+pub fn labelled(object: &Json, selector: &str) -> bool {
+    let mut parts = Vec::new();
+    let mut depth = 0;
+    let mut part = String::new();
+    for letter in selector.chars() {
+        match letter {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            _ => {}
+        }
+        if letter == ',' && depth == 0 {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            part.push(letter);
+        }
+    }
+    parts.push(part);
+    parts.iter().all(|part| {
+        let part = part.trim();
+        let label = |key: &str| object["metadata"]["labels"].get(key.trim()).and_then(Json::as_str);
+        let within = |list: &str, value: Option<&str>| {
+            let list = list.trim().trim_matches(['(', ')']);
+            value.is_some_and(|value| list.split(',').any(|known| known.trim() == value))
+        };
+        if let Some((key, list)) = part.split_once(" notin ") {
+            !within(list, label(key))
+        } else if let Some((key, list)) = part.split_once(" in ") {
+            within(list, label(key))
+        } else if let Some((key, value)) = part.split_once("!=") {
+            label(key) != Some(value.trim())
+        } else if let Some((key, value)) = part.split_once('=') {
+            label(key) == Some(value.trim_start_matches('=').trim())
+        } else if let Some(key) = part.strip_prefix('!') {
+            label(key).is_none()
+        } else {
+            label(part).is_some()
+        }
+    })
+}
+
+/// Whether an object's fields fit a selector: `a=b`, `a!=b`.
+pub fn fielded(object: &Json, selector: &str) -> bool {
+    selector.split(',').all(|part| {
+        let (field, value, equal) = match part.split_once("!=") {
+            Some((field, value)) => (field, value, false),
+            None => {
+                let (field, value) = part.split_once('=').unwrap();
+                (field, value.trim_start_matches('='), true)
+            }
+        };
+        let pointer = format!("/{}", field.replace('.', "/"));
+        let is = object.pointer(&pointer).and_then(Json::as_str).unwrap_or_default() == value;
+        is == equal
+    })
+}
