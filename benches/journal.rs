@@ -49,6 +49,45 @@ fn bare(folder: &Path) -> Vec<Duration> {
         .collect()
 }
 
+/// The same into a file that has its full length already, so that a sync is of data alone.
+fn preallocated(folder: &Path) -> Vec<Duration> {
+    use std::os::unix::fs::FileExt as _;
+    let path = folder.join("preallocated");
+    std::fs::write(&path, vec![1; 700 * COMMITS]).unwrap();
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    file.sync_all().unwrap();
+    (0..COMMITS)
+        .map(|number| {
+            let start = Instant::now();
+            file.write_all_at(&[7; 700], (number * 700) as u64).unwrap();
+            file.sync_data().unwrap();
+            start.elapsed()
+        })
+        .collect()
+}
+
+/// Many runs of one process, each appending one entry after the other. Entries per second.
+async fn together(store: &Store, runs: usize) -> f64 {
+    let begun = futures::future::join_all((0..runs).map(|_| store.begin(RunHeader::default()))).await;
+    let begun: Vec<_> = begun.into_iter().map(Result::unwrap).collect();
+    let each = COMMITS / 10;
+    let start = Instant::now();
+    futures::future::join_all(begun.iter().map(|run| async move {
+        for number in 0..each {
+            run.append("", &event(number)).await.unwrap();
+        }
+    }))
+    .await;
+    let rate = (runs * each) as f64 / start.elapsed().as_secs_f64();
+    println!("{:<44} {rate:>8.0} /s", format!("journal, {runs} runs at once"));
+    rate
+}
+
+/// Entries per second.
+fn rate(times: &[Duration]) -> f64 {
+    times.len() as f64 / times.iter().sum::<Duration>().as_secs_f64()
+}
+
 async fn open(path: &Path) -> Vec<Duration> {
     let mut times = Vec::new();
     for _ in 0..50 {
@@ -167,8 +206,19 @@ async fn main() {
     );
     print("open a store", 1, open(&path).await);
     print("plain file, write and fdatasync", 1, bare(&folder));
+    let floor = preallocated(&folder);
+    let floor_rate = rate(&floor);
+    print("preallocated file, write and fdatasync", 1, floor);
     let store = Store::open(&path).await.unwrap();
-    print("journal, 1 entry per commit", 1, appends(&store, 1).await);
+    let serial = appends(&store, 1).await;
+    let serial_rate = rate(&serial);
+    print("journal, 1 entry per commit", 1, serial);
+    let many = together(&store, 64).await;
+    println!(
+        "a serial append costs {:.2} floors; 64 runs at once record {:.1} times the serial rate",
+        floor_rate / serial_rate,
+        many / serial_rate
+    );
     print("journal, 10 entries per commit", 10, appends(&store, 10).await);
     print("plain file again", 1, bare(&folder));
     store.close().await.unwrap();

@@ -4,8 +4,7 @@ use super::args::{Global, Report, RunRef, Runs};
 use super::output::{Output, complain, line, print, write_file};
 use super::{Exit, Failure, run};
 use crate::config;
-use crate::journal::Recorded;
-use crate::journal::sqlite::{Found, Store};
+use crate::journal::{Found, Location, Recorded, Store};
 use crate::render;
 use std::future::Future;
 
@@ -18,13 +17,13 @@ fn look<T, W: Future<Output = Result<T, Failure>>>(
     let (_, environment) = loaded.environment(global.env.as_deref())?;
     let path = existing(global, environment)?;
     super::runtime()?.block_on(async {
-        let store = Store::read(&path).await?;
+        let store = path.read().await?;
         work(store).await
     })
 }
 
 /// The path of the journal, which must be there.
-pub fn existing(global: &Global, environment: &config::Environment) -> Result<std::path::PathBuf, Failure> {
+pub fn existing(global: &Global, environment: &config::Environment) -> Result<Location, Failure> {
     let path = run::journal_path(global, environment)?;
     if path.exists() {
         return Ok(path);

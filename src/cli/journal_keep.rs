@@ -13,7 +13,7 @@ use crate::journal::key::{self, Source};
 use crate::journal::ledger;
 use crate::journal::policy::{self, Demand, Place, Policy};
 use crate::journal::seal::{self, Anchored, Sealing};
-use crate::journal::sqlite::{Found, Store};
+use crate::journal::{Found, Location, Store};
 use crate::render::safe::safe;
 use serde_json::json;
 use std::io::BufRead as _;
@@ -41,7 +41,7 @@ pub fn journal(command: &JournalCommand, global: &Global, output: Output) -> Res
 struct Here {
     loaded: config::Loaded,
     name: Option<String>,
-    path: PathBuf,
+    path: Location,
 }
 
 impl Here {
@@ -106,24 +106,27 @@ fn verify(args: &Verify, global: &Global, output: Output) -> Result<Exit, Failur
         let level = policy::level(word).map_err(|why| Failure::usage(format!("--require: {why}")))?;
         demand = Demand { level, ..demand };
     }
-    let path = match &args.file {
-        Some(path) => path.clone(),
+    let place = match &args.file {
+        Some(path) => Location::File(path.clone()),
         None => Here::new(global)?.path,
     };
     let verified = super::runtime()?.block_on(async {
         // Read before the snapshot is taken: an anchor that is written meanwhile knows no more than the snapshot.
         let trust = judge::trust(&policy).await;
-        if is_export(&path)? {
+        if let Some(file) = place.file()
+            && is_export(file)?
+        {
+            let path = file;
             if args.ask_witnesses {
                 return Err(Failure::usage(
                     "--ask-witnesses needs the journal itself, not an export",
                 ));
             }
-            let file = std::fs::File::open(&path).map_err(|problem| cannot_read(&path, &problem))?;
+            let file = std::fs::File::open(path).map_err(|problem| cannot_read(path, &problem))?;
             return crate::journal::export::verify(&mut std::io::BufReader::new(file), trust)
                 .map_err(|why| Failure::usage(format!("{} is not an export that can be read: {why}", path.display())));
         }
-        let store = Store::read(&path).await?;
+        let store = place.read().await?;
         let mut verified = store.verify_with(trust).await?;
         if args.ask_witnesses {
             judge::ask_witnesses(&store, &policy, &mut verified)
@@ -169,7 +172,7 @@ fn export(args: &Target, global: &Global, output: Output) -> Result<Exit, Failur
     let here = Here::new(global)?;
     let file = create(&args.file)?;
     let written = super::runtime()?.block_on(async {
-        let store = Store::read(&here.path).await?;
+        let store = here.path.read().await?;
         let mut to = std::io::BufWriter::new(file);
         let written = ledger::export(&store, &mut to).await?;
         let file = to
@@ -216,7 +219,7 @@ fn said(output: Output, json: &serde_json::Value, text: &str) {
 fn backup(args: &Target, global: &Global, output: Output) -> Result<Exit, Failure> {
     let here = Here::new(global)?;
     let verified = super::runtime()?.block_on(async {
-        Store::read(&here.path).await?.backup(&args.file).await?;
+        here.path.read().await?.backup(&args.file).await?;
         // The copy is what has to be good.
         Ok::<_, Failure>(Store::read(&args.file).await?.verify().await?)
     })?;

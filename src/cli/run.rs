@@ -9,13 +9,13 @@ use super::planned::Planned;
 use super::record::Record;
 use super::screen::Lines;
 use super::{Exit, Failure, load};
-use crate::config::{self, Environment};
+use crate::config::{self, Environment, JournalPlace};
 use crate::engine::consent::Emergency;
 use crate::engine::world::{self, People, World};
 use crate::engine::{self, clock, random};
-use crate::journal;
 use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
+use crate::journal::{self, Location};
 use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
 use crate::provider::bound::{Allows, Bound};
@@ -86,7 +86,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let sealing = sealing(store.clone(), &environment.journal, printer(&console))?;
         let decisions = store.decisions().await?;
         correlate(&store.origin());
-        let journal = store.begin(journal::sqlite::RunHeader { digests, holder }).await?;
+        let journal = store.begin(journal::RunHeader { digests, holder }).await?;
         let screen = Arc::new(Lines::new(console.clone(), journal::Journal::run_id(&journal)));
         let journal: Arc<dyn journal::Journal> = match &planned {
             None => Arc::new(journal),
@@ -120,6 +120,12 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let ended = watched(&console, &stop, record.as_ref(), run).await;
         // Nobody can decide any more what nobody waits for. After a failure of the journal this fails too, and says nothing new.
         let _ = decisions.settle(&run_id, None).await;
+        if let Some(store) = Arc::into_inner(store)
+            && let Err(problem) = store.close().await
+        {
+            // Everything was durable before; what is left undone is moving it into the one file.
+            complain(&format!("starr: {problem}"));
+        }
         ended
     });
     console.done_waiting();
@@ -269,21 +275,29 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
 }
 
 /// Where the journal lies: the flag, the configuration, the user's state folder.
-pub fn journal_path(global: &Global, environment: &Environment) -> Result<PathBuf, Failure> {
-    if let Some(path) = global.journal.as_ref().or(environment.journal.path.as_ref()) {
-        return Ok(path.clone());
+pub fn journal_path(global: &Global, environment: &Environment) -> Result<Location, Failure> {
+    let given = match &global.journal {
+        // A path that is not text can only be a file.
+        Some(path) => Some(match path.to_str() {
+            Some(text) => JournalPlace::from_text(text).map_err(Failure::usage)?,
+            None => JournalPlace::File(path.clone()),
+        }),
+        None => environment.journal.place.clone(),
+    };
+    if let Some(journal) = given {
+        return journal.location().map_err(Failure::usage);
     }
     config::folder("XDG_STATE_HOME", ".local/state")
-        .map(|folder| folder.join("starr/journal.db"))
+        .map(|folder| Location::File(folder.join("starr/journal.db")))
         .ok_or_else(|| Failure {
             exit: Exit::Journal,
             message: "where is the journal to be kept? there is no home folder; name a file with --journal".to_owned(),
         })
 }
 
-/// The journal of this path, made if it does not exist.
-pub async fn open_journal(path: &Path) -> Result<journal::sqlite::Store, journal::Error> {
-    journal::sqlite::Store::open(path).await
+/// The journal of this place, made if it does not exist.
+pub async fn open_journal(place: &Location) -> Result<journal::Store, journal::Error> {
+    place.open().await
 }
 
 /// What signs and anchors the journal of this environment. The key is read here, once, before anything runs.

@@ -5,6 +5,7 @@
 //! loopback, one operator.
 
 mod journal;
+mod journal_place;
 
 use crate::provider::Effect;
 use crate::provider::gate::Grant;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use journal::Journal;
+pub use journal_place::Place as JournalPlace;
 
 /// Largest configuration file, in bytes.
 const FILE_BYTES: u64 = crate::limits::CONFIGURATION_BYTES;

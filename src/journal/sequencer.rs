@@ -641,3 +641,6 @@ fn refuse(request: Request, error: &Error) {
         Request::Scrub { reply } => drop(reply.send(Err(error.clone()))),
     }
 }
+
+#[cfg(test)]
+mod tests;

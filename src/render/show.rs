@@ -4,8 +4,8 @@ use super::lines;
 use super::report::words::{self, At};
 use super::safe::safe;
 use crate::journal::Recorded;
+use crate::journal::RunSummary;
 use crate::journal::event::{Event, Part};
-use crate::journal::sqlite::RunSummary;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 

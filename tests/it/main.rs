@@ -28,4 +28,5 @@ mod samples;
 mod scenarios;
 mod shipped;
 mod stdlib;
+mod storage;
 mod support;

@@ -195,7 +195,7 @@ impl<'a> Opening<'a> {
         )
         .fetch_one(&mut self.connection)
         .await
-        .map_err(|error| failure(&self.files.path, "open it", &error))?;
+        .map_err(|error| self.files.diagnose("open it", &error))?;
         let read = || -> Result<State, sqlx::Error> {
             Ok(State {
                 application: row.try_get(0)?,
@@ -204,7 +204,7 @@ impl<'a> Opening<'a> {
                 mode: row.try_get(3)?,
             })
         };
-        read().map_err(|error| failure(&self.files.path, "open it", &error))
+        read().map_err(|error| self.files.diagnose("open it", &error))
     }
 
     /// Refuses what is not a journal, and a journal of a later version.
@@ -243,7 +243,7 @@ impl<'a> Opening<'a> {
         if state.version < schema::VERSION {
             migrate(&mut self.connection, schema::STEPS, &*self.files.machine)
                 .await
-                .map_err(|error| failure(&self.files.path, "make the tables", &error))?;
+                .map_err(|error| self.files.diagnose("make the tables", &error))?;
         }
         Ok(())
     }
@@ -266,12 +266,12 @@ impl<'a> Opening<'a> {
                     ));
                 }
                 Err(error) if Instant::now() > deadline => {
-                    return Err(failure(&self.files.path, "use a write-ahead log", &error));
+                    return Err(self.files.diagnose("use a write-ahead log", &error));
                 }
                 Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == "5" || code == "261") => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
-                Err(error) => return Err(failure(&self.files.path, "use a write-ahead log", &error)),
+                Err(error) => return Err(self.files.diagnose("use a write-ahead log", &error)),
             }
         }
     }

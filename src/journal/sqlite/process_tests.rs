@@ -39,6 +39,76 @@ async fn a_writer() {
     assert_eq!(store.entries(run.run_id()).await.unwrap().len() as u64, appends);
 }
 
+/// Sixty-four runs of one process, all writing at once.
+#[tokio::test]
+async fn many_writers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = std::env::var_os(JOURNAL).map_or_else(|| folder.path().join("journal.sqlite"), PathBuf::from);
+    let appends: u64 = std::env::var(APPENDS).map_or(2, |number| number.parse().unwrap());
+    let store = Arc::new(Store::open(&path).await.unwrap());
+    let writers: Vec<_> = (0..64)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let run = store.begin(RunHeader::default()).await.unwrap();
+                for number in 0..appends {
+                    let sequence = run.append("", &step(number)).await.unwrap();
+                    println!("\nacknowledged {sequence} {}", run.run_id());
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    assert_eq!(verified(&path).await.entries, 64 * appends);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_to_many_outlives_a_kill() {
+    for lines in [1, 64, 500] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "--nocapture", "journal::sqlite::process_tests::many_writers"])
+            .env(JOURNAL, &path)
+            .env(APPENDS, u64::MAX.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let mut seen = Vec::new();
+        let mut line = String::new();
+        while seen.len() < lines && output.read_line(&mut line).unwrap() > 0 {
+            seen.extend(acknowledged(line.trim_end()));
+            line.clear();
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What it had acknowledged by then counts too, as far as it was said whole.
+        while output.read_line(&mut line).unwrap_or(0) > 0 {
+            if line.ends_with('\n') {
+                seen.extend(acknowledged(line.trim_end()));
+            }
+            line.clear();
+        }
+        assert!(seen.len() >= lines, "{}", seen.len());
+        let verified = verified(&path).await;
+        assert!(verified.entries >= seen.len() as u64);
+        let store = Store::read(&path).await.unwrap();
+        let mut stored = std::collections::BTreeMap::new();
+        for run in store.runs(100).await.unwrap() {
+            for entry in store.entries(&run.id).await.unwrap() {
+                stored.insert(entry.sequence, entry.run);
+            }
+        }
+        for (sequence, run) in &seen {
+            assert_eq!(stored.get(sequence), Some(run), "entry {sequence} was acknowledged");
+        }
+    }
+}
+
 fn writer(path: &Path, appends: u64) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command

@@ -1,0 +1,461 @@
+//! The store in PostgreSQL: the same bytes and the same tree as in a file, with a role that can add and not change.
+
+use crate::support::postgres::{Place, Server, run};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use starr::journal::event::Event;
+use starr::journal::lease::{Runner, State};
+use starr::journal::machine::Machine;
+use starr::journal::postgres::{self, Login, Tls};
+use starr::journal::storage::Which;
+use starr::journal::{Error, Journal, RunHeader, Store, Taken};
+use starr::secrets::SecretText;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// A journal in a database of its own, with a role that owns the tables and one that records.
+async fn place() -> (Place, postgres::Server) {
+    let place = Server::shared().database().await;
+    let recorder = format!("journal_{}", place.name);
+    run(
+        &mut place.admin().await,
+        &format!("create role {recorder} login password 'journal-secret'"),
+    )
+    .await;
+    let login = |user: &str, password: &str| Login {
+        user: user.to_owned(),
+        password: Some(SecretText::new(password.to_owned())),
+    };
+    let server = postgres::Server {
+        host: Some("127.0.0.1".to_owned()),
+        socket: None,
+        port: place.server.port,
+        database: place.name.clone(),
+        schema: "starr".to_owned(),
+        tls: Tls::Disable,
+        root_certificate: None,
+        login: login(&recorder, "journal-secret"),
+        owner: Some(login("app", "app-secret")),
+        allow_unsynced: true,
+    };
+    (place, server)
+}
+
+fn step(detail: &str) -> Event {
+    Event::Step {
+        what: "note".to_owned(),
+        detail: detail.to_owned(),
+    }
+}
+
+fn ended() -> Event {
+    Event::Ended {
+        outcome: "resolved".to_owned(),
+        reason: String::new(),
+        in_place: Vec::new(),
+        duration_seconds: 1.0,
+    }
+}
+
+/// A machine whose time and randomness are the same every time.
+#[derive(Default)]
+struct Same {
+    time: AtomicI64,
+    random: AtomicU64,
+}
+
+impl Machine for Same {
+    fn wall(&self) -> i64 {
+        1_800_000_000_000_000_000 + self.time.fetch_add(1_000_000, Ordering::SeqCst)
+    }
+
+    fn since_boot(&self) -> u64 {
+        1_000_000_000 + self.time.load(Ordering::SeqCst) as u64
+    }
+
+    fn boot_id(&self) -> String {
+        "the same start".to_owned()
+    }
+
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        let number = self.random.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = number[7 - index % 8].wrapping_add(index as u8);
+        }
+        Ok(())
+    }
+
+    fn runner(&self) -> Runner {
+        Runner::default()
+    }
+
+    fn runs(&self, _: &Runner) -> Option<bool> {
+        None
+    }
+}
+
+/// Two runs, interleaved.
+async fn two_runs(store: &Store) -> Vec<String> {
+    let first = store.begin(RunHeader::default()).await.unwrap();
+    let second = store.begin(RunHeader::default()).await.unwrap();
+    first.append("", &step("one \0 größer")).await.unwrap();
+    second.append("child", &step("two")).await.unwrap();
+    first.append_all("", &[step("three"), step("four")]).await.unwrap();
+    second.append("", &ended()).await.unwrap();
+    vec![first.run_id().to_owned(), second.run_id().to_owned()]
+}
+
+async fn bytes(store: &Store) -> Vec<Vec<u8>> {
+    use futures::StreamExt;
+    let mut reading = store.reading().await.unwrap();
+    let rows: Vec<Vec<u8>> = reading
+        .reader()
+        .entries(Which::All)
+        .map(|row| row.unwrap().bytes)
+        .collect()
+        .await;
+    reading.done().await.unwrap();
+    rows
+}
+
+#[tokio::test]
+async fn the_same_bytes_and_the_same_tree_as_in_a_file() {
+    let (_place, server) = place().await;
+    let folder = tempfile::tempdir().unwrap();
+    let there = postgres::open_on(&server, Arc::new(Same::default())).await.unwrap();
+    let here = Store::open_on(&folder.path().join("journal.db"), Arc::new(Same::default()))
+        .await
+        .unwrap();
+    let runs = two_runs(&there).await;
+    assert_eq!(runs, two_runs(&here).await);
+    assert_eq!(bytes(&there).await, bytes(&here).await);
+    assert_eq!(bytes(&there).await.len(), 5);
+    let (one, other) = (there.verify().await.unwrap(), here.verify().await.unwrap());
+    assert!(one.is_intact(), "{one}");
+    assert_eq!(
+        (one.root, one.entries, one.runs),
+        (other.root, other.entries, other.runs)
+    );
+    for run in runs {
+        assert_eq!(there.entries(&run).await, here.entries(&run).await);
+    }
+    assert_eq!(there.runs(10).await, here.runs(10).await);
+    there.close().await.unwrap();
+    // And a second process finds it all.
+    let again = postgres::read(&server).await.unwrap();
+    assert_eq!(again.verify().await.unwrap().entries, 5);
+    assert!(again.begin(RunHeader::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_recording_role_cannot_change_what_was_recorded() {
+    let (place, server) = place().await;
+    let store = postgres::open(&server).await.unwrap();
+    two_runs(&store).await;
+    let mut recorder = PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(server.port)
+        .username(&server.login.user)
+        .password("journal-secret")
+        .database(&place.name)
+        .connect()
+        .await
+        .unwrap();
+    for sql in [
+        "update starr.entries set kind = 'x'",
+        "delete from starr.entries",
+        "truncate starr.entries",
+        "update starr.payloads set body = ''",
+        "delete from starr.payloads",
+        "truncate starr.payloads",
+        "delete from starr.head",
+        "truncate starr.head",
+        "delete from starr.runs",
+        "truncate starr.runs, starr.leases",
+        "delete from starr.checkpoints",
+        "insert into starr.head values (1, '', 0, '', '', '')",
+        "update starr.version set version = 0",
+        "drop table starr.entries",
+        "alter table starr.entries disable trigger all",
+        "create table starr.mine (one integer)",
+        "grant update on starr.entries to current_user",
+    ] {
+        let refused = recorder.execute(sql).await;
+        // Granting what one does not have is a warning and gives nothing.
+        if sql.starts_with("grant") {
+            assert!(recorder.execute("update starr.entries set kind = 'x'").await.is_err());
+            continue;
+        }
+        let code = refused
+            .unwrap_err()
+            .into_database_error()
+            .map(|error| error.code().map(String::from));
+        assert_eq!(code, Some(Some("42501".to_owned())), "{sql}");
+    }
+    recorder.close().await.unwrap();
+    let verified = store.verify().await.unwrap();
+    assert!(verified.is_intact() && verified.entries == 5, "{verified}");
+}
+
+#[tokio::test]
+async fn servers_and_roles_that_cannot_be_trusted_are_refused() {
+    let (place, server) = place().await;
+    let unsynced = postgres::Server {
+        allow_unsynced: false,
+        ..server.clone()
+    };
+    let error = postgres::open(&unsynced).await.err().unwrap();
+    assert!(
+        error.message.contains("`fsync = off`, `synchronous_commit = off`") && error.message.contains("allow_unsynced"),
+        "{error}"
+    );
+    // Nothing was made.
+    let error = postgres::read(&server).await.err().unwrap();
+    assert!(error.message.contains("nothing was recorded yet"), "{error}");
+    let all = postgres::Server {
+        host: None,
+        socket: Some(place.server.folder.clone()),
+        login: Login {
+            user: "admin".to_owned(),
+            password: None,
+        },
+        owner: None,
+        ..server.clone()
+    };
+    let error = postgres::open(&all).await.err().unwrap();
+    assert!(error.message.contains("superuser"), "{error}");
+    let wrong = postgres::Server {
+        login: Login {
+            password: Some(SecretText::new("swordfish".to_owned())),
+            ..server.login.clone()
+        },
+        ..server.clone()
+    };
+    let error = postgres::open(&wrong).await.err().unwrap();
+    assert!(
+        error.message.contains("does not let this role in") && !error.message.contains("swordfish"),
+        "{error}"
+    );
+    let injected = postgres::Server {
+        schema: "starr\"; drop schema public; --".to_owned(),
+        ..server
+    };
+    let error = postgres::open(&injected).await.err().unwrap();
+    assert!(error.message.contains("lower-case letters"), "{error}");
+}
+
+#[tokio::test]
+async fn one_role_alone_gives_up_its_rights() {
+    let (_place, server) = place().await;
+    let alone = postgres::Server {
+        login: server.owner.clone().unwrap(),
+        owner: None,
+        ..server
+    };
+    let store = postgres::open(&alone).await.unwrap();
+    two_runs(&store).await;
+    assert!(store.verify().await.unwrap().is_intact());
+}
+
+#[tokio::test]
+async fn many_writers_of_several_processes_keep_one_chain() {
+    let (place, server) = place().await;
+    let stores = [
+        Arc::new(postgres::open(&server).await.unwrap()),
+        Arc::new(postgres::open(&server).await.unwrap()),
+    ];
+    let writers: Vec<_> = (0..64)
+        .map(|writer: usize| {
+            let store = stores[writer % 2].clone();
+            tokio::spawn(async move {
+                let run = store.begin(RunHeader::default()).await.unwrap();
+                for number in 0..5 {
+                    run.append("", &step(&format!("{writer} {number}"))).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let verified = stores[0].verify().await.unwrap();
+    assert!(verified.is_intact(), "{verified}");
+    assert_eq!((verified.entries, verified.runs), (320, 64));
+    // Entries that came together went together: far fewer transactions than entries.
+    let steps: i64 = sqlx::query_scalar("select count(distinct xmin::text) from starr.entries")
+        .fetch_one(&mut place.admin().await)
+        .await
+        .unwrap();
+    assert!(steps < 160, "{steps} transactions for 320 entries");
+}
+
+#[tokio::test]
+async fn a_lease_changes_hands_once() {
+    let (_place, server) = place().await;
+    let store = postgres::open(&server).await.unwrap();
+    let other = postgres::open(&server).await.unwrap();
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    run.append("", &step("one")).await.unwrap();
+    let id = run.run_id().to_owned();
+    let lease = other.lease(&id).await.unwrap().unwrap();
+    assert_eq!((lease.epoch, lease.state), (1, State::Held));
+    let note = [step("taken over")];
+    let (first, second) = futures::join!(
+        other.take(&id, 1, RunHeader::default(), &note),
+        store.take(&id, 1, RunHeader::default(), &note)
+    );
+    let mine = match (first.unwrap(), second.unwrap()) {
+        (Taken::Mine(run), Taken::Others(_)) | (Taken::Others(_), Taken::Mine(run)) => run,
+        _ => panic!("one of the two takes it"),
+    };
+    let error = run.append("", &step("late")).await.unwrap_err();
+    assert!(error.message.contains("was taken over"), "{error}");
+    mine.append("", &step("on")).await.unwrap();
+    mine.release().await.unwrap();
+    assert_eq!(store.lease(&id).await.unwrap().unwrap().state, State::Released);
+    assert!(store.verify().await.unwrap().is_intact());
+}
+
+#[tokio::test]
+async fn what_the_owner_edits_is_found() {
+    for (sql, what) in [
+        ("delete from starr.entries where sequence = 2", "is missing"),
+        (
+            "update starr.entries set kind = 'told' where sequence = 3",
+            "column `kind`",
+        ),
+        (
+            "update starr.payloads set body = 'x' where sequence = 1",
+            "does not agree with its payload",
+        ),
+        ("delete from starr.payloads where sequence = 1", "has lost its payload"),
+        ("update starr.head set root = '\\x00'", "the head's root does not agree"),
+        ("update starr.runs set ended = null", "is listed otherwise"),
+        ("update starr.leases set epoch = 7", "leased under epoch 7"),
+        (
+            "insert into starr.payloads values (77, '', '')",
+            "has a payload but no entry",
+        ),
+        (
+            "create table starr.more (one integer)",
+            "`more` is not a table as starr makes it",
+        ),
+        (
+            "create rule quiet as on delete to starr.entries do instead nothing",
+            "`quiet` is not a table as starr makes it",
+        ),
+    ] {
+        let (place, server) = place().await;
+        let store = postgres::open(&server).await.unwrap();
+        two_runs(&store).await;
+        place
+            .admin()
+            .await
+            .execute(AssertSqlSafe(sql.to_owned()))
+            .await
+            .unwrap();
+        let verified = postgres::read(&server).await.unwrap().verify().await.unwrap();
+        assert!(
+            !verified.is_intact() && verified.to_string().contains(what),
+            "{sql}: {verified}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_later_version_is_refused() {
+    let (place, server) = place().await;
+    two_runs(&postgres::open(&server).await.unwrap()).await;
+    run(&mut place.admin().await, "update starr.version set version = 99").await;
+    for error in [
+        postgres::open(&server).await.err().unwrap(),
+        postgres::read(&server).await.err().unwrap(),
+    ] {
+        assert!(error.message.contains("written by a later starr"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_final_for_the_handle() {
+    let (place, server) = place().await;
+    let store = postgres::open(&server).await.unwrap();
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    run.append("", &step("one")).await.unwrap();
+    let sql = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+                where application_name = 'starr journal' and datname = current_database()";
+    place.admin().await.execute(sql).await.unwrap();
+    let error = run.append("", &step("two")).await.unwrap_err();
+    assert!(error.message.contains("cannot record an entry"), "{error}");
+    let again = run.append("", &step("three")).await.unwrap_err();
+    assert!(again.message.starts_with("The journal failed before"), "{again}");
+    let verified = postgres::read(&server).await.unwrap().verify().await.unwrap();
+    assert_eq!((verified.is_intact(), verified.entries), (true, 1));
+}
+
+#[tokio::test]
+async fn every_command_works_on_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let (place, server) = place().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
+        std::fs::write(path(name), text).unwrap();
+        std::fs::set_permissions(path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    std::fs::write(
+        path("starr.yaml"),
+        format!(
+            "environments:
+  test:
+    journal:
+      postgres:
+        host: 127.0.0.1
+        port: {port}
+        database: {database}
+        user: {user}
+        password: {{ file: {recorder} }}
+        owner: {{ user: app, password: {{ file: {owner} }} }}
+        allow_unsynced: true
+    grants:
+      - {{ capability: host, effects: [read], all: true }}
+",
+            port = server.port,
+            database = place.name,
+            user = server.login.user,
+            recorder = path("recorder").display(),
+            owner = path("owner").display(),
+        ),
+    )
+    .unwrap();
+    let book = "runbook calm \"All is calm\" {\n  timebox 5 min then stop \"late\"\n  reads   host\n\n  situation {\n    \
+                symptom strange \"Is the number of processors below one?\" {\n      read load = host.load()\n      \
+                yes when load.cpus < 1\n    }\n  }\n\n  task {\n    goal not strange\n  }\n}\n";
+    std::fs::write(path("calm.starr"), book).unwrap();
+    let starr = |words: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_starr"))
+            .args(words)
+            .current_dir(folder.path())
+            .env_clear()
+            .env("HOME", folder.path())
+            .env("STARR_CONFIG", path("starr.yaml"))
+            .output()
+            .unwrap();
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
+        assert!(
+            !said.contains("journal-secret") && !said.contains("app-secret"),
+            "{said}"
+        );
+        said
+    };
+    assert!(starr(&["run", "calm.starr"]).contains("NOT PRESENT"));
+    assert!(starr(&["runs"]).contains("calm"));
+    assert!(starr(&["show", "latest"]).contains("strange"));
+    assert!(starr(&["report", "latest"]).contains("All is calm"));
+    assert!(starr(&["journal", "verify"]).contains("intact"));
+    assert!(!folder.path().join(".local").exists(), "a file was made beside");
+}
