@@ -452,7 +452,14 @@ fn the_server_of_the_tests_changes_objects_as_the_real_one_does() {
         if changes && admin && reachable && past.0.contains_key(path) && matches!(exchange.status, 200 | 409 | 500) {
             let mut world = World::new();
             world.controller = false;
-            world.seed(path, past.0[path].clone());
+            let mut before = past.0[path].clone();
+            // A change that was accepted with a version had the latest: statuses are written between the recordings.
+            if exchange.status == 200
+                && let Some(version) = request.body["metadata"]["resourceVersion"].as_str()
+            {
+                before["metadata"]["resourceVersion"] = version.into();
+            }
+            world.seed(path, before.clone());
             let answer = world.answer(request);
             let name = &exchange.name;
             assert_eq!(answer.status, exchange.status, "{name}: {}", answer.body);
@@ -474,7 +481,7 @@ fn the_server_of_the_tests_changes_objects_as_the_real_one_does() {
                 }
                 // What changes nothing keeps its version.
                 let version = |body: &Json| body["metadata"]["resourceVersion"].clone();
-                let stays = |body: &Json| version(body) == version(&past.0[path]);
+                let stays = |body: &Json| version(body) == version(&before) || request.asks("dryRun").is_some();
                 assert_eq!(stays(&answer.body), stays(&exchange.answer), "{name}: version");
                 compared += 1;
             } else {
