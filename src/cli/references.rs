@@ -216,8 +216,8 @@ fn branches(program: &Program) -> Vec<Branch> {
 }
 
 /// When each branch was last taken in a real run, by the journal alone. Dry runs exercise nothing.
-async fn taken(path: &std::path::Path) -> Result<Taken, Failure> {
-    let store = crate::journal::sqlite::Store::read(path).await?;
+async fn taken(path: &crate::journal::Location) -> Result<Taken, Failure> {
+    let store = path.read().await?;
     let mut found = Taken::new();
     for summary in store.runs(RUNS).await? {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
