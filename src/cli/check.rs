@@ -4,12 +4,12 @@ use super::args::{Check, Format, Global};
 use super::files::{collect, read, runbooks};
 use super::load::check_with_scenarios;
 use super::output::{Output, complain, line, print};
-use super::{Exit, Failure};
+use super::{Exit, Failure, parallel};
 use crate::check::{Checked, fix};
 use crate::config;
 use crate::diagnostic::{Diagnostic, Level};
 use crate::render::diagnostics;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Most rounds of `--fix`: an edit may uncover a finding that offers the next one.
 const ROUNDS: usize = 8;
@@ -25,34 +25,33 @@ pub fn check(args: &Check, global: &Global, output: Output) -> Result<Exit, Fail
     let format = args
         .format
         .unwrap_or(if output.json { Format::Json } else { Format::Human });
-    let mut all: Vec<Checked> = Vec::new();
+    let one = |path: &PathBuf| -> Result<Checked, Failure> {
+        let bytes = read(path).map_err(Failure::usage)?;
+        let mut checked = check_with_scenarios(bytes, Some(environment));
+        // Only the findings are needed from here on.
+        checked.program = None;
+        Ok(checked)
+    };
+    let mut all: Vec<Checked> = parallel::each(&paths, one).into_iter().collect::<Result<_, _>>()?;
     let mut edits = 0;
     let mut refused = false;
-    for path in &paths {
-        let one = || -> Result<Checked, Failure> {
-            Ok(check_with_scenarios(
-                read(path).map_err(Failure::usage)?,
-                Some(environment),
-            ))
-        };
-        let mut checked = one()?;
-        if args.fix {
+    if args.fix {
+        for (path, checked) in paths.iter().zip(&mut all) {
             for _ in 0..ROUNDS {
-                let applied = apply(path, &checked)?;
+                let applied = apply(path, checked)?;
                 if applied == 0 {
                     break;
                 }
                 edits += applied;
-                checked = one()?;
+                *checked = one(path)?;
             }
         }
+    }
+    for (path, checked) in paths.iter().zip(&all) {
         if let Err(failure) = super::pins::check(&checked.sources, path) {
             complain(&format!("{}: {}", path.display(), failure.message));
             refused = true;
         }
-        // Only the findings are needed from here on.
-        checked.program = None;
-        all.push(checked);
     }
     let groups: Vec<diagnostics::Group<'_>> = all
         .iter()

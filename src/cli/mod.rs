@@ -19,6 +19,7 @@ mod journal_keep;
 mod load;
 mod offline;
 mod output;
+mod parallel;
 mod people;
 mod pins;
 mod plan;
