@@ -2,6 +2,7 @@
 
 use super::args::{Color, Global};
 use crate::render::diagnostics;
+use crate::render::safe::visible;
 use crate::secrets::{Stream, redact};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -86,9 +87,9 @@ impl Style {
 /// What was printed and could still become a secret.
 static OUT: Mutex<Option<Stream>> = Mutex::new(None);
 
-/// Writes to standard output, without secrets. A closed pipe ends the program quietly, as pagers and `head` expect.
+/// Writes to standard output, without secrets and without hidden characters. A closed pipe ends the program quietly, as pagers and `head` expect.
 pub fn print(text: &str) {
-    pass(|stream| stream.push(text.as_bytes()));
+    pass(|stream| stream.push(visible(text).as_bytes()));
 }
 
 /// Writes what was held back: before a person is asked, and at the end.

@@ -17,10 +17,16 @@ pub struct Revision {
 
 /// Runs git with an argument vector. Nothing that the repository's configuration names is run by these commands.
 fn git(folder: &Path, words: &[&str]) -> Result<Vec<u8>, Failure> {
+    // Nothing of this process's environment but where programs and the user's git settings are found.
+    let kept = ["PATH", "HOME", "XDG_CONFIG_HOME"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
     let output = Command::new("git")
         .arg("--no-pager")
         .args(words)
         .current_dir(folder)
+        .env_clear()
+        .envs(kept)
         .env("GIT_OPTIONAL_LOCKS", "0")
         .env("GIT_TERMINAL_PROMPT", "0")
         .stdin(Stdio::null())

@@ -8,7 +8,7 @@ mod gitlab;
 mod sarif;
 
 use crate::diagnostic::{Diagnostic, Level};
-use crate::render::safe::{is_hidden, safe, safe_multiline};
+use crate::render::safe::{safe, safe_multiline, visible};
 use crate::source::{Sources, Span};
 use excerpt::Excerpt;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode, ThemeCharacters, ThemeStyles};
@@ -267,19 +267,7 @@ impl miette::Diagnostic for Report {
 /// A document as text, every hidden character written as `\u....`: it can stand nowhere but inside a string.
 pub(crate) fn document(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).unwrap_or_else(|_| "{}".to_owned());
-    let mut out = String::with_capacity(text.len() + 1);
-    for character in text.chars() {
-        if character != '\n' && is_hidden(character) {
-            let mut units = [0_u16; 2];
-            for unit in character.encode_utf16(&mut units) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(character);
-        }
-    }
-    out.push('\n');
-    out
+    format!("{}\n", visible(&text))
 }
 
 fn end_of(sources: &Sources, span: Span) -> (usize, usize) {

@@ -34,6 +34,27 @@ pub fn is_hidden(character: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Hidden characters beyond the control characters of ASCII, written as JSON writes them (`\u009b`): inside a JSON text they
+/// still mean the same, and anywhere else they can be seen.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let found = |character: &char| *character >= '\u{7f}' && is_hidden(*character);
+    if text.is_ascii() && !text.contains('\u{7f}') || !text.chars().any(|character| found(&character)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if found(&character) {
+            let mut units = [0_u16; 2];
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    Cow::Owned(out)
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(|character| is_hidden(character) && !keep(character)) {
         return Cow::Borrowed(text);

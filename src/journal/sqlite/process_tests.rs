@@ -181,7 +181,7 @@ async fn a_file_that_cannot_grow_loses_nothing_that_was_acknowledged() {
     // A file-size limit (in blocks of 512 bytes) whose signal is ignored makes the write itself fail.
     let limited = writer(&path, u64::MAX);
     let output = Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 600; exec \"$@\"", "sh"])
+        .args(["-c", "trap '' XFSZ; ulimit -f 2400; exec \"$@\"", "sh"])
         .arg(limited.get_program())
         .args(limited.get_args())
         .env(JOURNAL, &path)

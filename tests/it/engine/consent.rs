@@ -467,6 +467,10 @@ fn every_call_of_a_provider_is_in_the_gate() {
         ("provider/record.rs inner.read(", 1),
         ("provider/record.rs inner.change(", 1),
         ("provider/record.rs inner.lock(", 1),
+        // So does what holds a run to its plan.
+        ("provider/bound.rs inner.read(", 1),
+        ("provider/bound.rs inner.change(", 1),
+        ("provider/bound.rs inner.lock(", 1),
     ]
     .into_iter()
     .map(|(place, count)| (place.to_owned(), count))

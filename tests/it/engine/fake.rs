@@ -655,7 +655,7 @@ impl Stage {
             ("chat", &["post"] as &[_]),
             ("pager", &["page"]),
             ("prometheus", &["series"]),
-            ("kubernetes", &["releases", "rollout.undo"]),
+            ("cluster", &["releases", "rollout.undo"]),
             ("postgres", &["sessions.list", "sessions.terminate"]),
         ] {
             gate.register(Arc::new(Fake {

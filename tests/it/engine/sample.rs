@@ -9,12 +9,12 @@ use starr::provider::gate::Grant;
 use starr::value::{Reason, Series, Value};
 use std::sync::Arc;
 
-const KUBERNETES: &str = r##"module std.kubernetes "Workloads"
+const CLUSTER: &str = r##"module team.cluster "Workloads"
 
 resource Deployment
 record Release { current: Text, previous: Text, age: Duration }
 
-provider kubernetes {
+provider cluster {
   read   releases(app: Deployment) -> Release
   change rollout.undo(app: Deployment, to: Text) idempotent {
     before releases(app)
@@ -23,7 +23,7 @@ provider kubernetes {
 }
 
 check released_recently(app: Deployment, within: Duration = 2 h) "Was {app} released in the last {within}?" {
-  read release  = kubernetes.releases(app)
+  read release  = cluster.releases(app)
   let  previous = release.previous
   yes when release.age < within
   example "fresh" { release = {age: 5 min} -> yes }
@@ -58,7 +58,7 @@ impl Library for Ours {
     fn module(&self, path: &str) -> Option<ModuleSource> {
         let text = match path {
             "team" => TEAM,
-            "std.kubernetes" => KUBERNETES,
+            "team.cluster" => CLUSTER,
             _ => return Embedded.module(path),
         };
         Some(ModuleSource {
@@ -70,7 +70,7 @@ impl Library for Ours {
 }
 
 const SAMPLE: &str = r##"use std.postgres.{Postgres, stuck_sessions}
-use std.kubernetes.{Deployment, released_recently}
+use team.cluster.{Deployment, cluster, released_recently}
 use team.{matrix, chat, pager, prometheus}
 
 runbook pool_exhausted(db: Postgres, app: Deployment) "Database connection pool exhausted" {
@@ -80,8 +80,8 @@ runbook pool_exhausted(db: Postgres, app: Deployment) "Database connection pool 
   status   production
   reviewed 2026-11-01 valid 90 d
   timebox  60 min then escalate
-  reads    postgres, kubernetes, prometheus
-  changes  postgres.sessions, kubernetes.rollout
+  reads    postgres, cluster, prometheus
+  changes  postgres.sessions, cluster.rollout
   tells    chat, pager
 
   situation {
@@ -111,7 +111,7 @@ runbook pool_exhausted(db: Postgres, app: Deployment) "Database connection pool 
       action roll_back "Return {app} to {release.previous}" {
         risk    medium
         approve by oncall within 15 min
-        do      kubernetes.rollout.undo(app, to: release.previous) within 10 min
+        do      cluster.rollout.undo(app, to: release.previous) within 10 min
         undo    restore
         verify  not stuck within 10 min every 30 s
         failed       -> undo, next cause
@@ -203,7 +203,7 @@ fn world() -> Setup {
         .takes("undo", 60)
         .silence()
         .approves("roll_back", "otto", 120);
-    for capability in ["prometheus", "kubernetes", "postgres"] {
+    for capability in ["prometheus", "cluster", "postgres"] {
         setup.grants.push(Grant {
             capability: capability.to_owned(),
             effects: vec![Effect::Read, Effect::Change],
@@ -247,7 +247,7 @@ async fn a_leaking_release_is_rolled_back() {
     assert_eq!(ran.outcome(), "resolved");
     assert_eq!(
         ran.in_place(),
-        ["Return shop/orders-api to v41 (`kubernetes.rollout.undo` on shop/orders-api)"]
+        ["Return shop/orders-api to v41 (`cluster.rollout.undo` on shop/orders-api)"]
     );
     let goals = ran.texts("goal", "answer");
     assert_eq!(goals, ["yes", "yes"], "five minutes of a low series settle it");
