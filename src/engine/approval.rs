@@ -57,7 +57,7 @@ impl Frame<'_> {
             seeing: approval
                 .iter()
                 .flat_map(|approval| &approval.seeing)
-                .map(|(text, expr)| (text.clone(), call::shown(&self.value(expr))))
+                .map(|(text, expr)| (text.clone(), call::decided(&self.value(expr))))
                 .collect(),
             because: self.because.clone(),
             nonce,

@@ -289,11 +289,26 @@ pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
         .collect()
 }
 
+/// A value as it is decided on. A secret in it has no mark: a run that goes on, and a recording, no longer know the secret, and
+/// must come to the same digest.
+pub(super) fn decided(value: &Value) -> Shown {
+    let (text, data) = show::shown(value);
+    Shown {
+        text,
+        data,
+        exact: None,
+    }
+}
+
 /// A call as it is shown before it is made.
 pub(super) fn planned(call: &Call) -> PlannedCall {
     PlannedCall {
         operation: call.operation.full_name(),
-        arguments: arguments(call),
+        arguments: call
+            .args
+            .iter()
+            .map(|(name, value)| (name.to_string(), decided(value)))
+            .collect(),
         class: class(call).to_string(),
     }
 }

@@ -288,7 +288,11 @@ fn json_has_places_in_lines_and_bytes_and_no_raw_control_characters() {
     ];
     let text = render(&[(&sources, &found)], Format::Json, &Style::plain());
     assert!(text.contains("hidden \\u202e\\u009b\\udb40\\udc01"), "{text}");
-    assert!(!text.chars().any(|character| character != '\n' && crate::render::safe::is_hidden(character)));
+    assert!(
+        !text
+            .chars()
+            .any(|character| character != '\n' && crate::render::safe::is_hidden(character))
+    );
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["errors"], 1);
     assert_eq!(value["notes"], 1);

@@ -29,9 +29,11 @@ result {{
     ))
 }
 
+type Refuse = Box<dyn Fn(&Request) -> Option<&'static str> + Send + Sync>;
+
 /// Refuses what its function refuses, and remembers what it was asked.
 struct Judge {
-    refuse: Box<dyn Fn(&Request) -> Option<&'static str> + Send + Sync>,
+    refuse: Refuse,
     asked: Mutex<Vec<Request>>,
 }
 

@@ -180,7 +180,7 @@ async fn resources_and_variables_are_set_and_taken_back() {
         given
     };
     let memory = ("of", Value::variant("memory"));
-    let before = read(&gate, "resources.get", &with(&[memory.clone()])).await;
+    let before = read(&gate, "resources.get", &with(std::slice::from_ref(&memory))).await;
     assert_eq!(
         (field(&before, "request"), text(&before, "limit")),
         (Value::None, "256Mi".to_owned())
@@ -204,12 +204,15 @@ async fn resources_and_variables_are_set_and_taken_back() {
         ("limit", field(&before, "limit")),
     ];
     done(change(&gate, "resources.set", &with(&back)).await);
-    assert_eq!(read(&gate, "resources.get", &with(&[memory.clone()])).await, before);
+    assert_eq!(
+        read(&gate, "resources.get", &with(std::slice::from_ref(&memory))).await,
+        before
+    );
     let why = failed(change(&gate, "resources.set", &with(&[memory, ("limit", Value::text("much"))])).await);
     assert!(why.contains("512Mi"), "{why}");
 
     let name = ("name", Value::text("FEATURE"));
-    let absent = read(&gate, "environment.get", &with(&[name.clone()])).await;
+    let absent = read(&gate, "environment.get", &with(std::slice::from_ref(&name))).await;
     assert_eq!(field(&absent, "value"), Value::None);
     done(
         change(
@@ -220,7 +223,10 @@ async fn resources_and_variables_are_set_and_taken_back() {
         .await,
     );
     assert_eq!(
-        text(&read(&gate, "environment.get", &with(&[name.clone()])).await, "value"),
+        text(
+            &read(&gate, "environment.get", &with(std::slice::from_ref(&name))).await,
+            "value"
+        ),
         "on"
     );
     done(change(&gate, "environment.set", &with(&[name.clone(), ("to", Value::None)])).await);
@@ -481,7 +487,7 @@ async fn secrets_come_without_values_and_go_without_echo() {
     let server = Server::start(world).await;
     let gate = gate(&server.address);
     let name = ("name", Value::text("db"));
-    let secret = read(&gate, "secrets.get", &[name.clone()]).await;
+    let secret = read(&gate, "secrets.get", std::slice::from_ref(&name)).await;
     assert!(!format!("{secret:?}").contains("c3dvcmRmaXNo"));
     assert_eq!(field(&secret, "keys").as_list().unwrap().items.len(), 2);
     for path in ["objects.get", "objects.list"] {

@@ -832,7 +832,7 @@ impl World {
                 });
             let current = match known {
                 _ if paused => number,
-                Some((_, is)) if is == number.to_string() => number,
+                Some((_, is)) if is.as_str().and_then(|is| is.parse().ok()) == Some(number) => number,
                 Some((set, _)) => {
                     let version = self.next_version();
                     let object = self.objects.get_mut(&set).unwrap();
