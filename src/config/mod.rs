@@ -647,7 +647,7 @@ environments:
                 format!("{{ anchors: [{{ witness: {{ key: {key}, url: https://w.example }} }}] }}"),
                 "cosignature key",
             ),
-            ("{ singing_key: /etc/key }".to_owned(), "journal"),
+            ("{ singing_key: /etc/key }".to_owned(), "unknown field `singing_key`"),
         ] {
             let problem = journal(&entry).unwrap_err();
             assert!(problem.message.contains(words), "{entry}: {problem}");
