@@ -264,13 +264,49 @@ pub(super) fn shown_reply(prepared: &Prepared, value: &Value) -> Shown {
     }
 }
 
-/// What stands in the data for a secret: where the store has a key, a tag by which equal secrets are recognised.
+/// What stands in the data for a secret: where the store has a key, a tag by which equal secrets are recognised. A secret that
+/// nobody knows has none.
 fn secret(secret: &Secret) -> String {
+    if secret.expose().as_unknown().is_some() {
+        return secrets::PLACEHOLDER.to_owned();
+    }
     let bytes = zeroize::Zeroizing::new(tagged::to_json(secret.expose()).to_string());
     match secrets::tag(bytes.as_bytes()) {
         Some(tag) => format!("(secret {tag})"),
         None => secrets::PLACEHOLDER.to_owned(),
     }
+}
+
+/// Whether recorded data and data of now are the same. A secret that one side no longer knows, because it is not recorded, is
+/// taken for the other's; two that are known must have the same tag.
+pub(super) fn same_data(recorded: &serde_json::Value, now: &serde_json::Value) -> bool {
+    use serde_json::Value as Json;
+    match (recorded, now) {
+        (Json::Array(old), Json::Array(new)) => {
+            old.len() == new.len() && old.iter().zip(new).all(|(old, new)| same_data(old, new))
+        }
+        (Json::Object(old), Json::Object(new)) => {
+            old.len() == new.len()
+                && old
+                    .iter()
+                    .all(|(name, old)| new.get(name).is_some_and(|new| same_data(old, new)))
+        }
+        (Json::String(old), Json::String(new)) if old == secrets::PLACEHOLDER => is_mark(new),
+        (Json::String(old), Json::String(new)) if new == secrets::PLACEHOLDER => is_mark(old),
+        (old, new) => old == new,
+    }
+}
+
+/// Whether a text stands for a secret, with or without a tag.
+fn is_mark(text: &str) -> bool {
+    let opening = secrets::PLACEHOLDER.trim_end_matches(')');
+    let tag = text.strip_prefix(opening).and_then(|rest| rest.strip_suffix(')'));
+    tag.is_some_and(|tag| {
+        tag.is_empty()
+            || tag
+                .strip_prefix(' ')
+                .is_some_and(|tag| !tag.is_empty() && tag.chars().all(|digit| digit.is_ascii_hexdigit()))
+    })
 }
 
 /// Arguments for people alone.
@@ -324,4 +360,37 @@ pub(super) fn class(call: &Call) -> char {
 /// Milliseconds of a span of time.
 pub(super) fn milliseconds(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_data;
+    use serde_json::json;
+
+    #[test]
+    fn a_secret_that_is_not_known_any_more_is_taken_for_the_one_that_was() {
+        let recorded = json!([{"pid": 7, "command": "(secret 175ce7057c6d31ce)"}]);
+        assert!(same_data(&recorded, &json!([{"pid": 7, "command": "(secret)"}])));
+        assert!(same_data(&json!([{"pid": 7, "command": "(secret)"}]), &recorded));
+        assert!(same_data(&recorded, &recorded));
+    }
+
+    #[test]
+    fn anything_else_than_a_mark_must_be_the_same() {
+        let recorded = json!({"pid": 7, "command": "(secret 175ce7057c6d31ce)"});
+        for other in [
+            json!({"pid": 8, "command": "(secret)"}),
+            json!({"pid": 7, "command": "(secret 0000000000000000)"}),
+            json!({"pid": 7, "command": "(secret) "}),
+            json!({"pid": 7, "command": "postgres"}),
+            json!({"pid": 7}),
+            json!({"pid": 7, "command": "(secret)", "signal": "kill"}),
+            json!([{"pid": 7, "command": "(secret)"}]),
+        ] {
+            assert!(!same_data(&recorded, &other), "{other}");
+            assert!(!same_data(&other, &recorded), "{other}");
+        }
+        assert!(!same_data(&json!("(secret)"), &json!("(secret of mine)")));
+        assert!(!same_data(&json!(["(secret)"]), &json!(["(secret)", "(secret)"])));
+    }
 }

@@ -410,7 +410,7 @@ fn same_arguments(recorded: &[(String, Shown)], now: &[(String, Shown)]) -> bool
         && recorded
             .iter()
             .zip(now)
-            .all(|((name, old), (other, new))| name == other && old.data == new.data)
+            .all(|((name, old), (other, new))| name == other && call::same_data(&old.data, &new.data))
 }
 
 /// The outcome that a result stands for.
