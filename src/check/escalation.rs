@@ -1,6 +1,7 @@
 //! Escalations and severity rows.
 
 use super::call::Place;
+use super::modules::ItemRef;
 use super::scope::{Body, Scope};
 use crate::diagnostic::Diagnostic;
 use crate::program::{Escalation, EscalationEntry, EscalationRow, SeverityRow, SeverityWhen};
@@ -38,16 +39,11 @@ impl Body<'_, '_> {
                 return None;
             }
         };
-        let tree = self.checker.tree(item.file);
-        if let ItemKind::Clause(clause) = &tree.items[item.item].kind
-            && let ClauseKind::Escalation { rows, .. } = &clause.kind
-        {
-            let outer = std::mem::replace(&mut self.scope, Scope::new(item.file));
-            let site = self.site.replace(path.span);
-            let escalation = self.escalation(&name.text, rows);
-            self.site = site;
-            self.scope = outer;
-            return Some(escalation);
+        let site = self.site.replace(path.span);
+        let escalation = self.escalation_of(item, &name.text);
+        self.site = site;
+        if escalation.is_some() {
+            return escalation;
         }
         let found = self.item_kind(item).unwrap_or("something else");
         self.report(Diagnostic::error(
@@ -56,6 +52,43 @@ impl Body<'_, '_> {
             format!("`{}` is not an escalation but a {found}", name.text),
         ));
         None
+    }
+
+    /// The rows of an escalation at the top level of a file; `None` when the item is something else.
+    fn escalation_of(&mut self, item: ItemRef, name: &str) -> Option<Escalation> {
+        let tree = self.checker.tree(item.file);
+        let ItemKind::Clause(clause) = &tree.items[item.item].kind else {
+            return None;
+        };
+        let ClauseKind::Escalation { rows, .. } = &clause.kind else {
+            return None;
+        };
+        let outer = std::mem::replace(&mut self.scope, Scope::new(item.file));
+        let escalation = self.escalation(name, rows);
+        self.scope = outer;
+        Some(escalation)
+    }
+
+    /// The environment's matrix, where it has one. The header of the runbook has no line for what it calls: whoever wrote the
+    /// environment decided that.
+    pub fn environment_matrix(&mut self) -> Option<Escalation> {
+        let matrix = self.checker.context.matrix.as_ref()?;
+        let file = self.checker.matrix_file(&matrix.module);
+        let item = self.checker.symbol(file, &matrix.name).flatten();
+        let effects = std::mem::take(&mut self.effects);
+        let found = item.and_then(|item| self.escalation_of(item, &matrix.name));
+        self.effects = effects;
+        if found.is_none() && !self.checker.entry(file).broken {
+            self.report(Diagnostic::error(
+                "unknown-name",
+                Span::new(file, 0, 0),
+                format!("this file has no escalation `{}`, which the configuration names", matrix.name),
+            ));
+        }
+        found.map(|escalation| Escalation {
+            environment: Some(file),
+            ..escalation
+        })
     }
 
     /// The rows of an escalation.
@@ -95,6 +128,7 @@ impl Body<'_, '_> {
         }
         Escalation {
             name: name.to_owned(),
+            environment: None,
             rows: lowered,
         }
     }

@@ -55,6 +55,16 @@ pub struct Context<'a> {
     pub roles: Option<Vec<String>>,
     /// For rules about review dates; `None`: they are not checked.
     pub today: Option<jiff::civil::Date>,
+    /// The escalation matrix of the environment, for a runbook that names none.
+    pub matrix: Option<Matrix>,
+}
+
+/// An escalation of a module that belongs to the environment, not to the project of the runbook: it uses modules of `std` alone.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    pub module: ModuleSource,
+    /// The name of the escalation in it.
+    pub name: String,
 }
 
 /// What came of checking a file.
@@ -104,6 +114,7 @@ pub fn interface(provider: &str) -> Option<Vec<Arc<Operation>>> {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     modules::Checker::new(&context).embedded_interface(provider)
 }

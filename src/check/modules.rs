@@ -88,6 +88,10 @@ pub struct Checker<'c> {
     modules: HashMap<String, Option<FileId>>,
     /// Modules that are being loaded, outermost first.
     loading: Vec<String>,
+    /// The file with the environment's matrix, once it is loaded.
+    matrix: Option<FileId>,
+    /// Only modules of `std` are found: a file of the environment takes nothing from the project of a runbook.
+    outside: bool,
     diagnostics: Vec<Diagnostic>,
     reported: HashSet<(&'static str, Span)>,
     suggestions: usize,
@@ -121,6 +125,8 @@ impl<'c> Checker<'c> {
             embedded: kept.modules,
             modules: HashMap::new(),
             loading: Vec::new(),
+            matrix: None,
+            outside: false,
             diagnostics: Vec::new(),
             reported: HashSet::new(),
             suggestions: 0,
@@ -243,6 +249,18 @@ impl<'c> Checker<'c> {
         if first {
             self.loading.pop();
         }
+        id
+    }
+
+    /// The file with the environment's matrix.
+    pub fn matrix_file(&mut self, source: &super::ModuleSource) -> FileId {
+        if let Some(known) = self.matrix {
+            return known;
+        }
+        self.outside = true;
+        let id = self.load(&source.name, source.path.as_deref(), source.bytes.clone());
+        self.outside = false;
+        self.matrix = Some(id);
         id
     }
 
@@ -402,6 +420,11 @@ impl<'c> Checker<'c> {
         let id = if let Some(number) = Embedded::number(path) {
             self.loading.push(path.to_owned());
             self.load_embedded(number)
+        } else if self.outside {
+            if let Some(span) = place {
+                self.no_module(path, span);
+            }
+            return None;
         } else if let Some(source) = self.context.library.module(path) {
             self.loading.push(path.to_owned());
             self.load(&source.name, source.path.as_deref(), source.bytes)

@@ -5,6 +5,25 @@ use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::syntax::tree::{Clause, ClauseKind, Name, QuestionKind};
 
+/// The place of a clause in a runbook: header, situation, task, steps, result, reflection.
+pub(super) fn section(kind: &ClauseKind) -> Option<usize> {
+    Some(match kind {
+        ClauseKind::Owner(_)
+        | ClauseKind::Status(_)
+        | ClauseKind::Reviewed { .. }
+        | ClauseKind::Timebox { .. }
+        | ClauseKind::Reads(_)
+        | ClauseKind::Changes(_)
+        | ClauseKind::Tells(_)
+        | ClauseKind::Runs(_) => 0,
+        ClauseKind::Situation(_) => 1,
+        ClauseKind::Task(_) => 2,
+        ClauseKind::Result(_) => 4,
+        ClauseKind::Reflection(_) => 5,
+        _ => return None,
+    })
+}
+
 /// Where a clause belongs, in words; `None` for what the parser has already reported.
 fn home(kind: &ClauseKind) -> Option<&'static str> {
     Some(match kind {

@@ -3,6 +3,7 @@
 use super::Embedded;
 use super::effects::HeaderLine;
 use super::modules::{Checker, ItemRef};
+use super::places::section;
 use super::scope::{Body, What};
 use super::steps::Around;
 use crate::diagnostic::Diagnostic;
@@ -277,25 +278,6 @@ fn empty_header() -> Header {
     }
 }
 
-/// The place of a clause in a runbook: header, situation, task, steps, result, reflection.
-fn section(kind: &ClauseKind) -> Option<usize> {
-    Some(match kind {
-        ClauseKind::Owner(_)
-        | ClauseKind::Status(_)
-        | ClauseKind::Reviewed { .. }
-        | ClauseKind::Timebox { .. }
-        | ClauseKind::Reads(_)
-        | ClauseKind::Changes(_)
-        | ClauseKind::Tells(_)
-        | ClauseKind::Runs(_) => 0,
-        ClauseKind::Situation(_) => 1,
-        ClauseKind::Task(_) => 2,
-        ClauseKind::Result(_) => 4,
-        ClauseKind::Reflection(_) => 5,
-        _ => return None,
-    })
-}
-
 /// What is gathered while the sections of a runbook are read.
 struct Gathered<'t> {
     header: Header,
@@ -410,6 +392,9 @@ impl Body<'_, '_> {
         );
         let broken = self.broken();
         self.compare_header(&gathered.lines, insert_at, broken);
+        if gathered.result.escalation.is_none() {
+            gathered.result.escalation = self.environment_matrix();
+        }
         let mut steps = gathered.situation_steps;
         steps.append(&mut gathered.steps);
         Runbook {

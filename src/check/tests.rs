@@ -6,6 +6,7 @@ fn context(library: &dyn Library) -> Context<'_> {
         severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
         roles: None,
         today: None,
+        matrix: None,
     }
 }
 
@@ -490,6 +491,7 @@ fn with_scenarios(scenarios: &'static str) -> Checked {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     check("book.starr", None, BOOK.as_bytes().to_vec(), &context)
 }

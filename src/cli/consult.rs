@@ -119,13 +119,17 @@ impl Consulting {
     async fn consult(&self, asked: &ApprovalRequest) -> Reply<Decision> {
         let who = self.directory.canonical(&self.operator.name).to_owned();
         let barred = self.directory.bars(&who, asked);
-        request::show(&self.console, asked);
-        self.say_how(asked, barred.as_deref());
+        let mut shown = false;
         loop {
+            // Posted first: whoever reads how to decide elsewhere can do so at once.
             let id = match self.post(asked).await {
                 Ok(id) => id,
                 Err(problem) => return Reply::Nobody(problem),
             };
+            if !std::mem::replace(&mut shown, true) {
+                request::show(&self.console, asked);
+                self.say_how(asked, barred.as_deref());
+            }
             let typed = self.typed(asked, barred.as_deref());
             let elsewhere = self.elsewhere(&id);
             let decided = match futures::future::select(Box::pin(typed), Box::pin(elsewhere)).await {

@@ -149,6 +149,7 @@ fn with_revision(args: &Diff) -> Result<Vec<(String, Vec<Difference>)>, Failure>
                     severities: Vec::new(),
                     roles: None,
                     today: None,
+                    matrix: None,
                 };
                 Some(check(&file, Some(Path::new(&file)), bytes, &context))
             }

@@ -36,6 +36,34 @@ pub fn read(path: &Path) -> Result<Bytes, String> {
     })
 }
 
+/// Sees that a file of the configuration can be trusted where this runbook is concerned: whoever writes a runbook must not be able
+/// to write it.
+///
+/// # Errors
+/// It cannot be opened, lies in the folder of the runbook, or can be written by others. `what` says what it is.
+pub fn outside(file: &Path, runbook: Option<&Path>, what: &str) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let shown = file.display();
+    let real = file
+        .canonicalize()
+        .map_err(|problem| format!("cannot open the {what} {shown}: {problem}"))?;
+    let folder = runbook.and_then(|runbook| Some(runbook.canonicalize().ok()?.parent()?.to_path_buf()));
+    if folder.is_some_and(|folder| real.starts_with(folder)) {
+        return Err(format!(
+            "the {what} {shown} lies in the folder of the runbook; whoever writes a runbook may not write its {what}"
+        ));
+    }
+    let mode = std::fs::metadata(&real)
+        .map(|status| status.permissions().mode())
+        .unwrap_or(0o777);
+    if mode & 0o022 != 0 {
+        return Err(format!(
+            "the {what} {shown} can be written by others; run: chmod go-w {shown}"
+        ));
+    }
+    Ok(())
+}
+
 /// The `.starr` files among and below these paths, sorted. Hidden folders, `target`, and links to folders are left out; a
 /// path that is named is always taken.
 pub fn collect(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {

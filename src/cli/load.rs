@@ -3,7 +3,7 @@
 use super::files::{Bytes, Project, read};
 use super::output::{Output, complain};
 use super::{Exit, Failure};
-use crate::check::{Checked, Context, check};
+use crate::check::{Checked, Context, Matrix, ModuleSource, check};
 use crate::config::Environment;
 use crate::diagnostic::Level;
 use crate::program::Program;
@@ -12,15 +12,15 @@ use std::path::Path;
 
 /// Checks bytes that were read, in the light of an environment where there is one.
 pub fn check_bytes(bytes: Bytes, environment: Option<&Environment>) -> Checked {
-    check_in(&Project::of(&bytes.path), bytes, environment)
+    check_in(&Project::of(&bytes.path), bytes, environment, None)
 }
 
 /// As [`check_bytes`], with the scenarios that belong to the file.
 pub fn check_with_scenarios(bytes: Bytes, environment: Option<&Environment>) -> Checked {
-    check_in(&Project::with_scenarios(&bytes.path), bytes, environment)
+    check_in(&Project::with_scenarios(&bytes.path), bytes, environment, None)
 }
 
-fn check_in(project: &Project, bytes: Bytes, environment: Option<&Environment>) -> Checked {
+fn check_in(project: &Project, bytes: Bytes, environment: Option<&Environment>, matrix: Option<Matrix>) -> Checked {
     // The embedded default says nothing about the environments a runbook is written for.
     let environment = environment.filter(|environment| !environment.embedded);
     let context = Context {
@@ -31,6 +31,7 @@ fn check_in(project: &Project, bytes: Bytes, environment: Option<&Environment>) 
         roles: environment.map(Environment::roles),
         // In UTC: finding out the local zone would cost more than everything else a small check does.
         today: Some(jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()),
+        matrix,
     };
     check(&bytes.name, Some(&bytes.path), bytes.bytes, &context)
 }
@@ -45,9 +46,40 @@ pub fn trusted(path: &Path, environment: &Environment, output: Output) -> Result
 /// A program that can run, or the findings shown and the exit code for an invalid file. Warnings are shown on standard error and
 /// stop nothing.
 pub fn program(path: &Path, environment: Option<&Environment>, output: Output) -> Result<Program, Failure> {
+    let matrix = match environment {
+        Some(environment) => matrix(environment, path)?,
+        None => None,
+    };
+    program_with(path, environment, matrix, output)
+}
+
+/// The escalation matrix that an environment has for a runbook that names none.
+fn matrix(environment: &Environment, runbook: &Path) -> Result<Option<Matrix>, Failure> {
+    let Some(item) = &environment.escalation else {
+        return Ok(None);
+    };
+    super::files::outside(&item.file, Some(runbook), "escalation matrix").map_err(Failure::usage)?;
+    let Bytes { name, path, bytes } = read(&item.file).map_err(Failure::usage)?;
+    Ok(Some(Matrix {
+        module: ModuleSource {
+            name,
+            path: Some(path),
+            bytes,
+        },
+        name: item.name.clone(),
+    }))
+}
+
+/// As [`program`], with this matrix.
+pub fn program_with(
+    path: &Path,
+    environment: Option<&Environment>,
+    matrix: Option<Matrix>,
+    output: Output,
+) -> Result<Program, Failure> {
     let bytes = read(path).map_err(Failure::usage)?;
     let name = bytes.name.clone();
-    let checked = check_bytes(bytes, environment);
+    let checked = check_in(&Project::of(&bytes.path), bytes, environment, matrix);
     super::pins::check(&checked.sources, path)?;
     let errors = checked
         .diagnostics

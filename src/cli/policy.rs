@@ -7,7 +7,6 @@ use crate::config::{self, Environment};
 use crate::policy::{Case, Cases, DEFAULT, Rules, SCHEMA, Text};
 use crate::render::safe::safe;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Largest policy and test file, in bytes.
@@ -19,27 +18,9 @@ pub fn of(environment: &Environment, runbook: Option<&Path>) -> Result<Option<Ru
     let Some(item) = &environment.policy else {
         return Ok(None);
     };
-    let folder = runbook.and_then(|file| Some(file.canonicalize().ok()?.parent()?.to_path_buf()));
     let mut texts = Vec::new();
     for file in &item.files {
-        let real = file
-            .canonicalize()
-            .map_err(|problem| Failure::usage(format!("cannot open the policy {}: {problem}", file.display())))?;
-        if folder.as_ref().is_some_and(|folder| real.starts_with(folder)) {
-            return Err(Failure::usage(format!(
-                "the policy {} lies in the folder of the runbook; whoever writes a runbook may not write its policy",
-                file.display()
-            )));
-        }
-        let mode = std::fs::metadata(&real)
-            .map(|status| status.permissions().mode())
-            .unwrap_or(0o777);
-        if mode & 0o022 != 0 {
-            return Err(Failure::usage(format!(
-                "the policy {0} can be written by others; run: chmod go-w {0}",
-                file.display()
-            )));
-        }
+        super::files::outside(file, runbook, "policy").map_err(Failure::usage)?;
         texts.push(text(file)?);
     }
     rules(&texts, environment).map(Some)

@@ -61,6 +61,11 @@ impl Record {
                 .unwrap_or_default(),
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             texts: texts(&program.sources),
+            matrix: book.and_then(|book| {
+                let escalation = book.result.escalation.as_ref()?;
+                let file = program.sources.file(escalation.environment?);
+                Some((file.name.clone(), escalation.name.clone()))
+            }),
             arguments: arguments
                 .iter()
                 .map(|(name, value)| (name.clone(), tagged::to_json(value)))

@@ -44,6 +44,7 @@ pub fn then(recording: &Recording) -> Result<Program, Failure> {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: about.matrix(),
     };
     let checked = check(
         &about.file,
@@ -64,7 +65,7 @@ pub fn replay(args: &Replay, output: Output) -> Result<Exit, Failure> {
     let recording = recording(&args.recording)?;
     let program = match &args.file {
         None => then(&recording)?,
-        Some(path) => load::program(path, None, output)?,
+        Some(path) => load::program_with(path, None, recording.about.matrix(), output)?,
     };
     if program.runbooks.is_empty() {
         return Err(Failure::usage("the file holds no runbook"));

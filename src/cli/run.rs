@@ -162,7 +162,6 @@ pub fn facts(
         default_severity: environment.default_severity().to_owned(),
         unattended: unattended || !Console::person_is_there(),
         dry_run,
-        escalation: None,
         resources: environment.resources(),
         host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
     }

@@ -45,6 +45,9 @@ pub struct Environment {
     /// The severity of a runbook that has no `severity`; the last one when absent.
     #[serde(default)]
     pub default_severity: Option<String>,
+    /// Who is called when, for a runbook that names no escalation.
+    #[serde(default)]
+    pub escalation: Option<EscalationItem>,
     /// People by login name.
     #[serde(default)]
     pub people: BTreeMap<String, Human>,
@@ -77,6 +80,21 @@ pub struct Environment {
     /// Who may run, approve, override and change what, where and when. Without it the grants alone decide.
     #[serde(default)]
     pub policy: Option<PolicyItem>,
+}
+
+/// The escalation matrix of an environment.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EscalationItem {
+    /// A module outside the runbooks' folders that uses modules of `std` alone; relative paths begin where the configuration lies.
+    pub file: PathBuf,
+    /// The name of the escalation in it.
+    #[serde(default = "matrix")]
+    pub name: String,
+}
+
+fn matrix() -> String {
+    "matrix".to_owned()
 }
 
 /// Who vouches for runbooks.
@@ -329,7 +347,9 @@ fn read(path: &Path) -> Result<Loaded, Error> {
         .ok()
         .and_then(|path| Some(path.parent()?.to_path_buf()));
     for environment in config.environments.values_mut() {
-        for file in environment.policy.iter_mut().flat_map(|policy| &mut policy.files) {
+        let policies = environment.policy.iter_mut().flat_map(|policy| &mut policy.files);
+        let matrix = environment.escalation.iter_mut().map(|escalation| &mut escalation.file);
+        for file in policies.chain(matrix) {
             if let (true, Some(folder)) = (file.is_relative(), &folder) {
                 *file = folder.join(&*file);
             }
@@ -541,6 +561,7 @@ pub fn embedded() -> Config {
         embedded: true,
         severities: default_severities(),
         default_severity: None,
+        escalation: None,
         people: BTreeMap::from([(
             crate::cli::login(),
             Human {

@@ -9,6 +9,7 @@ fn checked(text: &str) -> Checked {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     check("pool.starr", None, text.as_bytes().to_vec(), &context)
 }

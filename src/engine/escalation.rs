@@ -9,6 +9,9 @@ use crate::program::{Escalation, EscalationEntry};
 use futures::FutureExt;
 use std::time::Duration;
 
+/// How the place of a call of a matrix begins, in an intent; the severity follows.
+pub(crate) const PLACE: &str = "escalation ";
+
 /// Which rows run, and what of them was sent.
 #[derive(Default)]
 pub(super) struct Escalating {
@@ -43,9 +46,7 @@ enum Due {
 impl Run {
     /// The matrix of the file, or else of the environment.
     pub fn escalation(&self) -> Option<&Escalation> {
-        self.outermost_book()
-            .and_then(|book| book.result.escalation.as_ref())
-            .or(self.world.environment.escalation.as_ref())
+        self.outermost_book()?.result.escalation.as_ref()
     }
 
     /// Adds the row of this severity. Its entries count from the first known severity.
@@ -159,7 +160,7 @@ impl Run {
             return Ok(());
         };
         let prepared = self.prepare_escalation(call);
-        let place = format!("escalation {severity}");
+        let place = format!("{PLACE}{severity}");
         // The same whoever comes to it first: `escalate` or the clock.
         let id = format!("{}/page/{severity}/{entry}", self.world.journal.run_id());
         let ok = self.tell("", &place, id, &call.operation.full_name(), prepared).await?;
@@ -176,7 +177,7 @@ impl Run {
         Ok(())
     }
 
-    /// The matrix of the file sees the outermost runbook's names; the environment's has none.
+    /// The matrix sees the outermost runbook's names.
     fn prepare_escalation(
         &self,
         call: &crate::program::CallExpr,

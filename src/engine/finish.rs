@@ -54,7 +54,7 @@ impl<'r> Frame<'r> {
             });
             self.record_all(exceptions.collect()).await?;
             let book = self.book();
-            let silent = self.summary() && book.situation.severity.is_empty() && book.result.escalation.is_none();
+            let silent = self.summary() && book.situation.severity.is_empty() && !book.names_escalation();
             self.run().shared().escalating.silent = silent;
             self.override_if_asked().await?;
             if !self.run().replay.under_way()

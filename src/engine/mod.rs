@@ -20,7 +20,7 @@ mod conceal;
 mod digest;
 mod each;
 pub mod emergency;
-mod escalation;
+pub(crate) mod escalation;
 mod finish;
 mod frame;
 mod locks;

@@ -61,8 +61,6 @@ pub struct Environment {
     /// Severity names, worst first.
     pub severities: Vec<String>,
     pub default_severity: String,
-    /// The matrix for runbooks that have none; its calls name no binding.
-    pub escalation: Option<crate::program::Escalation>,
     /// No person is there: nobody is asked, approvals are refused unless given beforehand.
     pub unattended: bool,
     pub dry_run: bool,

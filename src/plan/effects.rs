@@ -390,7 +390,7 @@ impl Planner<'_> {
         if runbook.situation.severity.is_empty() {
             found.push("no `severity`: the environment's default".to_owned());
         }
-        if runbook.result.escalation.is_none() {
+        if !runbook.names_escalation() {
             found.push("no `escalation`: the environment's matrix".to_owned());
         }
         if runbook.result.resolved.is_none() {

@@ -9,7 +9,7 @@ pub mod scenario;
 pub mod sign;
 
 use crate::provider::Operation;
-use crate::source::{Sources, Span};
+use crate::source::{FileId, Sources, Span};
 use crate::value::{Type, Value};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -69,6 +69,12 @@ pub struct Runbook {
 }
 
 impl Runbook {
+    /// True when the runbook itself, not its environment, says who is called.
+    pub fn names_escalation(&self) -> bool {
+        let escalation = self.result.escalation.as_ref();
+        escalation.is_some_and(|escalation| escalation.environment.is_none())
+    }
+
     /// The binding of this id.
     pub fn binding(&self, id: BindingId) -> &Binding {
         &self.bindings[id.0]
@@ -133,6 +139,8 @@ pub struct ResultSection {
 pub struct Escalation {
     /// The name it was imported under, or `escalation`.
     pub name: String,
+    /// The file of the environment that it stands in, for a runbook that names none.
+    pub environment: Option<FileId>,
     pub rows: Vec<EscalationRow>,
 }
 

@@ -12,7 +12,7 @@ pub mod witness;
 #[cfg(test)]
 mod tests;
 
-use crate::check::{Library, ModuleSource};
+use crate::check::{Library, Matrix, ModuleSource};
 use crate::engine::world::Environment;
 use crate::journal::Event;
 use crate::journal::event::Person;
@@ -44,6 +44,9 @@ pub struct About {
     pub tool_version: String,
     /// The texts that the program was made from, without those inside the binary.
     pub texts: BTreeMap<String, String>,
+    /// Which of them is the environment's escalation matrix, and its name there; `None` when the runbook names its own.
+    #[serde(default)]
+    pub matrix: Option<(String, String)>,
     /// Values in the form of [`tagged`].
     pub arguments: Vec<(String, Json)>,
     pub environment: Facts,
@@ -267,6 +270,21 @@ pub fn texts(sources: &Sources) -> BTreeMap<String, String> {
 
 /// The modules of a recorded program: those inside the binary, and those that were written down.
 pub struct Then<'a>(pub &'a About);
+
+impl About {
+    /// The environment's escalation matrix at that time.
+    pub fn matrix(&self) -> Option<Matrix> {
+        let (file, name) = self.matrix.as_ref()?;
+        Some(Matrix {
+            module: ModuleSource {
+                name: file.clone(),
+                path: Some(file.into()),
+                bytes: self.texts.get(file)?.clone().into_bytes(),
+            },
+            name: name.clone(),
+        })
+    }
+}
 
 impl Library for Then<'_> {
     fn module(&self, path: &str) -> Option<ModuleSource> {

@@ -166,7 +166,6 @@ fn environment(facts: &Facts) -> Result<Environment, String> {
         operator: facts.operator.clone(),
         severities: facts.severities.clone(),
         default_severity: facts.default_severity.clone(),
-        escalation: None,
         unattended: facts.unattended,
         dry_run: facts.dry_run,
         host: facts.host.clone(),

@@ -3,6 +3,7 @@
 use super::{Recording, Said, Spoken, Then};
 use crate::check::{Context, Library, ModuleSource, check};
 use crate::diagnostic::Level;
+use crate::engine::escalation;
 use crate::engine::world::{Answered, Decision, Observed, OnUnknown, Ticked};
 use crate::journal::event::{Event, Purpose, ResultKind};
 use crate::plan::found::operation;
@@ -91,6 +92,7 @@ fn tried(recording: &Recording, title: &str, scenario: &str) -> Result<Vec<Strin
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let path = Path::new(&about.file);
     let checked = check(&about.file, Some(path), text.clone().into_bytes(), &context);
@@ -185,6 +187,8 @@ impl Story {
             ..Self::default()
         };
         let mut intents: BTreeMap<String, (String, Purpose)> = BTreeMap::new();
+        // The operations that the environment's matrix is calling, which a scenario knows nothing of.
+        let mut called: Vec<String> = Vec::new();
         let mut last: BTreeMap<String, Answer> = BTreeMap::new();
         for happened in &recording.events {
             let full = |name: &str| {
@@ -213,6 +217,14 @@ impl Story {
                     story.roles.insert(full(action), role);
                 }
                 Event::Intent {
+                    action,
+                    purpose: Purpose::Tell,
+                    operation,
+                    ..
+                } if recording.about.matrix.is_some() && action.starts_with(escalation::PLACE) => {
+                    called.push(operation.clone());
+                }
+                Event::Intent {
                     id, action, purpose, ..
                 } => {
                     intents.insert(id.clone(), (full(action), *purpose));
@@ -234,9 +246,13 @@ impl Story {
                     story.done.push((full(name), Duration::from_nanos(happened.at)));
                 }
                 Event::Undone { action, ok: true, .. } => story.undone.push(full(action)),
-                Event::Told {
-                    operation, ok: true, ..
-                } => *story.told.entry(operation.clone()).or_default() += 1,
+                Event::Told { operation, ok, .. } => {
+                    if let Some(at) = called.iter().position(|called| called == operation) {
+                        called.remove(at);
+                    } else if *ok {
+                        *story.told.entry(operation.clone()).or_default() += 1;
+                    }
+                }
                 Event::Ended {
                     outcome,
                     reason,

@@ -22,6 +22,7 @@ pub fn program(text: &str) -> Program {
         severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let checked = check("everything.starr", None, text.as_bytes().to_vec(), &context);
     let errors: Vec<String> = checked
@@ -52,6 +53,7 @@ pub fn module(path: &str) -> Program {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     check(&module.name, None, module.bytes, &context)
         .program

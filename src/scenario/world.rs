@@ -60,7 +60,6 @@ pub fn world(stage: &Arc<Stage>, interrupt: tokio::sync::watch::Receiver<bool>) 
             operator: person("operator"),
             severities: facts.severities.clone(),
             default_severity: facts.default_severity.clone(),
-            escalation: None,
             unattended: false,
             dry_run: false,
             host: "scenario".to_owned(),

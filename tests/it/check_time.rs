@@ -37,6 +37,7 @@ fn small(text: &str) -> Checked {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     check("small.starr", None, text.as_bytes().to_vec(), &context)
 }

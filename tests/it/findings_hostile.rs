@@ -68,6 +68,7 @@ fn one_case(text: &str) {
         severities: Vec::new(),
         roles: None,
         today: Some(jiff::civil::date(2026, 11, 22)),
+        matrix: None,
     };
     let checked = check::check("sample.starr", None, text.as_bytes().to_vec(), &context);
     for finding in &checked.diagnostics {
@@ -117,6 +118,7 @@ fn the_sample_has_findings_of_every_level() {
         severities: Vec::new(),
         roles: None,
         today: Some(jiff::civil::date(2026, 11, 22)),
+        matrix: None,
     };
     let checked = check::check("sample.starr", None, SAMPLE.as_bytes().to_vec(), &context);
     let rules: Vec<&str> = checked.diagnostics.iter().map(|finding| finding.rule).collect();

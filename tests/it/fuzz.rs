@@ -201,6 +201,7 @@ fn try_one(bytes: &[u8]) {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let checked = check("fuzz.starr", None, bytes.to_vec(), &context);
     for found in &checked.diagnostics {

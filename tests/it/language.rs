@@ -185,6 +185,7 @@ fn run(path: &Path, failures: &mut String) -> usize {
             severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
             roles: Some(["oncall", "lead"].map(str::to_owned).to_vec()),
             today: None,
+            matrix: None,
         };
         for sample in samples.iter().filter(|sample| option(&sample.info, "module").is_none()) {
             count += 1;

@@ -9,6 +9,7 @@ mod cli;
 mod conformance;
 mod consent;
 mod engine;
+mod escalation;
 mod findings_hostile;
 mod fuzz;
 mod fuzz_readers;

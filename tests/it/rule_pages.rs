@@ -217,6 +217,7 @@ fn files_that_no_page_can_show() {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let text = "use team.one.{first}\n\nrunbook a \"A\" {\n  advise \"It is {first}\"\n}\n";
     let checked = check::check("sample.starr", None, text.as_bytes().to_vec(), &context);

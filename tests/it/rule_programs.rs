@@ -9,6 +9,7 @@ fn check(text: &str) -> Vec<Diagnostic> {
         severities: Vec::new(),
         roles: None,
         today: Some(jiff::civil::date(2026, 11, 22)),
+        matrix: None,
     };
     check::check("sample.starr", None, text.as_bytes().to_vec(), &context).diagnostics
 }

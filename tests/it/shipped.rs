@@ -32,6 +32,7 @@ fn checked(path: &Path) -> Checked {
         roles: None,
         // The day of the last change to the files: a review that runs out later is not a mistake of today's tests.
         today: None,
+        matrix: None,
     };
     check(
         &path.display().to_string(),

@@ -9,6 +9,7 @@ fn context() -> Context<'static> {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     }
 }
 

@@ -148,6 +148,9 @@ impl Guide<'_> {
         document.heading(3, "Who is called, and when?");
         match &self.runbook.result.escalation {
             Some(escalation) => {
+                if escalation.environment.is_some() {
+                    document.paragraph(format!("As the environment's matrix says{}:", default_mark(false)));
+                }
                 document.list(escalation.rows.iter().map(|row| self.words.escalation(row)).collect());
             }
             None => document.paragraph(format!("As the environment's matrix says{}.", default_mark(false))),

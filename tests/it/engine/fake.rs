@@ -743,7 +743,6 @@ fn environment(unattended: bool, dry_run: bool) -> Environment {
         operator: person("olga"),
         severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
         default_severity: "sev3".to_owned(),
-        escalation: None,
         unattended,
         dry_run,
         host: "testhost".to_owned(),

@@ -105,6 +105,7 @@ pub fn checked(text: &str, library: &dyn Library) -> Program {
         severities,
         roles: None,
         today: None,
+        matrix: None,
     };
     let checked = check("test.starr", None, text.as_bytes().to_vec(), &context);
     let errors: Vec<String> = checked

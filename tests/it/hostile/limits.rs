@@ -99,6 +99,7 @@ fn errors_with(text: &str, library: &dyn Library) -> Vec<String> {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     check("x.starr", None, text.as_bytes().to_vec(), &context)
         .diagnostics

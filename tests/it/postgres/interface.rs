@@ -54,6 +54,7 @@ fn the_examples_of_the_checks_hold() {
         severities: Vec::new(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let program = check(&module.name, None, module.bytes, &context).program.unwrap();
     let results = starr::eval::examples::run(&program);

@@ -130,6 +130,7 @@ async fn run_book(
         severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
         roles: Some(vec!["oncall".to_owned()]),
         today: None,
+        matrix: None,
     };
     let checked = check(file, Some(&path), std::fs::read(&path).unwrap(), &context);
     let program = checked.program.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
@@ -151,7 +152,6 @@ async fn run_book(
             },
             severities: context.severities.clone(),
             default_severity: "sev3".to_owned(),
-            escalation: None,
             unattended: false,
             dry_run: false,
             host: "test".to_owned(),

@@ -82,6 +82,7 @@ fn a_question_that_asks_whether_something_is_unknown_turns_and_is_found() {
             severities: Vec::new(),
             roles: None,
             today: None,
+            matrix: None,
         },
     );
     // The checker says so first where the provider has a probe for it.
@@ -120,6 +121,7 @@ fn generated_inputs_break_nothing_in_the_library() {
             severities: Vec::new(),
             roles: None,
             today: None,
+            matrix: None,
         };
         let program = starr::check::check(&module.name, None, module.bytes, &context)
             .program

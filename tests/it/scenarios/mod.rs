@@ -80,6 +80,7 @@ pub fn program(book: &str, scenarios: &str) -> Program {
         severities: ["sev1", "sev2", "sev3"].map(str::to_owned).to_vec(),
         roles: None,
         today: None,
+        matrix: None,
     };
     let checked = check("book.starr", None, book.as_bytes().to_vec(), &context);
     let errors: Vec<String> = checked
