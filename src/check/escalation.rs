@@ -82,7 +82,10 @@ impl Body<'_, '_> {
             self.report(Diagnostic::error(
                 "unknown-name",
                 Span::new(file, 0, 0),
-                format!("this file has no escalation `{}`, which the configuration names", matrix.name),
+                format!(
+                    "this file has no escalation `{}`, which the configuration names",
+                    matrix.name
+                ),
             ));
         }
         found.map(|escalation| Escalation {

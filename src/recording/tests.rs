@@ -64,7 +64,7 @@ fn about() -> About {
         file: "b.starr".to_owned(),
         tool_version: "0".to_owned(),
         texts: BTreeMap::new(),
-       matrix: None,
+        matrix: None,
         arguments: Vec::new(),
         environment: Facts {
             name: "e".to_owned(),

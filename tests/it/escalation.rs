@@ -84,7 +84,11 @@ fn a_matrix_that_cannot_be_trusted_or_used_stops_the_run_before_anything_is_aske
     let refused = |words: &str| {
         let output = run(&desk, &[]);
         assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-        assert!(text(&output).contains(words), "{words:?} is missing in\n{}", text(&output));
+        assert!(
+            text(&output).contains(words),
+            "{words:?} is missing in\n{}",
+            text(&output)
+        );
         assert_eq!(desk.posts(), 0);
     };
     let file = desk.file("config/oncall.starr", &matrix(&desk.shop, "other"));
@@ -95,7 +99,10 @@ fn a_matrix_that_cannot_be_trusted_or_used_stops_the_run_before_anything_is_aske
     );
     refused("sev9");
     // What it uses never comes from the project of the runbook.
-    desk.file("books/extra.starr", "module extra \"Extra\"\n\nlet lead = \"the lead\"\n");
+    desk.file(
+        "books/extra.starr",
+        "module extra \"Extra\"\n\nlet lead = \"the lead\"\n",
+    );
     desk.file(
         "config/oncall.starr",
         &matrix(&desk.shop, "matrix").replace("let lead = \"the lead\"\n", "use extra.{lead}\n"),
