@@ -1,14 +1,14 @@
 //! The same run again: a world made of a recording alone.
 
 use super::witness::calls;
-use super::{Facts, Recording, Said, Spoken};
+use super::{Facts, Happened, Recording, Said, Spoken};
 use crate::check;
 use crate::engine::world::{
     Answered, ApprovalRequest, Ask, Clock, Consent, Decision, Environment, HeldLock, ManualOrder, Observe, Observed,
     OnHeld, OnUnclear, OnUnknown, People, Randomness, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
 };
 use crate::engine::{self, Ended, clock, random};
-use crate::journal::{Event, Memory, Recorded};
+use crate::journal::{Error, Event, Journal, Memory, Recorded};
 use crate::program::{Program, RunbookId};
 use crate::provider::gate::{Gate, Mode};
 use crate::provider::record::Until;
@@ -82,7 +82,7 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
     let world = World {
         gate: Arc::new(gate),
         people: people.clone(),
-        journal: journal.clone(),
+        journal: Arc::new(Paced::new(recording, journal.clone(), until.clone(), clock.clone())),
         clock: clock.clone(),
         randomness: Arc::new(Redrawn {
             bytes: Mutex::new(recording.random.iter().copied().collect()),
@@ -198,6 +198,65 @@ impl Screen for Quiet {
     fn event(&self, _: &str, _: &Event) {}
     fn waiting(&self, _: &str, _: Option<Duration>) {}
     fn done_waiting(&self) {}
+}
+
+/// Longest time that writing one entry took in earnest. What came later than that waited for something else.
+const WRITING: Duration = Duration::from_secs(5);
+
+/// A journal that takes as long to write as the recorded one: what the background does then falls between the same entries.
+struct Paced {
+    inner: Arc<Memory>,
+    /// What is still to come, in its order.
+    left: Mutex<Vec<Happened>>,
+    until: Until,
+    clock: Arc<clock::Virtual>,
+}
+
+impl Paced {
+    fn new(recording: &Recording, inner: Arc<Memory>, until: Until, clock: Arc<clock::Virtual>) -> Self {
+        Self {
+            inner,
+            left: Mutex::new(recording.events.clone()),
+            until,
+            clock,
+        }
+    }
+
+    async fn wait(&self, scope: &str, events: &[Event]) {
+        let Some(last) = events.last() else { return };
+        let at = {
+            let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is written down of a value may differ from the value itself: then its kind tells which one it is.
+            let found = left
+                .iter()
+                .position(|one| one.scope == scope && one.event == *last)
+                .or_else(|| {
+                    left.iter()
+                        .position(|one| one.scope == scope && one.event.kind() == last.kind())
+                });
+            found.map(|at| Duration::from_nanos(left.remove(at).at))
+        };
+        if let Some(at) = at.filter(|at| at.saturating_sub(self.clock.elapsed()) <= WRITING) {
+            (self.until)(at).await;
+        }
+    }
+}
+
+impl Journal for Paced {
+    fn run_id(&self) -> &str {
+        self.inner.run_id()
+    }
+
+    fn append<'a>(&'a self, scope: &'a str, event: &'a Event) -> BoxFuture<'a, Result<u64, Error>> {
+        self.append_all(scope, std::slice::from_ref(event))
+    }
+
+    fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
+        Box::pin(async move {
+            self.wait(scope, events).await;
+            self.inner.append_all(scope, events).await
+        })
+    }
 }
 
 /// The people of a recording: each reply once, in its order and at its time.
