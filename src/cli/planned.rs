@@ -181,4 +181,8 @@ impl Journal for Claim {
             Ok(sequence)
         })
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), journal::Error>> {
+        self.inner.confirm()
+    }
 }

@@ -187,7 +187,8 @@ impl Run {
         Leave::Halt(halt)
     }
 
-    /// Records one event durably, then shows it. After the first error every call fails: nothing more is sent.
+    /// Records one event, then shows it; durably, unless the run could make it again ([`Event::can_be_made_again`]). After the first
+    /// error every call fails: nothing more is sent.
     pub async fn record(&self, scope: &str, event: Event) -> Way<()> {
         self.record_all(scope, vec![event]).await
     }
@@ -201,9 +202,11 @@ impl Run {
         if let Some(halt) = self.shared().halt.clone() {
             return Err(Leave::Halt(halt));
         }
+        let journal = &self.world.journal;
         let written = match events.as_slice() {
-            [event] => self.world.journal.append(scope, event).await,
-            events => self.world.journal.append_all(scope, events).await,
+            events if events.iter().all(Event::can_be_made_again) => journal.append_soon(scope, events).await,
+            [event] => journal.append(scope, event).await.map(|_| ()),
+            events => journal.append_all(scope, events).await.map(|_| ()),
         };
         if let Err(error) = written {
             return Err(self.halt(Halt::Journal(error)));

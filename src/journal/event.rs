@@ -365,6 +365,30 @@ impl Event {
         self.part_and_kind().0
     }
 
+    /// True for what the run saw, decided or showed by itself: it would see and decide the same again, nothing was sent, and no person
+    /// said it. It need not be durable before the run goes on.
+    pub fn can_be_made_again(&self) -> bool {
+        matches!(
+            self,
+            Event::RunStarted { .. }
+                | Event::Read { .. }
+                | Event::Answered { by: None, .. }
+                | Event::NotPresent
+                | Event::Task { .. }
+                | Event::Goal { .. }
+                | Event::BranchEntered { .. }
+                | Event::Cause { .. }
+                | Event::Arm { .. }
+                | Event::ActionStarted { .. }
+                | Event::NotNeeded { .. }
+                | Event::Look { .. }
+                | Event::Each { .. }
+                | Event::Step { .. }
+                | Event::Advised { .. }
+                | Event::Prevention { .. }
+        )
+    }
+
     /// The event's tag, as it stands in its JSON form.
     pub fn kind(&self) -> &'static str {
         self.part_and_kind().1

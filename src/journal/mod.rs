@@ -61,10 +61,14 @@ pub trait Journal: Send + Sync {
     /// observations that came together.
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>>;
 
-    /// Whether this process still has the run: asked directly before a change is sent. An error means that nothing may be sent.
-    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async { Ok(()) })
+    /// Appends entries that nothing outside rests on: they may become durable later than this returns, but in their order, and
+    /// before any other call returns. A failure is the failure of the next call.
+    fn append_soon<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { self.append_all(scope, events).await.map(|_| ()) })
     }
+
+    /// Whether this process still has the run: asked directly before a change is sent. An error means that nothing may be sent.
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 /// An entry as it is read back.

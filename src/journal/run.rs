@@ -6,7 +6,8 @@ use super::sequencer::Request;
 use super::store::Handle;
 use super::{Error, Journal};
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// A run whose lease this process holds; its lease is renewed as long as this lives.
 pub struct Run {
@@ -14,6 +15,8 @@ pub struct Run {
     id: String,
     digests: Digests,
     epoch: u64,
+    /// Answers that nobody waited for yet.
+    owed: Mutex<Vec<oneshot::Receiver<Result<u64, Error>>>>,
     _alive: Arc<()>,
 }
 
@@ -24,6 +27,7 @@ impl Run {
             id,
             digests,
             epoch,
+            owed: Mutex::new(Vec::new()),
             _alive: alive,
         }
     }
@@ -45,10 +49,20 @@ impl Run {
     }
 
     async fn record(&self, scope: &str, events: &[Event]) -> Result<u64, Error> {
+        let last = self.handle.answer(self.send(scope, events).await?).await?;
+        // Who was sent before was answered before; what was refused then leaves a hole.
+        let earlier = std::mem::take(&mut *self.owed());
+        for owed in earlier {
+            self.handle.answer(owed).await?;
+        }
+        Ok(last)
+    }
+
+    async fn send(&self, scope: &str, events: &[Event]) -> Result<oneshot::Receiver<Result<u64, Error>>, Error> {
         self.handle.shared.check()?;
         let events = self.handle.pending(events)?;
         self.handle
-            .ask(|reply| Request::Append {
+            .send(|reply| Request::Append {
                 run: self.id.clone(),
                 epoch: self.epoch,
                 scope: scope.to_owned(),
@@ -57,6 +71,10 @@ impl Run {
                 reply,
             })
             .await
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Vec<oneshot::Receiver<Result<u64, Error>>>> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,6 +89,14 @@ impl Journal for Run {
 
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
         Box::pin(self.record(scope, events))
+    }
+
+    fn append_soon<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            let owed = self.send(scope, events).await?;
+            self.owed().push(owed);
+            Ok(())
+        })
     }
 
     fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -206,6 +206,10 @@ impl Journal for Sealed {
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
         Box::pin(self.record(scope, events))
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.inner.confirm()
+    }
 }
 
 /// The entry that names the next key, to be recorded before [`sign_both`].

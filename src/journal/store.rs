@@ -60,18 +60,32 @@ pub(super) struct Handle {
 impl Handle {
     /// Asks the writer and waits for its answer.
     pub async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request) -> Result<T, Error> {
+        self.answer(self.send(request).await?).await
+    }
+
+    /// Asks the writer and leaves the answer for later.
+    pub async fn send<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Request,
+    ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {
         self.shared.check()?;
         let (reply, answer) = oneshot::channel();
-        let gone = || {
-            self.shared.fail(words::message(
-                &self.shared.place,
-                "record an entry",
-                "the journal is closed",
-                "This is a mistake in starr; please report it.",
-            ))
-        };
-        self.sender.send(request(reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.sender.send(request(reply)).await.map_err(|_| self.gone())?;
+        Ok(answer)
+    }
+
+    /// Waits for an answer of the writer.
+    pub async fn answer<T>(&self, answer: oneshot::Receiver<Result<T, Error>>) -> Result<T, Error> {
+        answer.await.map_err(|_| self.gone())?
+    }
+
+    fn gone(&self) -> Error {
+        self.shared.fail(words::message(
+            &self.shared.place,
+            "record an entry",
+            "the journal is closed",
+            "This is a mistake in starr; please report it.",
+        ))
     }
 
     /// Events as bytes. One that cannot be recorded is as final as a failed write: the record would have a hole.

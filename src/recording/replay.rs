@@ -257,6 +257,10 @@ impl Journal for Paced {
             self.inner.append_all(scope, events).await
         })
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.inner.confirm()
+    }
 }
 
 /// The people of a recording: each reply once, in its order and at its time.

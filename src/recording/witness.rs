@@ -169,4 +169,8 @@ impl Journal for Kept {
             Ok(sequence)
         })
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.inner.confirm()
+    }
 }

@@ -119,6 +119,10 @@ impl Journal for Observer {
         }
         self.memory.append_all(scope, events)
     }
+
+    fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.memory.confirm()
+    }
 }
 
 /// One provider of a scenario.
