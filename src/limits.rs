@@ -145,6 +145,10 @@ pub const POSTGRES_SESSIONS: usize = 10_000;
 pub const POSTGRES_ENDED: usize = 1_000;
 /// postgres: wait of a change for each lock.
 pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// redis: one reply.
+pub const REDIS_REPLY_BYTES: usize = 16 * 1024 * 1024;
+/// redis: keys that one call looks at or changes.
+pub const REDIS_KEYS: usize = 100_000;
 
 /// One row: what is limited, the limit as the page prints it, and the test that reaches it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -520,5 +524,17 @@ pub const TABLE: &[Limit] = &[
         "wait of a change for each lock",
         "10 s",
         Some("a_lock_that_is_not_free_is_a_timeout"),
+    ),
+    row(
+        "redis",
+        "one reply",
+        "16 MiB; a larger one is unknown",
+        Some("a_reply_beyond_the_limit_is_unknown"),
+    ),
+    row(
+        "redis",
+        "keys that one call looks at or changes",
+        "100,000",
+        Some("a_call_takes_only_so_many_keys"),
     ),
 ];

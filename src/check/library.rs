@@ -37,6 +37,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.http", include_str!("../../stdlib/http.starr")),
     ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),
+    ("std.redis", include_str!("../../stdlib/redis.starr")),
 ];
 
 impl Embedded {

@@ -386,14 +386,18 @@ pub struct Grants {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     pub set: Vec<String>,
     /// Whose words
-    #[arg(long, value_enum, default_value_t = GrantsTo::Sql)]
+    #[arg(long, value_enum, default_value_t = GrantsTo::All)]
     pub to: GrantsTo,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum GrantsTo {
+    /// Each target's own
+    All,
     /// SQL, for PostgreSQL
     Sql,
+    /// Rules of the access list, for Redis
+    Acl,
     /// The grants of an environment, for starr.yaml
     Config,
 }

@@ -28,7 +28,12 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
     let gate = run::gate(environment, Mode::DryRun, None, None)?;
     let mut privileges: Vec<Privilege> = Vec::new();
     let mut silent: BTreeSet<&str> = BTreeSet::new();
-    for provider in gate.providers() {
+    let wanted = |name: &str| match args.to {
+        GrantsTo::All | GrantsTo::Config => true,
+        GrantsTo::Sql => name == "postgres",
+        GrantsTo::Acl => name == "redis",
+    };
+    for provider in gate.providers().filter(|provider| wanted(provider.name())) {
         if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
             continue;
         }

@@ -269,6 +269,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         ),
         #[cfg(feature = "postgres")]
         Arc::new(crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?),
+        #[cfg(feature = "redis")]
+        Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];
     Ok(all)
 }

@@ -65,6 +65,10 @@ pub struct Environment {
     #[cfg(feature = "postgres")]
     #[serde(default)]
     pub postgres: crate::providers::postgres::config::Config,
+    /// Redis servers.
+    #[cfg(feature = "redis")]
+    #[serde(default)]
+    pub redis: crate::providers::redis::config::Config,
     /// Fields of resources: kind, name, field.
     #[serde(default)]
     pub resources: BTreeMap<String, BTreeMap<String, BTreeMap<String, Field>>>,
@@ -414,6 +418,8 @@ impl Environment {
         self.kubernetes.validate().or_else(error)?;
         #[cfg(feature = "postgres")]
         self.postgres.validate().or_else(error)?;
+        #[cfg(feature = "redis")]
+        self.redis.validate().or_else(error)?;
         self.validate_people()?;
         if let Some(policy) = &self.policy {
             if policy.files.is_empty() {
@@ -576,6 +582,8 @@ pub fn embedded() -> Config {
         kubernetes: Default::default(),
         #[cfg(feature = "postgres")]
         postgres: Default::default(),
+        #[cfg(feature = "redis")]
+        redis: Default::default(),
         resources: BTreeMap::new(),
         secrets: BTreeMap::new(),
         signatures: Signatures::default(),

@@ -10,6 +10,8 @@ pub const NAMES: &[&str] = &[
     "kubernetes",
     #[cfg(feature = "postgres")]
     "postgres",
+    #[cfg(feature = "redis")]
+    "redis",
 ];
 
 pub mod detached;
@@ -23,4 +25,6 @@ pub mod kubernetes;
 pub mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod secret;

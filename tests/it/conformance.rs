@@ -8,6 +8,7 @@ use starr::providers::host::Host;
 use starr::providers::http::{Http, config::HttpConfig};
 use starr::providers::kubernetes::Kubernetes;
 use starr::providers::postgres::Postgres;
+use starr::providers::redis::Redis;
 use starr::value::conform::conforms;
 use starr::value::{Reason, Secret, Type, Value};
 use std::sync::Arc;
@@ -23,6 +24,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Http::new(&HttpConfig::default()).unwrap()),
         Arc::new(Kubernetes::new(starr::providers::kubernetes::config::Config::default()).unwrap()),
         Arc::new(Postgres::new(starr::providers::postgres::config::Config::default()).unwrap()),
+        Arc::new(Redis::new(starr::providers::redis::config::Config::default()).unwrap()),
     ]
 }
 
@@ -206,7 +208,7 @@ async fn every_reply_is_of_its_declared_type() {
             }
         }
         // Without a server nothing of these is known; their own tests have one.
-        let least = if ["kubernetes", "postgres"].contains(&provider.name()) {
+        let least = if ["kubernetes", "postgres", "redis"].contains(&provider.name()) {
             0
         } else {
             7

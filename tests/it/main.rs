@@ -22,6 +22,7 @@ mod language;
 mod planning;
 mod postgres;
 mod recording;
+mod redis;
 mod risk;
 mod rule_pages;
 mod rule_programs;

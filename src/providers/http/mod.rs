@@ -13,7 +13,7 @@ mod server;
 mod target;
 #[cfg(test)]
 mod tests;
-mod tls;
+pub(crate) mod tls;
 
 use crate::provider::native::{Reference, Resolved, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};

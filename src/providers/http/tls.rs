@@ -1,6 +1,6 @@
 //! Trust: which certificates are taken, and a look at those that are not.
 
-use super::config::EndpointConfig;
+use super::config::{ClientConfig as Identity, EndpointConfig};
 use super::target::refusal;
 use crate::value::{Reason, Unknown};
 use rustls::client::WebPkiServerVerifier;
@@ -80,13 +80,13 @@ fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
         })
 }
 
-fn config(verifier: Arc<dyn ServerCertVerifier>, endpoint: Option<&EndpointConfig>) -> Result<ClientConfig, Unknown> {
+fn config(verifier: Arc<dyn ServerCertVerifier>, identity: Option<&Identity>) -> Result<ClientConfig, Unknown> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|problem| refusal(Reason::Internal, problem.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let Some(client) = endpoint.and_then(|endpoint| endpoint.client.as_ref()) else {
+    let Some(client) = identity else {
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(&client.certificate, "the client certificate")?;
@@ -111,7 +111,17 @@ pub fn of_endpoint(endpoint: Option<&EndpointConfig>, secure: bool) -> Result<Cl
     } else {
         Arc::new(Nobody)
     };
-    config(verifier, endpoint.filter(|_| secure))
+    config(
+        verifier,
+        endpoint
+            .filter(|_| secure)
+            .and_then(|endpoint| endpoint.client.as_ref()),
+    )
+}
+
+/// The configuration of connections that are not HTTP: whom to trust, and who we are.
+pub fn of_client(ca: Option<&Path>, identity: Option<&Identity>) -> Result<ClientConfig, Unknown> {
+    config(verifier(ca)?, identity)
 }
 
 /// What was shown in a handshake.

@@ -58,7 +58,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// The user and group to run as, when this is root.
-fn unprivileged() -> Option<(u32, u32)> {
+pub fn unprivileged() -> Option<(u32, u32)> {
     let me = std::fs::metadata("/proc/self").expect("there is a /proc").uid();
     if me != 0 {
         return None;
@@ -76,7 +76,7 @@ fn unprivileged() -> Option<(u32, u32)> {
 }
 
 /// A command that runs as the unprivileged user.
-fn lowered(program: &Path) -> Command {
+pub fn lowered(program: &Path) -> Command {
     match unprivileged() {
         None => Command::new(program),
         Some((user, group)) => {

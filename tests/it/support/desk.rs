@@ -1,0 +1,57 @@
+//! Somebody's desk: a configuration, a journal, and the real binary.
+
+use std::path::Path;
+use std::process::Command;
+
+/// A folder with a configuration of one environment.
+pub struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    /// `environment` is what stands in the environment behind its people, indented by four blanks.
+    pub fn new(environment: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let config = format!(
+            "environments:\n  test:\n    people:\n      {}: {{ roles: [oncall] }}\n{environment}",
+            starr::cli::login(),
+        );
+        std::fs::write(folder.path().join("starr.yaml"), config).expect("the test's own folder");
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The binary with nothing of the test's own environment.
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
+        command
+            .args(words)
+            .current_dir(self.path())
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.path())
+            .env("TERM", "xterm-256color")
+            .env("NO_COLOR", "1")
+            .env("STARR_CONFIG", self.path().join("starr.yaml"));
+        command
+    }
+
+    /// What the binary prints, both streams, and its exit code.
+    pub fn run(&self, words: &[&str]) -> (String, Option<i32>) {
+        let output = self.command(words).output().expect("the binary can be run");
+        let text = [output.stdout, output.stderr]
+            .iter()
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .collect();
+        (text, output.status.code())
+    }
+}
+
+/// Waits on a thread of its own, so that the servers of the test go on.
+pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("the work ends")
+}
