@@ -145,6 +145,8 @@ pub const POSTGRES_SESSIONS: usize = 10_000;
 pub const POSTGRES_ENDED: usize = 1_000;
 /// postgres: wait of a change for each lock.
 pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// prometheus: samples of one series, and series of one instant.
+pub const PROMETHEUS_SAMPLES: usize = 11_000;
 /// redis: one reply.
 pub const REDIS_REPLY_BYTES: usize = 16 * 1024 * 1024;
 /// redis: keys that one call looks at or changes.
@@ -524,6 +526,12 @@ pub const TABLE: &[Limit] = &[
         "wait of a change for each lock",
         "10 s",
         Some("a_lock_that_is_not_free_is_a_timeout"),
+    ),
+    row(
+        "prometheus",
+        "samples of one series, and series of one instant",
+        "11,000",
+        Some("a_series_has_only_so_many_samples"),
     ),
     row(
         "redis",

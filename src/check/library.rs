@@ -32,11 +32,13 @@ pub trait Library {
 pub struct Embedded;
 
 const MODULES: &[(&str, &str)] = &[
+    ("std.alertmanager", include_str!("../../stdlib/alertmanager.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
     ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),
+    ("std.prometheus", include_str!("../../stdlib/prometheus.starr")),
     ("std.redis", include_str!("../../stdlib/redis.starr")),
 ];
 

@@ -269,6 +269,10 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         ),
         #[cfg(feature = "postgres")]
         Arc::new(crate::providers::postgres::Postgres::new(environment.postgres.clone()).map_err(Failure::usage)?),
+        #[cfg(feature = "prometheus")]
+        Arc::new(crate::providers::prometheus::Prometheus::new(&environment.prometheus).map_err(Failure::usage)?),
+        #[cfg(feature = "alertmanager")]
+        Arc::new(crate::providers::alertmanager::Alertmanager::new(&environment.alertmanager).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]
         Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];

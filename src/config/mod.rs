@@ -65,6 +65,14 @@ pub struct Environment {
     #[cfg(feature = "postgres")]
     #[serde(default)]
     pub postgres: crate::providers::postgres::config::Config,
+    /// Prometheus servers.
+    #[cfg(feature = "prometheus")]
+    #[serde(default)]
+    pub prometheus: crate::providers::prometheus::config::Config,
+    /// Alertmanagers.
+    #[cfg(feature = "alertmanager")]
+    #[serde(default)]
+    pub alertmanager: crate::providers::alertmanager::config::Config,
     /// Redis servers.
     #[cfg(feature = "redis")]
     #[serde(default)]
@@ -418,6 +426,10 @@ impl Environment {
         self.kubernetes.validate().or_else(error)?;
         #[cfg(feature = "postgres")]
         self.postgres.validate().or_else(error)?;
+        #[cfg(feature = "prometheus")]
+        self.prometheus.validate().or_else(error)?;
+        #[cfg(feature = "alertmanager")]
+        self.alertmanager.validate().or_else(error)?;
         #[cfg(feature = "redis")]
         self.redis.validate().or_else(error)?;
         self.validate_people()?;
@@ -582,6 +594,10 @@ pub fn embedded() -> Config {
         kubernetes: Default::default(),
         #[cfg(feature = "postgres")]
         postgres: Default::default(),
+        #[cfg(feature = "prometheus")]
+        prometheus: Default::default(),
+        #[cfg(feature = "alertmanager")]
+        alertmanager: Default::default(),
         #[cfg(feature = "redis")]
         redis: Default::default(),
         resources: BTreeMap::new(),

@@ -2,6 +2,8 @@
 
 /// The providers of this build, by name.
 pub const NAMES: &[&str] = &[
+    #[cfg(feature = "alertmanager")]
+    "alertmanager",
     #[cfg(feature = "host")]
     "host",
     #[cfg(feature = "http")]
@@ -10,10 +12,14 @@ pub const NAMES: &[&str] = &[
     "kubernetes",
     #[cfg(feature = "postgres")]
     "postgres",
+    #[cfg(feature = "prometheus")]
+    "prometheus",
     #[cfg(feature = "redis")]
     "redis",
 ];
 
+#[cfg(feature = "alertmanager")]
+pub mod alertmanager;
 pub mod detached;
 #[cfg(feature = "host")]
 pub mod host;
@@ -25,6 +31,8 @@ pub mod kubernetes;
 pub mod names;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "prometheus")]
+pub mod prometheus;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod secret;

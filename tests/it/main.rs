@@ -21,6 +21,7 @@ mod kubernetes;
 mod language;
 mod planning;
 mod postgres;
+mod prometheus;
 mod recording;
 mod redis;
 mod risk;

@@ -95,6 +95,24 @@ enum Ended {
     Broken,
 }
 
+/// A whole body of at most 10 MiB, for whoever has no use for a part of it.
+pub async fn whole(response: &mut Response, until: Instant) -> Result<Vec<u8>, Unknown> {
+    let body = body(response, until, READ_BYTES as usize).await;
+    let wrong = |reason, detail: &str| Unknown {
+        reason,
+        detail: detail.to_owned(),
+    };
+    match body.ended {
+        Ended::Whole => Ok(body.bytes),
+        Ended::TooLarge => Err(wrong(Reason::Truncated, "the body is larger than 10 MiB")),
+        Ended::Late => Err(wrong(Reason::Timeout, "the body did not end in time")),
+        Ended::Broken => Err(wrong(
+            Reason::Unparsable,
+            "the body broke off or cannot be decompressed",
+        )),
+    }
+}
+
 struct Body {
     bytes: Vec<u8>,
     size: u64,
@@ -102,7 +120,7 @@ struct Body {
 }
 
 /// Reads a body as far as the limits allow. What is counted is what comes out of the decompression.
-async fn body(response: &mut Response, until: Instant) -> Body {
+async fn body(response: &mut Response, until: Instant, keep: usize) -> Body {
     let mut body = Body {
         bytes: Vec::new(),
         size: 0,
@@ -112,7 +130,7 @@ async fn body(response: &mut Response, until: Instant) -> Body {
         match tokio::time::timeout_at(until, response.chunk()).await {
             Ok(Ok(Some(chunk))) => {
                 body.size = body.size.saturating_add(chunk.len() as u64);
-                let room = (KEPT_BYTES + 1).saturating_sub(body.bytes.len()).min(chunk.len());
+                let room = (keep + 1).saturating_sub(body.bytes.len()).min(chunk.len());
                 body.bytes.extend_from_slice(&chunk[..room]);
                 if body.size > READ_BYTES {
                     body.ended = Ended::TooLarge;
@@ -147,7 +165,7 @@ pub async fn reply(
         response.headers_mut().remove(LOCATION);
     }
     let headers = kept(response.headers(), keep);
-    let body = body(&mut response, until).await;
+    let body = body(&mut response, until, KEPT_BYTES).await;
     let time = begin.elapsed();
     shown(status, headers, body, &endpoint.shown(url), time)
 }

@@ -10,6 +10,7 @@ mod headers;
 mod native;
 #[cfg(test)]
 mod server;
+pub(crate) mod service;
 mod target;
 #[cfg(test)]
 mod tests;

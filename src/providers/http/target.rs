@@ -131,7 +131,7 @@ fn guard(ranges: &[String]) -> Result<Guard, String> {
         .map(Guard)
 }
 
-fn configured(name: &str, config: &EndpointConfig) -> Result<Endpoint, String> {
+pub fn configured(name: &str, config: &EndpointConfig) -> Result<Endpoint, String> {
     if name.is_empty() || name.contains("://") {
         return Err("an endpoint's name is a word, not a URL".to_owned());
     }

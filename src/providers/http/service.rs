@@ -1,0 +1,190 @@
+//! What providers of services that speak JSON over HTTP stand on: the same address guard, trust, headers and limits as `http`.
+
+use super::client::Clients;
+use super::config::EndpointConfig;
+use super::exchange::{self, Request};
+use super::fault::{Failed, Fault};
+use super::headers;
+use super::target::{self, Endpoint, refusal};
+use crate::provider::{Health, HealthState};
+use crate::value::probe::Reply;
+use crate::value::{Reason, Unknown, Value};
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The servers of one provider, by name.
+pub struct Service {
+    /// What these are, for people: `Prometheus server`.
+    what: &'static str,
+    endpoints: BTreeMap<String, Endpoint>,
+    clients: Clients,
+}
+
+/// A reply whose body is whole.
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as a document.
+    pub fn json(&self) -> Result<serde_json::Value, Unknown> {
+        serde_json::from_slice(&self.body).map_err(|_| refusal(Reason::Unparsable, "the reply is not JSON"))
+    }
+}
+
+/// Why there is no answer, and whether the server may have read the request.
+#[derive(Debug)]
+pub struct NoAnswer {
+    pub unknown: Unknown,
+    pub sent: bool,
+}
+
+impl From<Failed> for NoAnswer {
+    fn from(failed: Failed) -> Self {
+        Self {
+            sent: failed.sent,
+            unknown: failed.unknown(),
+        }
+    }
+}
+
+fn unsent(unknown: Unknown) -> NoAnswer {
+    NoAnswer { unknown, sent: false }
+}
+
+impl Service {
+    /// The servers of a configuration; each is described as an endpoint of `http` is.
+    ///
+    /// # Errors
+    /// Names the entry that cannot be used and says why.
+    pub fn new(what: &'static str, key: &str, servers: &BTreeMap<String, EndpointConfig>) -> Result<Self, String> {
+        let endpoints = servers
+            .iter()
+            .map(|(name, config)| {
+                target::configured(name, config)
+                    .map(|endpoint| (name.clone(), endpoint))
+                    .map_err(|problem| format!("{key}.servers.{name}: {problem}"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            what,
+            endpoints,
+            clients: Clients::default(),
+        })
+    }
+
+    fn endpoint(&self, name: &str) -> Result<Endpoint, Unknown> {
+        match self.endpoints.get(name) {
+            Some(endpoint) => endpoint.with_secret_path(),
+            None => Err(refusal(
+                Reason::Unavailable,
+                format!("no {} `{name}` is configured in this environment", self.what),
+            )),
+        }
+    }
+
+    /// Sends a request and reads the whole reply. `query` becomes the part of the URL behind `?`.
+    pub async fn send(
+        &self,
+        name: &str,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&serde_json::Value>,
+        until: Instant,
+    ) -> Result<Answer, NoAnswer> {
+        let change = method != Method::GET;
+        let endpoint = self.endpoint(name).map_err(unsent)?;
+        let mut url = endpoint.url(path, &Value::None).map_err(unsent)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        if url.as_str().len() > crate::limits::HTTP_URL_BYTES {
+            return Err(unsent(refusal(Reason::Unparsable, "the question is longer than 8 KiB")));
+        }
+        let mut headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None).map_err(unsent)?;
+        let body = body.map(|body| {
+            headers
+                .entry(CONTENT_TYPE)
+                .or_insert(HeaderValue::from_static("application/json"));
+            body.to_string().into_bytes()
+        });
+        let client = self.clients.get(&endpoint, change).map_err(unsent)?;
+        let request = Request {
+            method,
+            url,
+            headers,
+            body,
+        };
+        let (mut response, _) = exchange::send(&client, request, !change, until).await?;
+        let status = response.status().as_u16();
+        let body = exchange::whole(&mut response, until)
+            .await
+            .map_err(|unknown| NoAnswer { unknown, sent: true })?;
+        Ok(Answer { status, body })
+    }
+
+    /// Asks for a document.
+    pub async fn get(
+        &self,
+        name: &str,
+        path: &str,
+        query: &[(&str, String)],
+        until: Instant,
+    ) -> Result<Answer, Unknown> {
+        self.send(name, Method::GET, path, query, None, until)
+            .await
+            .map_err(|failed| failed.unknown)
+    }
+
+    /// What became of an attempt to reach the server; with the status of its reply.
+    pub async fn reach(&self, name: &str, path: &str, until: Instant) -> Result<(Reply, Option<u16>), Unknown> {
+        let endpoint = self.endpoint(name)?;
+        let request = Request {
+            method: Method::GET,
+            url: endpoint.url(path, &Value::None)?,
+            headers: headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None)?,
+            body: None,
+        };
+        let client = self.clients.get(&endpoint, false)?;
+        match exchange::send(&client, request, true, until).await {
+            Ok((response, _)) => Ok((Reply::Answered, Some(response.status().as_u16()))),
+            Err(Failed {
+                fault: Fault::Answer(reply, _),
+                ..
+            }) => Ok((reply, None)),
+            Err(failed) => Err(failed.unknown()),
+        }
+    }
+
+    /// One line for each server: does it answer at `path`.
+    pub async fn doctor(&self, provider: &str, path: &str) -> Vec<Health> {
+        let lines = self.endpoints.iter().map(|(name, endpoint)| async move {
+            let origin = target::origin(&endpoint.base);
+            let until = Instant::now() + Duration::from_secs(5);
+            let (state, detail) = match self.reach(name, path, until).await {
+                Ok((_, Some(200..=299))) => (HealthState::Good, format!("{origin} answers")),
+                Ok((_, Some(401 | 403))) => (
+                    HealthState::Bad,
+                    format!("{origin} answers, and turns our credential away"),
+                ),
+                Ok((_, Some(status))) => (HealthState::Limited, format!("{origin} answers with status {status}")),
+                Ok((reply, None)) => (
+                    HealthState::Bad,
+                    format!("{origin}: {}", reply.word().replace('_', " ")),
+                ),
+                Err(problem) => (HealthState::Bad, format!("{origin}: {problem}")),
+            };
+            Health {
+                subject: format!("{provider} {name}"),
+                state,
+                detail,
+            }
+        });
+        futures::future::join_all(lines).await
+    }
+}
