@@ -115,6 +115,16 @@ pub const HTTP_HEADERS: usize = 64;
 pub const HTTP_VALUE_BYTES: usize = 8 * 1024;
 /// http: a body that is sent.
 pub const HTTP_BODY_BYTES: usize = 1024 * 1024;
+/// chat: characters of a message; what is longer is cut, and says so.
+pub const CHAT_CHARACTERS: usize = 4000;
+/// pager: characters of a summary; what is longer is cut, and says so.
+pub const PAGE_SUMMARY_CHARACTERS: usize = 1024;
+/// pager: the key of an incident.
+pub const PAGE_KEY_BYTES: usize = 255;
+/// mail: characters of a subject; what is longer is cut, and says so.
+pub const MAIL_SUBJECT_CHARACTERS: usize = 200;
+/// mail: the text.
+pub const MAIL_TEXT_BYTES: usize = 1024 * 1024;
 /// http: headers of a reply.
 pub const HTTP_REPLY_HEADERS: usize = 100;
 /// http: headers of a reply.

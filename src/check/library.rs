@@ -33,10 +33,13 @@ pub struct Embedded;
 
 const MODULES: &[(&str, &str)] = &[
     ("std.alertmanager", include_str!("../../stdlib/alertmanager.starr")),
+    ("std.chat", include_str!("../../stdlib/chat.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
     ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
+    ("std.mail", include_str!("../../stdlib/mail.starr")),
+    ("std.pager", include_str!("../../stdlib/pager.starr")),
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),
     ("std.prometheus", include_str!("../../stdlib/prometheus.starr")),
     ("std.redis", include_str!("../../stdlib/redis.starr")),

@@ -263,6 +263,12 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::host::Host::new()),
         #[cfg(feature = "http")]
         Arc::new(crate::providers::http::Http::new(&environment.http).map_err(Failure::usage)?),
+        #[cfg(feature = "notify")]
+        Arc::new(crate::providers::notify::chat::Chat::new(&environment.chat).map_err(Failure::usage)?),
+        #[cfg(feature = "notify")]
+        Arc::new(crate::providers::notify::mail::Mail::new(&environment.mail).map_err(Failure::usage)?),
+        #[cfg(feature = "notify")]
+        Arc::new(crate::providers::notify::pager::Pager::new(&environment.pager).map_err(Failure::usage)?),
         #[cfg(feature = "kubernetes")]
         Arc::new(
             crate::providers::kubernetes::Kubernetes::new(environment.kubernetes.clone()).map_err(Failure::usage)?,

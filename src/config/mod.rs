@@ -57,6 +57,18 @@ pub struct Environment {
     #[cfg(feature = "http")]
     #[serde(default)]
     pub http: crate::providers::http::config::HttpConfig,
+    /// Channels of a chat.
+    #[cfg(feature = "notify")]
+    #[serde(default)]
+    pub chat: crate::providers::notify::config::ChatConfig,
+    /// Services that page people.
+    #[cfg(feature = "notify")]
+    #[serde(default)]
+    pub pager: crate::providers::notify::config::PagerConfig,
+    /// The server and the addresses of mail.
+    #[cfg(feature = "notify")]
+    #[serde(default)]
+    pub mail: crate::providers::notify::config::MailConfig,
     /// Kubernetes clusters and namespaces.
     #[cfg(feature = "kubernetes")]
     #[serde(default)]
@@ -590,6 +602,12 @@ pub fn embedded() -> Config {
         journal: Journal::default(),
         #[cfg(feature = "http")]
         http: Default::default(),
+        #[cfg(feature = "notify")]
+        chat: Default::default(),
+        #[cfg(feature = "notify")]
+        pager: Default::default(),
+        #[cfg(feature = "notify")]
+        mail: Default::default(),
         #[cfg(feature = "kubernetes")]
         kubernetes: Default::default(),
         #[cfg(feature = "postgres")]

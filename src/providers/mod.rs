@@ -4,12 +4,18 @@
 pub const NAMES: &[&str] = &[
     #[cfg(feature = "alertmanager")]
     "alertmanager",
+    #[cfg(feature = "notify")]
+    "chat",
     #[cfg(feature = "host")]
     "host",
     #[cfg(feature = "http")]
     "http",
     #[cfg(feature = "kubernetes")]
     "kubernetes",
+    #[cfg(feature = "notify")]
+    "mail",
+    #[cfg(feature = "notify")]
+    "pager",
     #[cfg(feature = "postgres")]
     "postgres",
     #[cfg(feature = "prometheus")]
@@ -29,6 +35,8 @@ pub mod http;
 pub mod kubernetes;
 #[cfg(any(feature = "host", feature = "http", feature = "postgres"))]
 pub mod names;
+#[cfg(feature = "notify")]
+pub mod notify;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "prometheus")]

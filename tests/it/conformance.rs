@@ -8,6 +8,10 @@ use starr::providers::alertmanager::Alertmanager;
 use starr::providers::host::Host;
 use starr::providers::http::{Http, config::HttpConfig};
 use starr::providers::kubernetes::Kubernetes;
+use starr::providers::notify::chat::Chat;
+use starr::providers::notify::config::{ChatConfig, MailConfig, PagerConfig};
+use starr::providers::notify::mail::Mail;
+use starr::providers::notify::pager::Pager;
 use starr::providers::postgres::Postgres;
 use starr::providers::prometheus::Prometheus;
 use starr::providers::redis::Redis;
@@ -24,6 +28,9 @@ fn providers() -> Vec<Arc<dyn Provider>> {
     vec![
         Arc::new(Host::new()),
         Arc::new(Http::new(&HttpConfig::default()).unwrap()),
+        Arc::new(Chat::new(&ChatConfig::default()).unwrap()),
+        Arc::new(Mail::new(&MailConfig::default()).unwrap()),
+        Arc::new(Pager::new(&PagerConfig::default()).unwrap()),
         Arc::new(Kubernetes::new(starr::providers::kubernetes::config::Config::default()).unwrap()),
         Arc::new(Postgres::new(starr::providers::postgres::config::Config::default()).unwrap()),
         Arc::new(Prometheus::new(&starr::providers::prometheus::config::Config::default()).unwrap()),
@@ -212,7 +219,7 @@ async fn every_reply_is_of_its_declared_type() {
             }
         }
         // Without a server nothing of these is known; their own tests have one.
-        let least = if ["kubernetes", "postgres", "redis", "prometheus", "alertmanager"].contains(&provider.name()) {
+        let least = if ["alertmanager", "chat", "kubernetes", "mail", "pager", "postgres", "prometheus", "redis"].contains(&provider.name()) {
             0
         } else {
             7

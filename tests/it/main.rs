@@ -19,6 +19,7 @@ mod incident;
 mod journal;
 mod kubernetes;
 mod language;
+mod notify;
 mod planning;
 mod postgres;
 mod prometheus;

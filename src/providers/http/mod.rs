@@ -11,6 +11,7 @@ mod native;
 #[cfg(test)]
 mod server;
 pub(crate) mod service;
+pub(crate) mod sink;
 mod target;
 #[cfg(test)]
 mod tests;
