@@ -219,7 +219,18 @@ async fn every_reply_is_of_its_declared_type() {
             }
         }
         // Without a server nothing of these is known; their own tests have one.
-        let least = if ["alertmanager", "chat", "kubernetes", "mail", "pager", "postgres", "prometheus", "redis"].contains(&provider.name()) {
+        let least = if [
+            "alertmanager",
+            "chat",
+            "kubernetes",
+            "mail",
+            "pager",
+            "postgres",
+            "prometheus",
+            "redis",
+        ]
+        .contains(&provider.name())
+        {
             0
         } else {
             7

@@ -52,7 +52,7 @@ impl Alertmanager {
         if config.longest_silence_hours == 0 {
             return Err("alertmanager.longest_silence_hours is 0".to_owned());
         }
-        Service::new("Alertmanager", "alertmanager", &config.servers).map(|service| Self {
+        Service::new("Alertmanager", "alertmanager.servers", &config.servers).map(|service| Self {
             service,
             longest: config.longest(),
         })

@@ -11,7 +11,6 @@ mod native;
 #[cfg(test)]
 mod server;
 pub(crate) mod service;
-pub(crate) mod sink;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -225,7 +224,7 @@ fn add_key(call: &Call, request: &mut Request) -> Result<(), Unknown> {
 }
 
 /// What a status says about a change. Only a status that means "I did not do it" is a failure; the rest is not guessed.
-fn outcome(status: u16, reply: Value) -> Outcome {
+pub(crate) fn outcome(status: u16, reply: Value) -> Outcome {
     let said = |reason| Unknown {
         reason,
         detail: format!("the server answered with status {status}"),

@@ -60,14 +60,14 @@ impl Service {
     /// The servers of a configuration; each is described as an endpoint of `http` is.
     ///
     /// # Errors
-    /// Names the entry that cannot be used and says why.
+    /// Names the entry that cannot be used, below `key`, and says why.
     pub fn new(what: &'static str, key: &str, servers: &BTreeMap<String, EndpointConfig>) -> Result<Self, String> {
         let endpoints = servers
             .iter()
             .map(|(name, config)| {
                 target::configured(name, config)
                     .map(|endpoint| (name.clone(), endpoint))
-                    .map_err(|problem| format!("{key}.servers.{name}: {problem}"))
+                    .map_err(|problem| format!("{key}.{name}: {problem}"))
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -75,6 +75,28 @@ impl Service {
             endpoints,
             clients: Clients::default(),
         })
+    }
+
+    /// The names of the configuration.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.keys().map(String::as_str)
+    }
+
+    /// True when nobody between us and this server can read along.
+    pub fn is_private(&self, name: &str) -> bool {
+        self.endpoints
+            .get(name)
+            .is_some_and(|endpoint| target::is_private(&endpoint.base))
+    }
+
+    /// Where it is, when the secrets that a call needs can be read now.
+    ///
+    /// # Errors
+    /// Which of them cannot be read, and why.
+    pub fn ready(&self, name: &str) -> Result<String, Unknown> {
+        let endpoint = self.endpoint(name)?;
+        headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None)?;
+        Ok(target::origin(&endpoint.base))
     }
 
     fn endpoint(&self, name: &str) -> Result<Endpoint, Unknown> {
@@ -113,6 +135,9 @@ impl Service {
                 .or_insert(HeaderValue::from_static("application/json"));
             body.to_string().into_bytes()
         });
+        if body.as_ref().is_some_and(|body| body.len() > super::BODY_BYTES) {
+            return Err(unsent(refusal(Reason::Unparsable, "what is sent is larger than 1 MiB")));
+        }
         let client = self.clients.get(&endpoint, change).map_err(unsent)?;
         let request = Request {
             method,

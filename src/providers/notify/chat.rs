@@ -1,22 +1,22 @@
 //! The provider `chat`: messages to channels through incoming web hooks, in the form that Slack reads and others took over.
 
 use super::config::ChatConfig;
-use super::{cut, failed, named, no_read, not_posted, ready, text, until};
+use super::{cut, named, no_read, ready, text, turned_away, unanswered, until};
 use crate::limits::CHAT_CHARACTERS;
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
-use crate::providers::http::sink::{Sink, refused};
-use crate::value::{Reason, Value};
+use crate::providers::http::service::Service;
+use crate::value::Value;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use reqwest::Method;
 use serde_json::json;
-use std::collections::BTreeMap;
 
 /// The operations, as in `stdlib/chat.starr`.
 const OPERATIONS: &[&str] = &["post"];
 
 /// Chat as an environment configures it.
 pub struct Chat {
-    channels: BTreeMap<String, Sink>,
+    channels: Service,
 }
 
 impl Chat {
@@ -25,34 +25,25 @@ impl Chat {
     /// # Errors
     /// Names the channel that cannot be used, and why.
     pub fn new(config: &ChatConfig) -> Result<Self, String> {
-        let channels = config
-            .channels
-            .iter()
-            .map(|(name, endpoint)| {
-                Sink::new(name, endpoint)
-                    .map(|sink| (name.clone(), sink))
-                    .map_err(|problem| format!("chat.channels.{name}: {problem}"))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { channels })
+        Service::new("channel", "chat.channels", &config.channels).map(|channels| Self { channels })
     }
 
     async fn post(&self, call: &Call) -> Outcome {
-        let name = text(call, "channel");
-        let Some(sink) = self.channels.get(name) else {
-            return failed(Reason::Unavailable, "the configuration has no channel of this name");
+        let message = json!({ "text": escaped(&cut(text(call, "text"), CHAT_CHARACTERS)) });
+        let channel = text(call, "channel");
+        let sent = self
+            .channels
+            .send(channel, Method::POST, "", &[], Some(&message), until(call));
+        let answer = match sent.await {
+            Ok(answer) => answer,
+            Err(problem) => return unanswered(problem),
         };
-        let message = escaped(&cut(text(call, "text"), CHAT_CHARACTERS));
-        let posted = match sink.post("", &json!({ "text": message }), until(call)).await {
-            Ok(posted) => posted,
-            Err(problem) => return not_posted(problem),
-        };
-        if let Some(problem) = refused(posted.status, &cut(&posted.text, 200)) {
-            return not_posted(problem);
+        if let Some(outcome) = turned_away(&answer, &String::from_utf8_lossy(&answer.body)) {
+            return outcome;
         }
         Outcome::Done(Value::record(
             "Posted",
-            vec![("status", Value::Int(posted.status.into()))],
+            vec![("status", Value::Int(answer.status.into()))],
         ))
     }
 }
@@ -73,7 +64,7 @@ impl Provider for Chat {
 
     fn targets(&self, call: &Call) -> Vec<String> {
         let name = text(call, "channel");
-        named(self.channels.contains_key(name), name)
+        named(self.channels.names().any(|known| known == name), name)
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
@@ -85,8 +76,10 @@ impl Provider for Chat {
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
-        let lines = self.channels.iter();
-        let lines = lines.map(|(name, sink)| ready(format!("chat {name}"), sink, Ok(())));
-        std::future::ready(lines.collect()).boxed()
+        let line = |name: &str| {
+            let found = self.channels.ready(name).map_err(|problem| problem.to_string());
+            ready(format!("chat {name}"), found)
+        };
+        std::future::ready(self.channels.names().map(line).collect()).boxed()
     }
 }

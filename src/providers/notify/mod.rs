@@ -6,7 +6,7 @@ pub mod mail;
 pub mod pager;
 
 use crate::provider::{Call, Health, HealthState, Outcome};
-use crate::providers::http::sink::{NotPosted, Sink};
+use crate::providers::http::service::{Answer, NoAnswer};
 use crate::value::{Reason, Unknown, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,10 +47,33 @@ fn named(known: bool, name: &str) -> Vec<String> {
     }]
 }
 
-fn not_posted(problem: NotPosted) -> Outcome {
-    match problem {
-        NotPosted::Failed(unknown) => Outcome::Failed(unknown),
-        NotPosted::Unclear(unknown) => Outcome::Unclear(unknown),
+/// A message that got no answer: what may have been read may have been delivered.
+fn unanswered(problem: NoAnswer) -> Outcome {
+    if problem.sent {
+        Outcome::Unclear(problem.unknown)
+    } else {
+        Outcome::Failed(problem.unknown)
+    }
+}
+
+/// What a status says about a message, when it does not say that it was taken.
+fn turned_away(answer: &Answer, said: &str) -> Option<Outcome> {
+    let unknown = |problem: Unknown| {
+        let said = cut(said, 200);
+        let words = if said.is_empty() {
+            String::new()
+        } else {
+            format!(": {said}")
+        };
+        unknown(
+            problem.reason,
+            format!("the server answered with status {}{words}", answer.status),
+        )
+    };
+    match crate::providers::http::outcome(answer.status, Value::None) {
+        Outcome::Done(_) => None,
+        Outcome::Failed(problem) => Some(Outcome::Failed(unknown(problem))),
+        Outcome::Unclear(problem) => Some(Outcome::Unclear(unknown(problem))),
     }
 }
 
@@ -72,19 +95,18 @@ fn cut(text: &str, most: usize) -> String {
     kept
 }
 
-/// A line about a sink: whether its secrets can be read. Whether it takes messages cannot be tried without telling somebody.
-fn ready(subject: String, sink: &Sink, also: Result<(), String>) -> Health {
-    let problem = sink.ready().map_err(|problem| problem.to_string()).and(also).err();
-    Health {
-        subject,
-        state: if problem.is_none() {
-            HealthState::Good
-        } else {
-            HealthState::Bad
+/// A line about a server. Whether it takes messages cannot be tried without telling somebody.
+fn ready(subject: String, ready: Result<String, String>) -> Health {
+    match ready {
+        Ok(origin) => Health {
+            subject,
+            state: HealthState::Good,
+            detail: format!("{origin}; not tried, because somebody would be told"),
         },
-        detail: match problem {
-            None => format!("{}; not tried, because somebody would be told", sink.origin()),
-            Some(problem) => problem,
+        Err(problem) => Health {
+            subject,
+            state: HealthState::Bad,
+            detail: problem,
         },
     }
 }

@@ -1,28 +1,25 @@
 //! The provider `pager`: pages by the PagerDuty Events API v2. A key joins everything that is said about one incident.
 
 use super::config::PagerConfig;
-use super::{cut, failed, named, no_read, not_posted, ready, text, until};
+use super::{cut, failed, named, no_read, ready, text, turned_away, unanswered, until};
 use crate::limits::{PAGE_KEY_BYTES, PAGE_SUMMARY_CHARACTERS};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
-use crate::providers::http::sink::{Sink, refused};
+use crate::providers::http::service::Service;
 use crate::secrets::SecretSource;
 use crate::value::{Reason, Value};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use reqwest::Method;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// The operations, as in `stdlib/pager.starr`.
 const OPERATIONS: &[&str] = &["page", "acknowledge", "resolve"];
 
-struct Service {
-    sink: Sink,
-    routing_key: SecretSource,
-}
-
 /// The pager as an environment configures it.
 pub struct Pager {
-    services: BTreeMap<String, Service>,
+    services: Service,
+    routing_keys: BTreeMap<String, SecretSource>,
 }
 
 impl Pager {
@@ -31,48 +28,47 @@ impl Pager {
     /// # Errors
     /// Names the service that cannot be used, and why.
     pub fn new(config: &PagerConfig) -> Result<Self, String> {
-        let services = config
-            .services
-            .iter()
-            .map(|(name, service)| {
-                let problem = |problem: String| format!("pager.services.{name}: {problem}");
-                let sink = Sink::new(name, &service.endpoint()).map_err(problem)?;
-                if !sink.is_private() {
-                    return Err(problem(
-                        "the routing key would travel in the clear: use https".to_owned(),
-                    ));
-                }
-                let routing_key = service.routing_key.clone();
-                Ok((name.clone(), Service { sink, routing_key }))
-            })
-            .collect::<Result<_, String>>()?;
-        Ok(Self { services })
+        let endpoints = config.services.iter();
+        let endpoints = endpoints.map(|(name, service)| (name.clone(), service.endpoint()));
+        let services = Service::new("pager", "pager.services", &endpoints.collect())?;
+        if let Some(name) = services.names().find(|name| !services.is_private(name)) {
+            return Err(format!(
+                "pager.services.{name}: the routing key would travel in the clear: use https"
+            ));
+        }
+        let keys = config.services.iter();
+        let keys = keys.map(|(name, service)| (name.clone(), service.routing_key.clone()));
+        Ok(Self {
+            services,
+            routing_keys: keys.collect(),
+        })
     }
 
     async fn send(&self, call: &Call) -> Outcome {
         let name = text(call, "service");
-        let Some(service) = self.services.get(name) else {
+        let Some(routing_key) = self.routing_keys.get(name) else {
             return failed(Reason::Unavailable, "the configuration has no service of this name");
         };
         let mut event = match event(call) {
             Ok(event) => event,
             Err(problem) => return failed(Reason::Unparsable, problem),
         };
-        match service.routing_key.read() {
+        match routing_key.read() {
             Ok(key) => event["routing_key"] = Json::from(key.expose()),
             Err(problem) => return failed(Reason::Unavailable, problem),
         }
         let key = event["dedup_key"].as_str().unwrap_or_default().to_owned();
-        let posted = match service.sink.post("/v2/enqueue", &event, until(call)).await {
-            Ok(posted) => posted,
-            Err(problem) => return not_posted(problem),
+        let sent = self
+            .services
+            .send(name, Method::POST, "/v2/enqueue", &[], Some(&event), until(call));
+        let answer = match sent.await {
+            Ok(answer) => answer,
+            Err(problem) => return unanswered(problem),
         };
-        let field = |name: &str| {
-            let said = posted.json.as_ref().and_then(|json| json.get(name)?.as_str());
-            said.unwrap_or_default().to_owned()
-        };
-        if let Some(problem) = refused(posted.status, &cut(&field("message"), 200)) {
-            return not_posted(problem);
+        let said = answer.json().unwrap_or_default();
+        let field = |name: &str| said.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+        if let Some(outcome) = turned_away(&answer, &field("message")) {
+            return outcome;
         }
         Outcome::Done(Value::record(
             "Page",
@@ -128,7 +124,7 @@ impl Provider for Pager {
 
     fn targets(&self, call: &Call) -> Vec<String> {
         let name = text(call, "service");
-        named(self.services.contains_key(name), name)
+        named(self.routing_keys.contains_key(name), name)
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
@@ -140,14 +136,13 @@ impl Provider for Pager {
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
-        let lines = self.services.iter();
-        let lines = lines.map(|(name, service)| {
+        let line = |(name, key): (&String, &SecretSource)| {
+            let found = self.services.ready(name).map_err(|problem| problem.to_string());
             ready(
                 format!("pager {name}"),
-                &service.sink,
-                service.routing_key.read().map(drop),
+                found.and_then(|origin| key.read().map(|_| origin)),
             )
-        });
-        std::future::ready(lines.collect()).boxed()
+        };
+        std::future::ready(self.routing_keys.iter().map(line).collect()).boxed()
     }
 }

@@ -49,7 +49,7 @@ impl Prometheus {
     /// # Errors
     /// Names the entry that cannot be used and says why.
     pub fn new(config: &Config) -> Result<Self, String> {
-        Service::new("Prometheus server", "prometheus", &config.servers).map(|service| Self { service })
+        Service::new("Prometheus server", "prometheus.servers", &config.servers).map(|service| Self { service })
     }
 
     async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
