@@ -115,6 +115,14 @@ pub const HTTP_HEADERS: usize = 64;
 pub const HTTP_VALUE_BYTES: usize = 8 * 1024;
 /// http: a body that is sent.
 pub const HTTP_BODY_BYTES: usize = 1024 * 1024;
+/// An alert: the document.
+pub const ALERT_BYTES: usize = 1024 * 1024;
+/// An alert: labels and annotations together.
+pub const ALERT_LABELS: usize = 256;
+/// An alert: a name or value of a label or annotation.
+pub const ALERT_LABEL_BYTES: usize = 8 * 1024;
+/// An alert: the newest runs among which one for the same is looked for.
+pub const ALERT_RUNS: u32 = 200;
 /// chat: characters of a message; what is longer is cut, and says so.
 pub const CHAT_CHARACTERS: usize = 4000;
 /// pager: characters of a summary; what is longer is cut, and says so.

@@ -124,11 +124,18 @@ pub enum Command {
 Examples:
   starr run runbooks/host/slow-host.starr
   starr run runbooks/sergas/db-pool-exhausted.starr --set db=orders --env production
-  starr run runbooks/host/slow-host.starr --dry-run")]
+  starr run runbooks/host/slow-host.starr --dry-run
+  starr run --alert alert.json                  the runbook that the alert names, with its labels as parameters")]
 pub struct Run {
     /// The runbook
-    #[arg(required_unless_present = "plan")]
+    #[arg(required_unless_present_any = ["plan", "alert"])]
     pub file: Option<PathBuf>,
+    /// An alert as Alertmanager or PagerDuty sends it to a web hook; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan"])]
+    pub alert: Option<PathBuf>,
+    /// Where the runbook lies that an alert names
+    #[arg(long, value_name = "DIR", default_value = "runbooks", requires = "alert")]
+    pub runbooks: PathBuf,
     /// Run exactly this plan (`starr plan -o FILE`), once; refused when what was found is no longer so
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "set", "answer", "dry_run"])]
     pub plan: Option<PathBuf>,
@@ -546,6 +553,9 @@ pub struct Render {
     /// What to make of it
     #[arg(long, value_enum, default_value_t = To::Md)]
     pub to: To,
+    /// Print what an alerting rule says about this runbook instead: its name and the command, as annotations
+    #[arg(long, conflicts_with_all = ["to", "output"])]
+    pub alert_command: bool,
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -28,6 +28,9 @@ pub enum Event {
         tool_version: String,
         host: String,
         dry_run: bool,
+        /// What made it start, such as an alert.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        occasion: Option<String>,
         /// Prose of the runbook as shown, Markdown.
         prose: Vec<String>,
         timebox_seconds: u64,

@@ -73,6 +73,8 @@ pub struct Facts {
     pub default_severity: String,
     pub unattended: bool,
     pub dry_run: bool,
+    #[serde(default)]
+    pub occasion: Option<String>,
     pub host: String,
     /// Kind, name, and fields in the form of [`tagged`].
     pub resources: Vec<(String, String, BTreeMap<String, Json>)>,
@@ -120,6 +122,7 @@ impl Facts {
             default_severity: environment.default_severity.clone(),
             unattended: environment.unattended,
             dry_run: environment.dry_run,
+            occasion: environment.occasion.clone(),
             host: environment.host.clone(),
             resources: environment
                 .resources

@@ -168,6 +168,7 @@ fn environment(facts: &Facts) -> Result<Environment, String> {
         default_severity: facts.default_severity.clone(),
         unattended: facts.unattended,
         dry_run: facts.dry_run,
+        occasion: facts.occasion.clone(),
         host: facts.host.clone(),
         resources,
     })

@@ -76,6 +76,7 @@ fn about() -> About {
             default_severity: String::new(),
             unattended: false,
             dry_run: false,
+            occasion: None,
             host: String::new(),
             resources: Vec::new(),
         },

@@ -288,6 +288,7 @@ fn started(event: &Event) -> Vec<Line> {
         environment,
         operator,
         dry_run,
+        occasion,
         parameters,
         prose,
         timebox_seconds,
@@ -313,6 +314,9 @@ fn started(event: &Event) -> Vec<Line> {
             }
         ),
     ));
+    if let Some(occasion) = occasion {
+        all.push(line(Tone::Faint, format!("started by {}", safe(occasion))));
+    }
     if !parameters.is_empty() {
         let parameters: Vec<String> = parameters
             .iter()

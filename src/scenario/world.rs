@@ -62,6 +62,7 @@ pub fn world(stage: &Arc<Stage>, interrupt: tokio::sync::watch::Receiver<bool>) 
             default_severity: facts.default_severity.clone(),
             unattended: false,
             dry_run: false,
+            occasion: None,
             host: "scenario".to_owned(),
             resources: facts.resources.clone(),
         },

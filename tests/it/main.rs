@@ -16,6 +16,7 @@ mod fuzz_readers;
 mod going_on;
 mod hostile;
 mod incident;
+mod intake;
 mod journal;
 mod kubernetes;
 mod language;

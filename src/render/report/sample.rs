@@ -100,6 +100,7 @@ fn before_the_action() -> Vec<(f64, &'static str, Event)> {
                 tool_version: "0.1.0".to_owned(),
                 host: "bastion2".to_owned(),
                 dry_run: false,
+                occasion: None,
                 prose: vec![
                     "Every connection is taken, so requests wait and then time out.".to_owned(),
                     "Do **not** restart Postgres.".to_owned(),

@@ -745,6 +745,7 @@ fn environment(unattended: bool, dry_run: bool) -> Environment {
         default_severity: "sev3".to_owned(),
         unattended,
         dry_run,
+        occasion: None,
         host: "testhost".to_owned(),
         resources: BTreeMap::new(),
     }
