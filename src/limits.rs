@@ -163,6 +163,10 @@ pub const POSTGRES_SESSIONS: usize = 10_000;
 pub const POSTGRES_ENDED: usize = 1_000;
 /// postgres: wait of a change for each lock.
 pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// docker: lines of a log.
+pub const DOCKER_LINES: usize = 10_000;
+/// docker: what a container or a program in it says.
+pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
 /// prometheus: samples of one series, and series of one instant.
 pub const PROMETHEUS_SAMPLES: usize = 11_000;
 /// redis: one reply.
@@ -544,6 +548,13 @@ pub const TABLE: &[Limit] = &[
         "wait of a change for each lock",
         "10 s",
         Some("a_lock_that_is_not_free_is_a_timeout"),
+    ),
+    row("docker", "lines of a log", "10,000", None),
+    row(
+        "docker",
+        "what a container or a program in it says",
+        "1 MiB of each stream; a longer one is cut",
+        Some("what_a_container_says_is_bounded"),
     ),
     row(
         "prometheus",

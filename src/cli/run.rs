@@ -311,6 +311,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::prometheus::Prometheus::new(&environment.prometheus).map_err(Failure::usage)?),
         #[cfg(feature = "alertmanager")]
         Arc::new(crate::providers::alertmanager::Alertmanager::new(&environment.alertmanager).map_err(Failure::usage)?),
+        #[cfg(feature = "docker")]
+        Arc::new(crate::providers::docker::Docker::new(environment.docker.clone()).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]
         Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];

@@ -8,6 +8,7 @@ mod ci;
 mod cli;
 mod conformance;
 mod consent;
+mod docker;
 mod engine;
 mod escalation;
 mod findings_hostile;
