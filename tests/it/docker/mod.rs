@@ -35,7 +35,7 @@ impl Host {
         file(
             &folder,
             "containers.conf",
-            "[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
+            "[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nexit_command_delay = 0\n\
              [containers]\nlog_driver = \"k8s-file\"\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n",
         );
         std::fs::copy(program("busybox"), folder.join("busybox")).unwrap();
