@@ -25,6 +25,8 @@ pub struct Seen {
     pub engine: String,
     pub id: String,
     started: Option<Timestamp>,
+    /// Whether it ran when it was looked at.
+    ran: bool,
 }
 
 impl Seen {
@@ -49,6 +51,10 @@ impl Seen {
                 Some(Value::Time(time)) => Some(*time),
                 _ => None,
             },
+            ran: record
+                .get("state")
+                .and_then(Value::as_str)
+                .is_some_and(|state| matches!(state, "running" | "paused" | "restarting")),
         })
     }
 }
@@ -101,7 +107,8 @@ pub async fn order(link: &Link, call: &Call, seen: &Seen, order: Order) -> Resul
         Order::Unpause => !paused,
     };
     if !nothing_to_do {
-        if began_anew && matches!(order, Order::Stop | Order::Pause) {
+        // One that did not run when it was looked at has begun since, by the start that is taken back.
+        if began_anew && seen.ran && matches!(order, Order::Stop | Order::Pause) {
             return Err(Failure::definite(
                 Reason::Denied,
                 "the container has begun anew since it was looked at: it is left as it is",

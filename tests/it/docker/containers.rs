@@ -154,6 +154,10 @@ async fn orders_are_carried_out_once_and_only_on_what_was_looked_at() {
     // The undo.
     let back = world.done("containers.start", &of(&stopped)).await;
     assert_eq!(field(&back, "state"), Value::variant("running"));
+    // And the undo of that, from the same look.
+    let down = world.done("containers.stop", &of(&stopped)).await;
+    assert_eq!(field(&down, "state"), Value::variant("exited"));
+    let back = world.done("containers.start", &of(&down)).await;
     host.podman(&["rm", "--force", "--time", "0", "orders"]);
     host.container("orders", "orders", IDLE);
     // Another container has its name now.

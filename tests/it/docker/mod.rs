@@ -19,6 +19,14 @@ pub struct Host {
     folder: PathBuf,
     /// Closing it ends the engine and its containers.
     _life: std::process::ChildStdin,
+    shell: std::process::Child,
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // The shell goes when its input is closed, which happens after this.
+        let _ = self.shell.try_wait();
+    }
 }
 
 impl Host {
@@ -66,7 +74,11 @@ impl Host {
             assert!(Instant::now() < deadline, "the engine does not start");
             std::thread::yield_now();
         }
-        Self { folder, _life: life }
+        Self {
+            folder,
+            _life: life,
+            shell,
+        }
     }
 
     pub fn socket(&self) -> PathBuf {
