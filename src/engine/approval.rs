@@ -46,7 +46,7 @@ impl Frame<'_> {
             run: run.world.journal.run_id().to_owned(),
             scope: self.context.scope.clone(),
             environment: environment.name.clone(),
-            requester: run.canonical(&environment.operator.name),
+            requester: run.canonical(&run.requester),
             plan: run.plan.clone(),
             action: action.name.clone(),
             order: order.to_owned(),
@@ -195,7 +195,7 @@ impl Frame<'_> {
             risk: material.risk.clone(),
             ..Consented::default()
         };
-        let request = Request {
+        let mut request = Request {
             person: who.to_owned(),
             grounds: run.grounds(&material.action, "do", &consent),
             asked: Asked::Approve {
@@ -205,7 +205,14 @@ impl Frame<'_> {
                 count: calls().map(crate::provider::gate::count).max().unwrap_or(1),
             },
         };
-        run.world.gate.decide(&request).map_err(|refusal| refusal.because)
+        let decide = |request: &Request| run.world.gate.decide(request).map_err(|refusal| refusal.because);
+        decide(&request)?;
+        // Whoever took the run over asks for it as much as who started it.
+        if who == run.canonical(&run.world.environment.operator.name) && who != request.grounds.requester {
+            request.grounds.requester = who.to_owned();
+            decide(&request)?;
+        }
+        Ok(())
     }
 
     /// Who need not be asked: whoever has approved already, and the requester where the policy says so.
@@ -225,8 +232,15 @@ impl Frame<'_> {
                 (who, because)
             })
             .collect();
-        if let Err(because) = self.may_approve(&material.requester, role, material, orders) {
-            excluded.push((material.requester.clone(), because));
+        let mut asking = vec![material.requester.clone()];
+        let operator = run.canonical(&run.world.environment.operator.name);
+        if !asking.contains(&operator) {
+            asking.push(operator);
+        }
+        for who in asking {
+            if let Err(because) = self.may_approve(&who, role, material, orders) {
+                excluded.push((who, because));
+            }
         }
         excluded
     }

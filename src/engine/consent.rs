@@ -66,7 +66,7 @@ pub(super) struct Consented {
 }
 
 /// A change is an emergency's until this time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emergency {
     pub reason: String,
     pub ticket: String,
@@ -93,7 +93,7 @@ impl Run {
                 .and_then(|name| self.program.digests.get(name))
                 .cloned()
                 .unwrap_or_default(),
-            requester: self.canonical(&environment.operator.name),
+            requester: self.canonical(&self.requester),
             emergency: self.emergency(),
             at: Some(self.world.clock.now()),
             action: action.to_owned(),

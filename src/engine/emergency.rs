@@ -8,8 +8,8 @@ use crate::journal::Event;
 use crate::provider::policy::{Asked, Request};
 use crate::value::show::show_std;
 
-/// The name under which an override is approved. No action can have it: names are single words.
-pub const NAME: &str = "emergency override";
+/// The name under which an override is approved.
+pub const NAME: &str = crate::program::scenario::OVERRIDE;
 
 impl Frame<'_> {
     /// Asks for the consent of a second person, when an override was asked for; without it the run does not start.
@@ -22,7 +22,7 @@ impl Frame<'_> {
             return Ok(());
         }
         let operator = run.operator();
-        let requester = run.canonical(&operator.name);
+        let requester = run.canonical(&run.requester);
         let lasts = show_std(emergency.lasts);
         let order = format!(
             "Override the policy for {lasts}: {} (ticket {})",

@@ -2,7 +2,7 @@
 
 use super::answers::{Fresh, Slots, View};
 use super::call::Cache;
-use super::questions::{Asking, Root};
+use super::questions::{Asking, Noted, Root};
 use super::state::Run;
 use super::undo::Applied;
 use super::{Finish, Leave, Way};
@@ -174,29 +174,29 @@ impl<'r> Frame<'r> {
             cache: self.cache.clone(),
             last: false,
         };
-        let mut events = Vec::new();
+        let mut noted = Vec::new();
         self.context
-            .wave(&mut self.slots, targets, &asking, &mut events)
+            .wave(&mut self.slots, targets, &asking, &mut noted)
             .await?;
-        self.record_all(events).await
+        self.context.record_noted(noted).await
     }
 
     /// Asks everything that these rest on, people last and only where they can still decide something.
     pub async fn settle(&mut self, roots: &[Root<'_>], fresh: Fresh) -> Way<()> {
-        let mut events = Vec::new();
-        self.settle_quietly(roots, fresh, &mut events).await?;
-        self.record_all(events).await
+        let mut noted = Vec::new();
+        self.settle_quietly(roots, fresh, &mut noted).await?;
+        self.context.record_noted(noted).await
     }
 
     /// Like [`Frame::settle`]; what is recorded is left to the caller, except before a person is asked.
-    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, events: &mut Vec<Event>) -> Way<()> {
+    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, noted: &mut Vec<Noted>) -> Way<()> {
         let asking = Asking {
             fresh,
             round: self.round,
             cache: self.cache.clone(),
             last: true,
         };
-        self.context.settle(&mut self.slots, roots, &asking, events).await
+        self.context.settle(&mut self.slots, roots, &asking, noted).await
     }
 
     /// The answer of a condition once everything it rests on was asked.

@@ -78,6 +78,8 @@ pub(super) enum Recall {
 pub(super) struct Past {
     pub began: Timestamp,
     pub took: Duration,
+    /// Who started it.
+    pub requester: Option<String>,
 }
 
 /// Kinds that say something about the run's processes, not about its way.
@@ -122,7 +124,15 @@ impl Replay {
             .find(|(id, kept)| kept.result.is_none() && is_straight(id))
             .map(|(id, _)| id.clone());
         let over = script.over();
-        let past = began.map(|began| Past { began, took: elapsed });
+        let requester = recorded.iter().find_map(|entry| match &entry.event {
+            Some(Event::RunStarted { operator, .. }) => Some(operator.clone()),
+            _ => None,
+        });
+        let past = began.map(|began| Past {
+            began,
+            took: elapsed,
+            requester,
+        });
         let replay = Self {
             script: Mutex::new(script),
             over: watch::Sender::new(over),

@@ -31,6 +31,8 @@ pub(super) struct Run {
     origin: Duration,
     /// SHA-256 over the texts of the program: the plan that approvals are bound to.
     pub plan: String,
+    /// Who started the run, whoever has it now.
+    pub requester: String,
     shared: Mutex<Shared>,
     /// Set when something beside the straight way ends the run: the journal, or an undo by timer that failed.
     fatal: watch::Sender<bool>,
@@ -92,6 +94,8 @@ impl Run {
     ) -> Self {
         let replay = Arc::new(replay);
         let origin = world.clock.elapsed();
+        let started_by = past.as_ref().and_then(|past| past.requester.clone());
+        let requester = started_by.unwrap_or_else(|| world.environment.operator.name.clone());
         let before = past.map_or(Duration::ZERO, |past| {
             // The time between the processes counts too. Wall time alone is never trusted to make it shorter.
             let since = Duration::try_from(world.clock.now().duration_since(past.began));
@@ -112,6 +116,7 @@ impl Run {
             before,
             origin,
             plan,
+            requester,
             shared: Mutex::default(),
             fatal: watch::Sender::new(false),
             wake: Notify::new(),

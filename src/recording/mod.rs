@@ -13,6 +13,7 @@ pub mod witness;
 mod tests;
 
 use crate::check::{Library, Matrix, ModuleSource};
+use crate::engine::consent::Emergency;
 use crate::engine::world::Environment;
 use crate::journal::Event;
 use crate::journal::event::Person;
@@ -56,6 +57,9 @@ pub struct About {
     /// The roles of each person.
     #[serde(default)]
     pub roles: Option<BTreeMap<String, Vec<String>>>,
+    /// The emergency override that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
     pub grants: Vec<Granted>,
     /// What the configuration of a provider allowed beyond the default, by provider.
     #[serde(default)]

@@ -93,6 +93,7 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         consent: Consent {
             identities: about.identities.clone(),
             roles: about.roles.clone(),
+            emergency: about.emergency.clone(),
             ..Consent::default()
         },
         interrupt,

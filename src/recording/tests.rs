@@ -82,6 +82,7 @@ fn about() -> About {
         },
         identities: BTreeMap::new(),
         roles: None,
+        emergency: None,
         grants: Vec::new(),
         exceptions: BTreeMap::new(),
         providers: Vec::new(),
