@@ -497,8 +497,15 @@ pub struct Test {
     #[arg(long, value_name = "FILE")]
     pub lcov: Option<PathBuf>,
     /// Let each provider call of each passing scenario fail, time out, be forbidden, be empty, be cut
-    #[arg(long)]
-    pub faults: bool,
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub faults: Option<WhichFaults>,
     /// Ask each question so many times with made-up inputs
     #[arg(long, value_name = "COUNT")]
     pub generate: Option<usize>,
@@ -514,6 +521,15 @@ pub struct Test {
     /// At most so many threads [default: as many as there are processors]
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     pub threads: usize,
+}
+
+/// Calls that go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichFaults {
+    /// Every call in turn.
+    All,
+    /// Of equal calls between two changes the first and the last.
+    Ends,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -445,7 +445,11 @@ fn action(event: &Event) -> Vec<Line> {
                 Tone::Attention,
                 format!(
                     "waits for approval by {}, at most {}",
-                    roles.join(", "),
+                    if roles.is_empty() {
+                        "a second person".to_owned()
+                    } else {
+                        roles.join(", ")
+                    },
                     seconds(*deadline_seconds)
                 ),
             )]

@@ -301,6 +301,7 @@ runbook book(db: Postgres) "Book" {{
             library: &check::Embedded,
             severities: Vec::new(),
             roles: None,
+            matrix: None,
             today: None,
         };
         let checked = check::check("book.starr", None, text.into_bytes(), &context);

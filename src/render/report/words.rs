@@ -282,7 +282,7 @@ fn event_sentence(event: &Event) -> String {
             ..
         } => format!(
             "{action} waits for approval by {} within {}",
-            roles.join(", "),
+            whom(roles),
             length(*deadline_seconds as f64)
         ),
         Event::Approved {
@@ -490,6 +490,15 @@ fn event_sentence(event: &Event) -> String {
             Some(answer) => format!("{question} — {answer}{}", tail(",", &by(who.as_ref()))),
             None => format!("{question} — no answer"),
         },
+    }
+}
+
+/// Whose approval is waited for; an override names no role.
+fn whom(roles: &[String]) -> String {
+    if roles.is_empty() {
+        "a second person".to_owned()
+    } else {
+        roles.join(", ")
     }
 }
 
