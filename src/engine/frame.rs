@@ -175,9 +175,7 @@ impl<'r> Frame<'r> {
             last: false,
         };
         let mut noted = Vec::new();
-        self.context
-            .wave(&mut self.slots, targets, &asking, &mut noted)
-            .await?;
+        self.context.wave(&mut self.slots, targets, &asking, &mut noted).await?;
         self.context.record_noted(noted).await
     }
 

@@ -8,8 +8,8 @@ use super::stage::Variant;
 use super::suite::{Ran, Runtime, Suite};
 use crate::journal::{Event, Recorded};
 use crate::program::{
-    BinaryOp, BindingKind, CallExpr, Expr, ExprKind, Method, OrderKind, Part, Program, QuestionForm, Runbook, SeverityWhen,
-    Step, StepKind, UndoKind, UndoWhen,
+    BinaryOp, BindingKind, CallExpr, Expr, ExprKind, Method, OrderKind, Part, Program, QuestionForm, Runbook,
+    SeverityWhen, Step, StepKind, UndoKind, UndoWhen,
 };
 use crate::value::{Answer, Type};
 use std::collections::BTreeSet;

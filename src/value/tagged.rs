@@ -59,10 +59,9 @@ pub fn to_json(value: &Value) -> Json {
             ])
         }
         Value::Enum(name) => object([("enum", name.to_string().into())]),
-        Value::Resource { kind, name } => object([
-            ("resource", name.to_string().into()),
-            ("kind", kind.to_string().into()),
-        ]),
+        Value::Resource { kind, name } => {
+            object([("resource", name.to_string().into()), ("kind", kind.to_string().into())])
+        }
         Value::Code { language, text } => object([
             ("code", text.to_string().into()),
             ("language", language.map(CodeLanguage::name).into()),
@@ -72,7 +71,12 @@ pub fn to_json(value: &Value) -> Json {
 
 /// An object with its members in this order.
 fn object<const MEMBERS: usize>(members: [(&str, Json); MEMBERS]) -> Json {
-    Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    Json::Object(
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }
 
 /// The shortest text that reads back as the same number.

@@ -718,7 +718,10 @@ fn a_hand_over_that_nobody_comes_to_fails_the_scenario() {
         STUCK,
         &like("  operator { hand over widen to maria }\n  expect { outcome resolved }"),
     );
-    assert!(found.contains("this line was never used: nobody was asked about `widen` so"), "{found}");
+    assert!(
+        found.contains("this line was never used: nobody was asked about `widen` so"),
+        "{found}"
+    );
 }
 
 #[test]

@@ -585,7 +585,11 @@ fn valid_sarif(document: &str) -> Result<(), String> {
 fn sarif_is_valid_by_its_published_schema() {
     let folder = tempfile::tempdir().unwrap();
     // Errors, warnings and notes, edits, a name with blanks and signs, and a file that is no text.
-    std::fs::write(folder.path().join("a b & ü.starr"), BOOK.replace("timebox 5 min", "timebox 5 m")).unwrap();
+    std::fs::write(
+        folder.path().join("a b & ü.starr"),
+        BOOK.replace("timebox 5 min", "timebox 5 m"),
+    )
+    .unwrap();
     std::fs::write(folder.path().join("calm.starr"), BOOK.replace("reads   host", "")).unwrap();
     std::fs::write(folder.path().join("bytes.starr"), [0xff, 0xfe, 0x00]).unwrap();
     let output = starr(folder.path(), &["check", "--format", "sarif", "."], "");
