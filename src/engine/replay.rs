@@ -83,7 +83,14 @@ pub(super) struct Past {
 }
 
 /// Kinds that say something about the run's processes, not about its way.
-const BESIDE: &[&str] = &["resumed", "taken_over", "clock_step", "key_changed", "payloads_erased"];
+const BESIDE: &[&str] = &[
+    "resumed",
+    "taken_over",
+    "clock_step",
+    "key_changed",
+    "log_changed",
+    "payloads_erased",
+];
 
 impl Replay {
     /// Nothing is recorded yet.

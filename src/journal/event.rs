@@ -353,6 +353,14 @@ pub enum Event {
         to: String,
         by: Person,
     },
+    /// The record goes on in another log, or goes on from one: each names the other.
+    LogChanged {
+        /// The log before this one, as the line `ORIGIN SIZE ROOT` of its end.
+        from: Option<String>,
+        /// The origin line of the log that comes next.
+        to: Option<String>,
+        by: Person,
+    },
     /// The payloads of these entries of the run were taken away in the same durable step.
     PayloadsErased {
         /// Numbers in the log.
@@ -445,6 +453,7 @@ impl Event {
             Event::Reflection { .. } => (Reflection, "reflection"),
             Event::AnchorFailed { .. } => (Action, "anchor_failed"),
             Event::KeyChanged { .. } => (Action, "key_changed"),
+            Event::LogChanged { .. } => (Action, "log_changed"),
             Event::PayloadsErased { .. } => (Reflection, "payloads_erased"),
         }
     }
@@ -465,6 +474,7 @@ impl Event {
             | Event::Overridden { by, .. }
             | Event::LockTakenOver { by, .. }
             | Event::KeyChanged { by, .. }
+            | Event::LogChanged { by, .. }
             | Event::PayloadsErased { by, .. }
             | Event::Resumed { by, .. }
             | Event::TakenOver { by, .. } => Some(by),

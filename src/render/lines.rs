@@ -254,6 +254,14 @@ pub fn lines(event: &Event) -> Vec<Line> {
             Tone::Attention,
             format!("the journal's key is {} from here on ({})", safe(to), safe(&by.name)),
         )],
+        Event::LogChanged { from, to, by } => vec![line(
+            Tone::Attention,
+            format!(
+                "{} ({})",
+                safe(&super::words::log_changed(from.as_deref(), to.as_deref())),
+                safe(&by.name)
+            ),
+        )],
         Event::PayloadsErased { entries, because, by } => vec![line(
             Tone::Attention,
             format!(

@@ -13,6 +13,7 @@ mod engine;
 mod escalation;
 mod findings_hostile;
 mod fuzz;
+mod fuzz_providers;
 mod fuzz_readers;
 mod going_on;
 mod hostile;

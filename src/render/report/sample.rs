@@ -613,6 +613,15 @@ pub fn others() -> Vec<Recorded> {
             },
         ),
         (
+            15.5,
+            "",
+            Event::LogChanged {
+                from: None,
+                to: text("starr/ab").into(),
+                by: maria(),
+            },
+        ),
+        (
             16.0,
             "",
             Event::PayloadsErased {

@@ -17,6 +17,8 @@ fn verified() -> Verified {
         reach: crate::journal::verify::Reach::default(),
         on_this_file_alone: 73,
         on_the_key_alone: 0,
+        before: None,
+        after: None,
         payloads_erased: 0,
         findings: Vec::new(),
         findings_left_out: 0,

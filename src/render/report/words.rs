@@ -474,6 +474,7 @@ fn event_sentence(event: &Event) -> String {
         } => format!("{outcome} after {}{}", length(*duration_seconds), tail(": ", reason)),
         Event::AnchorFailed { place, size, because } => format!("no anchor at {place} for {size} entries: {because}"),
         Event::KeyChanged { to, .. } => format!("the journal's key is {to} from here on"),
+        Event::LogChanged { from, to, .. } => crate::render::words::log_changed(from.as_deref(), to.as_deref()),
         Event::PayloadsErased { entries, because, .. } => {
             format!("{} erased: {because}", count(entries.len(), "payload", "payloads"))
         }
