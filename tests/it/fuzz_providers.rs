@@ -58,7 +58,8 @@ pub fn as_policy(text: &str) {
     };
     match Rules::new(&[text_of], BTreeMap::new(), jiff::tz::TimeZone::UTC) {
         Ok(rules) => {
-            if let Ok(cases) = starr::policy::Cases::parse("tests: [{ name: a, expect: permit, act: run, person: p }]") {
+            if let Ok(cases) = starr::policy::Cases::parse("tests: [{ name: a, expect: permit, act: run, person: p }]")
+            {
                 let _ = cases.run(&rules);
             }
         }

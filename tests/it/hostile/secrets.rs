@@ -277,7 +277,10 @@ async fn a_se_1_a_secret_in_a_step_that_fails_is_nowhere() {
     campaign.said_afterwards(&mut outputs);
     for copy in ["evidence.export", "copy.db"] {
         let written = std::fs::metadata(campaign.desk.path().join(copy)).unwrap().len();
-        assert!(written > 4096, "{copy} holds the run and is searched with the other files");
+        assert!(
+            written > 4096,
+            "{copy} holds the run and is searched with the other files"
+        );
     }
     let tape: String = super::everything_below(&campaign.desk.path().join("tape"))
         .iter()

@@ -191,7 +191,7 @@ async fn a_broken_journal_in_postgresql_names_the_entry() {
     for (statement, words) in [
         (
             "update starr.payloads set body = '{}' where sequence = 5",
-            "entry 5: does not agree with its payload",
+            "entry 5 does not agree with its payload",
         ),
         (
             "update starr.entries set kind = 'other' where sequence = 6",

@@ -82,7 +82,9 @@ fn request(reader: &mut impl BufRead) -> Option<(String, String, String, String)
         if header.trim().is_empty() {
             break;
         }
-        if let Some(value) = header.strip_prefix("authorization: Bearer ") {
+        if let Some((name, value)) = header.split_once(": Bearer ")
+            && name.eq_ignore_ascii_case("authorization")
+        {
             bearer = value.trim().to_owned();
         }
         if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
