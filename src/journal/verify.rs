@@ -197,6 +197,11 @@ impl Check {
         }
     }
 
+    /// What was found so far that does not fit.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
     /// Whether nothing was found so far that does not fit.
     pub fn is_good(&self) -> bool {
         self.findings.is_empty()
