@@ -10,7 +10,6 @@ pub mod diagnostic;
 pub mod diff;
 pub mod engine;
 pub mod eval;
-pub mod intake;
 pub mod journal;
 pub mod limits;
 pub mod plan;

@@ -13,7 +13,6 @@ pub mod files;
 mod fmt;
 mod grants;
 mod guard;
-mod intake;
 mod journal;
 mod journal_args;
 mod journal_keep;

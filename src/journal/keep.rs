@@ -80,7 +80,6 @@ impl Store {
                 scope: String::new(),
                 digests: last.digests,
                 events,
-                soon: false,
                 reply,
             })
             .await?;

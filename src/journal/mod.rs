@@ -5,7 +5,6 @@
 
 pub mod anchor;
 pub mod checkpoint;
-pub mod chunk;
 pub mod decisions;
 pub mod entry;
 pub mod event;

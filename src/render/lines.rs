@@ -254,14 +254,6 @@ pub fn lines(event: &Event) -> Vec<Line> {
             Tone::Attention,
             format!("the journal's key is {} from here on ({})", safe(to), safe(&by.name)),
         )],
-        Event::LogChanged { from, to, by } => vec![line(
-            Tone::Attention,
-            format!(
-                "{} ({})",
-                safe(&super::words::log_changed(from.as_deref(), to.as_deref())),
-                safe(&by.name)
-            ),
-        )],
         Event::PayloadsErased { entries, because, by } => vec![line(
             Tone::Attention,
             format!(
@@ -296,7 +288,6 @@ fn started(event: &Event) -> Vec<Line> {
         environment,
         operator,
         dry_run,
-        occasion,
         parameters,
         prose,
         timebox_seconds,
@@ -322,9 +313,6 @@ fn started(event: &Event) -> Vec<Line> {
             }
         ),
     ));
-    if let Some(occasion) = occasion {
-        all.push(line(Tone::Faint, format!("started by {}", safe(occasion))));
-    }
     if !parameters.is_empty() {
         let parameters: Vec<String> = parameters
             .iter()
@@ -453,11 +441,7 @@ fn action(event: &Event) -> Vec<Line> {
                 Tone::Attention,
                 format!(
                     "waits for approval by {}, at most {}",
-                    if roles.is_empty() {
-                        "a second person".to_owned()
-                    } else {
-                        roles.join(", ")
-                    },
+                    roles.join(", "),
                     seconds(*deadline_seconds)
                 ),
             )]

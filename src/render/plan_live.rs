@@ -54,11 +54,10 @@ pub fn text(file: &PlanFile, plan: &Plan, found: &Found) -> String {
         } else {
             format!(", says {}", answer.by)
         };
-        // The question first: a stranger knows no names.
         let because = if answer.because.is_empty() {
             answer.question.clone()
         } else {
-            format!("{} {}", answer.question, answer.because)
+            answer.because.clone()
         };
         let label = label_of(plan, &answer.name);
         out.wrapped(

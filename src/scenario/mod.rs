@@ -5,7 +5,6 @@
 
 pub mod all;
 pub mod coverage;
-mod deciding;
 pub mod draft;
 pub mod faults;
 mod fill;

@@ -1,10 +1,9 @@
 //! The world of a scenario: scripted providers and people, and a journal that tells the stage what happened.
 
 use super::fill;
-use super::stage::{Answered, Block, Handed, Stage, Wrong};
+use super::stage::{Answered, Block, Stage, Wrong};
 use crate::engine::Outcome as RunOutcome;
 use crate::engine::clock::Virtual;
-use crate::engine::consent::Emergency;
 use crate::engine::random::Fixed;
 use crate::engine::world::{
     self, Answered as AskAnswer, ApprovalRequest, Ask, Clock, Decision, Environment, ManualOrder, Observe, Observed,
@@ -12,7 +11,7 @@ use crate::engine::world::{
 };
 use crate::journal::event::{Event, Person};
 use crate::journal::{Error, Journal, Memory};
-use crate::program::scenario::{OVERRIDE, SaidKind};
+use crate::program::scenario::SaidKind;
 use crate::provider::gate::{Gate, Grant, Mode};
 use crate::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use crate::value::{Answer, List, Reason, Unknown, Value};
@@ -58,39 +57,21 @@ pub fn world(stage: &Arc<Stage>, interrupt: tokio::sync::watch::Receiver<bool>) 
         screen: Arc::new(Dark),
         environment: Environment {
             name: "test".to_owned(),
-            operator: person(&stage.operator()),
+            operator: person("operator"),
             severities: facts.severities.clone(),
             default_severity: facts.default_severity.clone(),
             unattended: false,
             dry_run: false,
-            occasion: None,
             host: "scenario".to_owned(),
             resources: facts.resources.clone(),
         },
-        consent: world::Consent {
-            emergency: emergency(stage),
-            ..world::Consent::default()
-        },
+        consent: world::Consent::default(),
         interrupt,
     };
     (world, journal)
 }
 
-/// The override under which the run is started.
-fn emergency(stage: &Stage) -> Option<Emergency> {
-    stage.scenario().people.iter().find_map(|said| match &said.kind {
-        SaidKind::Override {
-            because, ticket, lasts, ..
-        } => Some(Emergency {
-            reason: because.clone(),
-            ticket: ticket.clone(),
-            lasts: *lasts,
-        }),
-        _ => None,
-    })
-}
-
-pub fn person(name: &str) -> Person {
+fn person(name: &str) -> Person {
     Person {
         name: name.to_owned(),
         by: "scenario".to_owned(),
@@ -291,51 +272,13 @@ impl Cast {
     fn missing(&self, line: String) {
         self.stage.missing(Block::Operator, line);
     }
-
-    /// What whoever has the run says.
-    fn given<T>(&self, value: T) -> Reply<T> {
-        given(value, &self.stage.operator())
-    }
-
-    /// Where a line says so, the run is given to somebody else: then this never returns, and they are asked instead.
-    async fn hand_over(&self, name: &str) {
-        let handed = self.stage.said_once(name, |said| match &said.kind {
-            SaidKind::HandOver { to, after, because } => {
-                let (to, because) = (to.clone(), because.clone());
-                Some((Handed { to, because }, *after))
-            }
-            _ => None,
-        });
-        if let Some((handed, after)) = handed {
-            self.stage.clock.sleep(after).await;
-            self.stage.hand_over(handed);
-            futures::future::pending::<()>().await;
-        }
-    }
-
-    /// The second person of an emergency override.
-    async fn consent(&self) -> Reply<Decision> {
-        let said = self.stage.said(OVERRIDE, |said| match &said.kind {
-            SaidKind::Override { second, after, .. } => Some((second.clone(), *after)),
-            _ => None,
-        });
-        match said {
-            Some((Some(second), after)) => {
-                self.stage.clock.sleep(after).await;
-                given(Decision::Approve, &second)
-            }
-            _ => futures::future::pending().await,
-        }
-    }
 }
 
 impl People for Cast {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         async move {
             let name = self.stage.scoped(&question.name);
-            self.hand_over(&name).await;
-            let operator = self.stage.operator();
-            let who = question.by.as_deref().unwrap_or(&operator);
+            let who = question.by.as_deref().unwrap_or("operator");
             let answer = self.stage.answered(&name);
             let Some(answer) = answer else {
                 self.missing(format!("answer {name} yes"));
@@ -360,7 +303,6 @@ impl People for Cast {
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<AskAnswer>> {
         async move {
             let name = self.stage.scoped(&question.name);
-            self.hand_over(&name).await;
             let text = self.stage.said(&name, |said| match &said.kind {
                 SaidKind::Value(text) => Some(Some(text.clone())),
                 SaidKind::Answer(_) | SaidKind::Silent { undo: false } => Some(None),
@@ -385,10 +327,13 @@ impl People for Cast {
                         (Some((index, _)), None) => Some(index),
                         _ => None,
                     };
-                    self.given(AskAnswer {
-                        text,
-                        choice: exact.or(part),
-                    })
+                    given(
+                        AskAnswer {
+                            text,
+                            choice: exact.or(part),
+                        },
+                        "operator",
+                    )
                 }
             }
         }
@@ -397,11 +342,7 @@ impl People for Cast {
 
     fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
         async move {
-            if request.action == OVERRIDE {
-                return self.consent().await;
-            }
             let name = self.stage.scoped(&request.action);
-            self.hand_over(&name).await;
             // `a or b` is asked of both at once.
             let either = !request.roles.contains(&request.role);
             let of = |role: &Option<String>| {
@@ -447,7 +388,6 @@ impl People for Cast {
                 None => (order.name.as_str(), false),
             };
             let name = self.stage.scoped(written);
-            self.hand_over(&name).await;
             let said = self.stage.said(&name, |said| match said.kind {
                 SaidKind::Tick { undo, after } if undo == taking_back => Some(Some(after)),
                 SaidKind::Silent { undo } if undo == taking_back => Some(None),
@@ -456,10 +396,13 @@ impl People for Cast {
             match said {
                 Some(Some(after)) => {
                     self.stage.clock.sleep(after).await;
-                    self.given(Ticked {
-                        done: true,
-                        note: String::new(),
-                    })
+                    given(
+                        Ticked {
+                            done: true,
+                            note: String::new(),
+                        },
+                        "operator",
+                    )
                 }
                 Some(None) => futures::future::pending().await,
                 None if self.stage.variant.lenient => futures::future::pending().await,
@@ -477,12 +420,11 @@ impl People for Cast {
         async move {
             for (name, _, _) in &choice.unknown {
                 let full = self.stage.scoped(name);
-                self.hand_over(&full).await;
                 let again = self
                     .stage
                     .said_once(&full, |said| (said.kind == SaidKind::Retry).then_some(()));
                 if again.is_some() {
-                    return self.given(OnUnknown::Retry);
+                    return given(OnUnknown::Retry, "operator");
                 }
                 let said = self.stage.answered(&full);
                 let by_hand = |yes| OnUnknown::AnswerByHand {
@@ -491,9 +433,9 @@ impl People for Cast {
                     note: String::new(),
                 };
                 match said {
-                    Some(Answer::Yes) => return self.given(by_hand(true)),
-                    Some(Answer::No) => return self.given(by_hand(false)),
-                    Some(Answer::Unknown) => return self.given(OnUnknown::CannotTell),
+                    Some(Answer::Yes) => return given(by_hand(true), "operator"),
+                    Some(Answer::No) => return given(by_hand(false), "operator"),
+                    Some(Answer::Unknown) => return given(OnUnknown::CannotTell, "operator"),
                     None => {}
                 }
             }
@@ -502,7 +444,7 @@ impl People for Cast {
                     self.missing(format!("leave {} unknown", self.stage.scoped(name)));
                     silent()
                 }
-                None => self.given(OnUnknown::CannotTell),
+                None => given(OnUnknown::CannotTell, "operator"),
             }
         }
         .boxed()
@@ -511,14 +453,13 @@ impl People for Cast {
     fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
         async move {
             let name = self.stage.scoped(&choice.action);
-            self.hand_over(&name).await;
             let said = self.stage.said(&name, |said| match said.kind {
                 SaidKind::Undo => Some(OnUnclear::Undo),
                 SaidKind::Keep => Some(OnUnclear::Keep),
                 _ => None,
             });
             match said {
-                Some(chosen) => self.given(chosen),
+                Some(chosen) => given(chosen, "operator"),
                 None => {
                     self.missing(format!("keep {name}"));
                     silent()
@@ -532,7 +473,7 @@ impl People for Cast {
         async move {
             let said = self.stage.answered(operation).map(|answer| answer == Answer::Yes);
             match said {
-                Some(allowed) => self.given(allowed),
+                Some(allowed) => given(allowed, "operator"),
                 None => {
                     self.missing(format!("answer {operation} yes"));
                     silent()

@@ -9,7 +9,6 @@ const LAYERS: &[&str] = &[
     "diagnostic",
     "secrets",
     "value",
-    "intake",
     "syntax",
     "provider",
     "program",

@@ -78,7 +78,6 @@ pub struct AnchorReach {
 type About = (u64, String);
 
 /// Evidence that waits for the log to have its size.
-#[derive(Clone)]
 enum Waiting {
     /// Signed by these keys and these witnesses.
     Checkpoint {
@@ -94,7 +93,6 @@ enum Waiting {
 }
 
 /// All evidence about one log.
-#[derive(Clone)]
 pub struct Evidence {
     trust: Trust,
     origin: String,

@@ -2,7 +2,6 @@
 
 mod anchors;
 mod attacks;
-mod attacks_postgres;
 mod bits;
 mod commands;
 mod forge;
