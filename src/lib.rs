@@ -10,6 +10,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod engine;
 pub mod eval;
+pub mod intake;
 pub mod journal;
 pub mod limits;
 pub mod plan;

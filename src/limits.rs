@@ -115,6 +115,14 @@ pub const HTTP_HEADERS: usize = 64;
 pub const HTTP_VALUE_BYTES: usize = 8 * 1024;
 /// http: a body that is sent.
 pub const HTTP_BODY_BYTES: usize = 1024 * 1024;
+/// An alert: the document.
+pub const ALERT_BYTES: usize = 1024 * 1024;
+/// An alert: labels and annotations together.
+pub const ALERT_LABELS: usize = 256;
+/// An alert: a name or value of a label or annotation.
+pub const ALERT_LABEL_BYTES: usize = 8 * 1024;
+/// An alert: the newest runs among which one for the same is looked for.
+pub const ALERT_RUNS: u32 = 200;
 /// chat: characters of a message; what is longer is cut, and says so.
 pub const CHAT_CHARACTERS: usize = 4000;
 /// pager: characters of a summary; what is longer is cut, and says so.
@@ -155,6 +163,10 @@ pub const POSTGRES_SESSIONS: usize = 10_000;
 pub const POSTGRES_ENDED: usize = 1_000;
 /// postgres: wait of a change for each lock.
 pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
+/// docker: lines of a log.
+pub const DOCKER_LINES: usize = 10_000;
+/// docker: what a container or a program in it says.
+pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
 /// prometheus: samples of one series, and series of one instant.
 pub const PROMETHEUS_SAMPLES: usize = 11_000;
 /// redis: one reply.
@@ -253,7 +265,7 @@ pub const TABLE: &[Limit] = &[
         "A program",
         "library checks and actions that use each other",
         "16 deep",
-        None,
+        Some("library_checks_that_multiply_are_stopped"),
     ),
     row(
         "A program",
@@ -289,13 +301,13 @@ pub const TABLE: &[Limit] = &[
         "A value",
         "elements of a list that an operation works on",
         "100,000",
-        None,
+        Some("a_list_that_is_too_long_is_unknown"),
     ),
     row(
         "A value",
         "samples of series that an operation puts together",
         "100,000",
-        None,
+        Some("series_that_are_too_long_together_are_unknown"),
     ),
     row(
         "A value",
@@ -331,7 +343,7 @@ pub const TABLE: &[Limit] = &[
         "A value",
         "comparisons shown as the evidence of one answer",
         "50; the rest is not shown",
-        None,
+        Some("the_evidence_of_one_answer_is_limited"),
     ),
     row(
         "A run",
@@ -343,20 +355,25 @@ pub const TABLE: &[Limit] = &[
         "A run",
         "elements of an `each`, whatever `at most` says",
         "10,000; a longer list treats none and escalates",
-        None,
+        Some("a_list_beyond_the_limit_treats_none_whatever_at_most_says"),
     ),
     row(
         "A run",
         "elements of `any f(each xs)` and `all f(each xs)`, and calls with `each`",
         "1,000",
-        None,
+        Some("a_fan_out_over_too_many_elements_asks_none"),
     ),
-    row("A run", "questions that are asked at the same time", "16", None),
+    row(
+        "A run",
+        "questions that are asked at the same time",
+        "16",
+        Some("only_so_many_questions_are_asked_at_once"),
+    ),
     row(
         "A run",
         "retries where one unknown answer stands in the way of a cause",
         "20",
-        None,
+        Some("asking_again_ends"),
     ),
     row(
         "A run",
@@ -369,7 +386,7 @@ pub const TABLE: &[Limit] = &[
         "A run",
         "one entry of the journal",
         "64 MiB; a larger one cannot be written, which ends the run with exit code 5",
-        None,
+        Some("an_entry_that_is_too_large_is_not_recorded"),
     ),
     row(
         "A run",
@@ -421,7 +438,12 @@ pub const TABLE: &[Limit] = &[
         Some("signatures_and_locks_are_limited"),
     ),
     row("host", "processes, and listeners, in one reply", "10,000", None),
-    row("host", "file systems in one reply", "512", None),
+    row(
+        "host",
+        "file systems in one reply",
+        "512",
+        Some("more_file_systems_than_are_listed_are_a_list_that_was_cut"),
+    ),
     row("host", "failed units in one reply", "200", None),
     row(
         "host",
@@ -435,8 +457,18 @@ pub const TABLE: &[Limit] = &[
         "200,000",
         Some("a_log_that_does_not_reach_back_cuts_the_list_of_victims"),
     ),
-    row("host", "a file of the kernel", "8 MiB", None),
-    row("host", "what a program such as `systemctl` prints", "1 MiB", None),
+    row(
+        "host",
+        "a file of the kernel",
+        "8 MiB",
+        Some("a_file_of_the_kernel_is_limited"),
+    ),
+    row(
+        "host",
+        "what a program such as `systemctl` prints",
+        "1 MiB",
+        Some("a_program_that_hangs_or_babbles_is_ended"),
+    ),
     row(
         "host",
         "time over which something is measured (`over`)",
@@ -449,7 +481,12 @@ pub const TABLE: &[Limit] = &[
         "4 KiB; a longer one is unknown",
         Some("a_command_line_that_is_too_long_is_unknown_and_not_shorter"),
     ),
-    row("host", "reads that hang at the same time", "64", None),
+    row(
+        "host",
+        "reads that hang at the same time",
+        "64",
+        Some("only_so_many_threads_are_under_way"),
+    ),
     row("http", "a URL", "8 KiB", Some("urls_that_hide_something_are_refused")),
     row(
         "http",
@@ -536,6 +573,13 @@ pub const TABLE: &[Limit] = &[
         "wait of a change for each lock",
         "10 s",
         Some("a_lock_that_is_not_free_is_a_timeout"),
+    ),
+    row("docker", "lines of a log", "10,000", None),
+    row(
+        "docker",
+        "what a container or a program in it says",
+        "1 MiB of each stream; a longer one is cut",
+        Some("what_a_container_says_is_bounded"),
     ),
     row(
         "prometheus",

@@ -34,6 +34,7 @@ pub struct Embedded;
 const MODULES: &[(&str, &str)] = &[
     ("std.alertmanager", include_str!("../../stdlib/alertmanager.starr")),
     ("std.chat", include_str!("../../stdlib/chat.starr")),
+    ("std.docker", include_str!("../../stdlib/docker.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),

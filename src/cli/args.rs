@@ -124,11 +124,18 @@ pub enum Command {
 Examples:
   starr run runbooks/host/slow-host.starr
   starr run runbooks/sergas/db-pool-exhausted.starr --set db=orders --env production
-  starr run runbooks/host/slow-host.starr --dry-run")]
+  starr run runbooks/host/slow-host.starr --dry-run
+  starr run --alert alert.json                  the runbook that the alert names, with its labels as parameters")]
 pub struct Run {
     /// The runbook
-    #[arg(required_unless_present = "plan")]
+    #[arg(required_unless_present_any = ["plan", "alert"])]
     pub file: Option<PathBuf>,
+    /// An alert as Alertmanager or PagerDuty sends it to a web hook; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["plan"])]
+    pub alert: Option<PathBuf>,
+    /// Where the runbook lies that an alert names
+    #[arg(long, value_name = "DIR", default_value = "runbooks", requires = "alert")]
+    pub runbooks: PathBuf,
     /// Run exactly this plan (`starr plan -o FILE`), once; refused when what was found is no longer so
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "set", "answer", "dry_run"])]
     pub plan: Option<PathBuf>,
@@ -263,7 +270,7 @@ pub enum PolicyCommand {
 #[cfg(feature = "policy")]
 #[derive(Debug, Args)]
 pub struct PolicyExplain {
-    /// run, approve, override, change, tell or take_lock
+    /// run, approve, override or change
     pub act: String,
     /// Who [default: you]
     #[arg(long, value_name = "NAME")]
@@ -490,8 +497,15 @@ pub struct Test {
     #[arg(long, value_name = "FILE")]
     pub lcov: Option<PathBuf>,
     /// Let each provider call of each passing scenario fail, time out, be forbidden, be empty, be cut
-    #[arg(long)]
-    pub faults: bool,
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all"
+    )]
+    pub faults: Option<WhichFaults>,
     /// Ask each question so many times with made-up inputs
     #[arg(long, value_name = "COUNT")]
     pub generate: Option<usize>,
@@ -507,6 +521,15 @@ pub struct Test {
     /// At most so many threads [default: as many as there are processors]
     #[arg(long, value_name = "COUNT", default_value_t = 0, hide_default_value = true)]
     pub threads: usize,
+}
+
+/// Calls that go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum WhichFaults {
+    /// Every call in turn.
+    All,
+    /// Of equal calls between two changes the first and the last.
+    Ends,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -546,6 +569,9 @@ pub struct Render {
     /// What to make of it
     #[arg(long, value_enum, default_value_t = To::Md)]
     pub to: To,
+    /// Print what an alerting rule says about this runbook instead: its name and the command, as annotations
+    #[arg(long, conflicts_with_all = ["to", "output"])]
+    pub alert_command: bool,
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,

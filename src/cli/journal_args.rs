@@ -13,7 +13,7 @@ pub enum JournalCommand {
     Backup(Target),
     /// Make a signing key, or show its public half
     Key(Key),
-    /// Sign from here on with another key; the log names both
+    /// Sign from here on with another key, or go on in another journal; the log names both
     Rotate(Rotate),
     /// Sign the log as it stands
     Checkpoint,
@@ -73,13 +73,16 @@ pub struct Key {
 }
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("place").required(true).args(["file", "keyring"]))]
+#[command(group = ArgGroup::new("place").required(true).args(["file", "keyring", "log"]))]
 pub struct Rotate {
     /// The file of the next key
     pub file: Option<PathBuf>,
     /// The name of the next key in the system's keyring
     #[arg(long, value_name = "NAME")]
     pub keyring: Option<String>,
+    /// Go on in a new journal at this file, under the same key; each of the two names the other
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -6,11 +6,11 @@ use super::output::{Output, line, print};
 use super::{Exit, Failure, run};
 use crate::config::{self, Environment};
 use crate::journal::anchor;
-use crate::journal::checkpoint::Statement;
-use crate::journal::event::Person;
+use crate::journal::checkpoint::{self, Statement};
+use crate::journal::event::{Event, Person};
 use crate::journal::judge;
 use crate::journal::key::{self, Source};
-use crate::journal::ledger;
+use crate::journal::ledger::{self, Ledger as _};
 use crate::journal::policy::{self, Demand, Place, Policy};
 use crate::journal::seal::{self, Anchored, Sealing};
 use crate::journal::{Found, Location, Store};
@@ -281,6 +281,9 @@ fn make_key(args: &Key, output: Output) -> Result<Exit, Failure> {
 
 fn rotate(args: &Rotate, global: &Global, output: Output) -> Result<Exit, Failure> {
     let here = Here::new(global)?;
+    if let Some(log) = &args.log {
+        return go_on_in(&here, log, output);
+    }
     let next = source(args.file.as_ref(), args.keyring.as_ref())?.load()?;
     let settings = here.environment()?.journal.clone();
     let old = settings.signing_key.as_ref().map(Source::load).transpose()?;
@@ -300,6 +303,47 @@ fn rotate(args: &Rotate, global: &Global, output: Output) -> Result<Exit, Failur
         &format!(
             "entry {entry} names the next key, and the checkpoint of {size} entries is signed by both. Now put the key into \
              starr.yaml, and its public half into the verifier's policy beside the old one:\nkey {public}"
+        ),
+    );
+    Ok(Exit::Good)
+}
+
+/// Begins a new journal that goes on from this one. The old one names the new one's origin and is signed and anchored for the
+/// last time; the new one begins with the old one's end.
+fn go_on_in(here: &Here, log: &Path, output: Output) -> Result<Exit, Failure> {
+    if log.exists() {
+        return Err(Failure::usage(format!("{} is there already", log.display())));
+    }
+    let (next, end) = super::runtime()?.block_on(async {
+        let old = run::open_journal(&here.path).await?;
+        let new = Store::open(log).await?;
+        let next = checkpoint::origin_line(&new.head().await?.origin);
+        let changed = |from: Option<String>, to: Option<String>| Event::LogChanged { from, to, by: person() };
+        old.note(&changed(None, Some(next.clone()))).await?;
+        let anchored = here.sealing().await?.anchor().await?;
+        if !anchored.failed.is_empty() {
+            super::output::complain(
+                "not every anchor took the old journal's end; `starr journal anchor` tries them again",
+            );
+        }
+        // The whole root: this line is to find out whoever holds the key, too.
+        let end = old.head().await?;
+        let end = format!(
+            "{} {} {}",
+            checkpoint::origin_line(&end.origin),
+            end.frontier.size(),
+            hex::encode(end.frontier.root())
+        );
+        new.note(&changed(Some(end.clone()), None)).await?;
+        Ok::<_, Failure>((next, end))
+    })?;
+    said(
+        output,
+        &json!({ "file": log, "log": next, "end": end }),
+        &format!(
+            "{} goes on from the old journal, which ends as\n{end}\nNow put the file into starr.yaml, and `log {next}` into the \
+             verifier's policy; the old journal is verified with --anchor '{end}'",
+            log.display()
         ),
     );
     Ok(Exit::Good)

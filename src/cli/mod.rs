@@ -13,6 +13,7 @@ pub mod files;
 mod fmt;
 mod grants;
 mod guard;
+mod intake;
 mod journal;
 mod journal_args;
 mod journal_keep;

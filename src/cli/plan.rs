@@ -179,6 +179,7 @@ pub fn look(
             default_severity: environment.default_severity().to_owned(),
             unattended: false,
             dry_run: true,
+            occasion: None,
             resources: environment.resources(),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         },

@@ -73,6 +73,7 @@ impl Record {
             environment: Facts::of(&world.environment),
             identities: world.consent.identities.clone(),
             roles: world.consent.roles.clone(),
+            emergency: world.consent.emergency.clone(),
             exceptions: world
                 .gate
                 .providers()

@@ -14,6 +14,10 @@ pub fn render(args: &Render, global: &Global, output: Output) -> Result<Exit, Fa
     if program.runbooks.is_empty() {
         return Err(Failure::usage(format!("{} holds no runbook", args.file.display())));
     }
+    if args.alert_command {
+        print(&super::intake::annotations(&program, &args.file));
+        return Ok(Exit::Good);
+    }
     let text = match args.to {
         To::Md => crate::render::guide::markdown(&program, RunbookId(0)),
         To::Html => crate::render::guide::html(&program, RunbookId(0))

@@ -3,6 +3,7 @@
 use super::args::{Global, Run};
 use super::console::Console;
 use super::consult::{Consulting, Directory};
+use super::intake;
 use super::output::{Output, Style, complain};
 use super::people::{Nobody, Prepared, Terminal};
 use super::planned::Planned;
@@ -13,6 +14,7 @@ use crate::config::{self, Environment, JournalPlace};
 use crate::engine::consent::Emergency;
 use crate::engine::world::{self, People, World};
 use crate::engine::{self, clock, random};
+use crate::intake::Alert;
 use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
 use crate::journal::{self, Location};
@@ -37,18 +39,32 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let loaded = config::load(global.config.as_deref())?;
     let (name, environment) = loaded.environment(global.env.as_deref())?;
     let planned = args.plan.as_deref().map(Planned::open).transpose()?;
+    let alert = intake::alert(args)?;
+    if let Some(alert) = alert.as_ref().filter(|alert| !alert.firing) {
+        complain(&format!("{} is over; nothing was run", safe(&alert.line())));
+        return Ok(Exit::Good);
+    }
     let file = planned.as_ref().map(Planned::runbook).or_else(|| args.file.clone());
-    let file = file.unwrap_or_default();
+    let file = match (file, &alert) {
+        (None, Some(alert)) => intake::runbook(alert, &args.runbooks)?,
+        (file, _) => file.unwrap_or_default(),
+    };
     let program = Arc::new(load::trusted(&file, environment, output)?);
     let Some(book) = program.runbooks.first() else {
         return Err(Failure::usage(format!("{} holds no runbook", file.display())));
     };
     let (arguments, answers) = match &planned {
         Some(planned) => planned.inputs()?,
-        None => (
-            arguments(&program, &args.set, environment)?,
-            answers(&program, &args.answer)?,
-        ),
+        None => {
+            let mut set = args.set.clone();
+            if let Some(alert) = &alert {
+                set.extend(intake::values(alert, &program, &args.set)?);
+            }
+            (
+                arguments(&program, &set, environment)?,
+                answers(&program, &args.answer)?,
+            )
+        }
     };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let clock: Arc<dyn world::Clock> = Arc::new(clock::System::new());
@@ -66,10 +82,26 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         planned.still_holds(&program, name, environment)?;
     }
 
+    let runtime = super::runtime()?;
+    if alert.is_some() {
+        let before = runtime.block_on(async {
+            let store = open_journal(&path).await?;
+            let found = intake::under_way(&store, &book.name, &arguments).await?;
+            store.close().await?;
+            Ok::<_, journal::Error>(found)
+        })?;
+        if let Some(id) = before {
+            intake::attached(&id, output);
+            return Ok(Exit::Good);
+        }
+    }
     let console = Console::new(output);
     let operator = operator();
     let directory = Arc::new(Directory::of(environment));
-    let facts = facts(name, environment, &operator, args.unattended, args.dry_run);
+    let facts = world::Environment {
+        occasion: alert.as_ref().map(Alert::line),
+        ..facts(name, environment, &operator, args.unattended, args.dry_run)
+    };
     let text = &program.sources.file(book.span.file).name;
     let digests = journal::entry::Digests {
         plan: planned.as_ref().map(Planned::once),
@@ -77,7 +109,6 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     };
     let holder = holder(&facts);
 
-    let runtime = super::runtime()?;
     let ended = runtime.block_on(async {
         let store = Arc::new(open_journal(&path).await?);
         if let Some(planned) = &planned {
@@ -160,6 +191,7 @@ pub fn facts(
         operator: operator.clone(),
         severities: environment.severities.clone(),
         default_severity: environment.default_severity().to_owned(),
+        occasion: None,
         unattended: unattended || !Console::person_is_there(),
         dry_run,
         resources: environment.resources(),
@@ -279,6 +311,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::prometheus::Prometheus::new(&environment.prometheus).map_err(Failure::usage)?),
         #[cfg(feature = "alertmanager")]
         Arc::new(crate::providers::alertmanager::Alertmanager::new(&environment.alertmanager).map_err(Failure::usage)?),
+        #[cfg(feature = "docker")]
+        Arc::new(crate::providers::docker::Docker::new(environment.docker.clone()).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]
         Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];

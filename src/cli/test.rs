@@ -1,6 +1,6 @@
 //! `starr test`: scenarios and examples.
 
-use super::args::{Global, Test, TestFormat};
+use super::args::{Global, Test, TestFormat, WhichFaults};
 use super::files::{collect, read, runbooks};
 use super::load::check_with_scenarios;
 use super::output::{Output, complain, print};
@@ -8,6 +8,7 @@ use super::{Exit, Failure};
 use crate::config::{self, Environment};
 use crate::diagnostic::Level;
 use crate::render::diagnostics;
+use crate::scenario::faults::Which;
 use crate::scenario::report::Report;
 use crate::scenario::{Facts, Options, Suite, junit, run_all};
 use std::io::Write;
@@ -28,7 +29,10 @@ pub fn test(args: &Test, global: &Global, output: Output) -> Result<Exit, Failur
     let options = Options {
         filter: args.filter.clone(),
         coverage: args.coverage || args.min.is_some() || args.lcov.is_some(),
-        faults: args.faults,
+        faults: args.faults.map(|which| match which {
+            WhichFaults::All => Which::All,
+            WhichFaults::Ends => Which::Ends,
+        }),
         generate: args.generate.unwrap_or_default(),
         seed: args.seed,
         threads: args.threads,

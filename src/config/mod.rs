@@ -85,6 +85,10 @@ pub struct Environment {
     #[cfg(feature = "alertmanager")]
     #[serde(default)]
     pub alertmanager: crate::providers::alertmanager::config::Config,
+    /// Container engines.
+    #[cfg(feature = "docker")]
+    #[serde(default)]
+    pub docker: crate::providers::docker::config::Config,
     /// Redis servers.
     #[cfg(feature = "redis")]
     #[serde(default)]
@@ -442,6 +446,8 @@ impl Environment {
         self.prometheus.validate().or_else(error)?;
         #[cfg(feature = "alertmanager")]
         self.alertmanager.validate().or_else(error)?;
+        #[cfg(feature = "docker")]
+        self.docker.validate().or_else(error)?;
         #[cfg(feature = "redis")]
         self.redis.validate().or_else(error)?;
         self.validate_people()?;
@@ -616,6 +622,8 @@ pub fn embedded() -> Config {
         prometheus: Default::default(),
         #[cfg(feature = "alertmanager")]
         alertmanager: Default::default(),
+        #[cfg(feature = "docker")]
+        docker: Default::default(),
         #[cfg(feature = "redis")]
         redis: Default::default(),
         resources: BTreeMap::new(),

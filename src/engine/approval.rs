@@ -8,7 +8,7 @@ use super::{Frame, Way, call, words};
 use crate::journal::Event;
 use crate::journal::event::Person;
 use crate::program::{Action, Approval, Risk, UndoKind};
-use crate::provider::policy::{Asked, Grounds, Request, Target};
+use crate::provider::policy::{Asked, Request, Target};
 use crate::value::show::show_std;
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Frame<'_> {
             run: run.world.journal.run_id().to_owned(),
             scope: self.context.scope.clone(),
             environment: environment.name.clone(),
-            requester: run.starter(),
+            requester: run.canonical(&run.requester),
             plan: run.plan.clone(),
             action: action.name.clone(),
             order: order.to_owned(),
@@ -107,10 +107,6 @@ impl Frame<'_> {
                     Heard::Reply(Decision::Approve, person) => {
                         match self.counts(&person, &role, &material, orders, &approvers) {
                             Ok(()) => {
-                                consent.remembered |= self.run().replay.under_way();
-                                // One that is remembered is as old as its entry.
-                                let at = self.run().replay.next_elapsed();
-                                consent.given = Some(at.unwrap_or_else(|| self.run().elapsed()));
                                 self.record(Event::Approved {
                                     action: action.name.clone(),
                                     digest: digest.clone(),
@@ -153,6 +149,7 @@ impl Frame<'_> {
         }
         consent.digest = Some(digest);
         consent.nonce.clone_from(&material.nonce);
+        consent.given = Some(self.run().elapsed());
         consent.approvers = approvers
             .iter()
             .map(|person| self.run().canonical(&person.name))
@@ -170,16 +167,6 @@ impl Frame<'_> {
         approvers: &[Person],
     ) -> Result<(), String> {
         let run = self.run();
-        // What counted when it was given counts, and what did not does not.
-        if run.replay.under_way() {
-            match run.replay.peek() {
-                Some((_, Event::Approved { action, .. })) if action == material.action => return Ok(()),
-                Some((_, Event::NotCounted { action, because, .. })) if action == material.action => {
-                    return Err(because);
-                }
-                _ => {}
-            }
-        }
         let who = run.canonical(&person.name);
         if approvers.iter().any(|known| run.canonical(&known.name) == who) {
             return Err(format!(
@@ -208,25 +195,22 @@ impl Frame<'_> {
             risk: material.risk.clone(),
             ..Consented::default()
         };
-        let grounds = run.grounds(&material.action, "do", &consent);
-        // A policy that excludes whoever asks excludes who started the run and who goes on with it.
-        let mut requesters = vec![grounds.requester.clone(), material.requester.clone()];
-        requesters.dedup();
-        for requester in requesters {
-            let request = Request {
-                person: who.to_owned(),
-                grounds: Grounds {
-                    requester,
-                    ..grounds.clone()
-                },
-                asked: Asked::Approve {
-                    roles: acceptable(role, &material.roles),
-                    operations: calls().map(|call| call.operation.full_name()).collect(),
-                    targets: material.targets.clone(),
-                    count: calls().map(crate::provider::gate::count).max().unwrap_or(1),
-                },
-            };
-            run.world.gate.decide(&request).map_err(|refusal| refusal.because)?;
+        let mut request = Request {
+            person: who.to_owned(),
+            grounds: run.grounds(&material.action, "do", &consent),
+            asked: Asked::Approve {
+                roles: acceptable(role, &material.roles),
+                operations: calls().map(|call| call.operation.full_name()).collect(),
+                targets: material.targets.clone(),
+                count: calls().map(crate::provider::gate::count).max().unwrap_or(1),
+            },
+        };
+        let decide = |request: &Request| run.world.gate.decide(request).map_err(|refusal| refusal.because);
+        decide(&request)?;
+        // Whoever took the run over asks for it as much as who started it.
+        if who == run.canonical(&run.world.environment.operator.name) && who != request.grounds.requester {
+            request.grounds.requester = who.to_owned();
+            decide(&request)?;
         }
         Ok(())
     }
@@ -248,11 +232,14 @@ impl Frame<'_> {
                 (who, because)
             })
             .collect();
-        let mut askers = vec![material.requester.clone(), run.canonical(&run.operator().name)];
-        askers.dedup();
-        for asker in askers {
-            if let Err(because) = self.may_approve(&asker, role, material, orders) {
-                excluded.push((asker, because));
+        let mut asking = vec![material.requester.clone()];
+        let operator = run.canonical(&run.world.environment.operator.name);
+        if !asking.contains(&operator) {
+            asking.push(operator);
+        }
+        for who in asking {
+            if let Err(because) = self.may_approve(&who, role, material, orders) {
+                excluded.push((who, because));
             }
         }
         excluded

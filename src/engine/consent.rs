@@ -63,12 +63,10 @@ pub(super) struct Consented {
     pub nonce: String,
     /// When the last approval was given, on the monotonic clock.
     pub given: Option<Duration>,
-    /// Some of it was given to an earlier process of the run.
-    pub remembered: bool,
 }
 
 /// A change is an emergency's until this time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Emergency {
     pub reason: String,
     pub ticket: String,
@@ -95,7 +93,7 @@ impl Run {
                 .and_then(|name| self.program.digests.get(name))
                 .cloned()
                 .unwrap_or_default(),
-            requester: self.canonical(&environment.operator.name),
+            requester: self.canonical(&self.requester),
             emergency: self.emergency(),
             at: Some(self.world.clock.now()),
             action: action.to_owned(),
@@ -110,14 +108,6 @@ impl Run {
         self.shared()
             .emergency_until
             .is_some_and(|until| self.elapsed() < until)
-    }
-
-    /// Why the policy does not let somebody else than who started the run go on with it, if it does not.
-    pub fn may_go_on(&self) -> Result<(), String> {
-        if self.canonical(&self.operator().name) == self.starter() {
-            return Ok(());
-        }
-        self.may_start()
     }
 
     /// Why the policy does not let this run start, if it does not.
@@ -151,12 +141,6 @@ impl Frame<'_> {
                     "the approval is void: it was given more than {} ago",
                     crate::value::show::show_std(valid)
                 ));
-            }
-            if consent.remembered && run.unsure_of_time {
-                return Some(
-                    "the approval is void: the clock was set back while nobody was there, so how old it is is not known"
-                        .to_owned(),
-                );
             }
             if let Some(edited) = self.edited() {
                 return Some(format!("the approval is void: {edited}"));

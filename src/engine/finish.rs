@@ -137,6 +137,7 @@ impl<'r> Frame<'r> {
             tool_version: env!("CARGO_PKG_VERSION").to_owned(),
             host: environment.host.clone(),
             dry_run: run.dry(),
+            occasion: environment.occasion.clone(),
             prose: self.fill_all(&book.prose),
             timebox_seconds: book.header.timebox.as_secs(),
             timebox_then: super::words::end(&book.header.timebox_then),
@@ -155,7 +156,6 @@ impl<'r> Frame<'r> {
                     })
                     .collect(),
                 environment: environment.digest(),
-                policy: run.world.gate.policy_digest().map(hex::encode).unwrap_or_default(),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use super::answers::{Fresh, Slots, View};
 use super::call::Cache;
-use super::questions::{Asking, Root};
+use super::questions::{Asking, Noted, Root};
 use super::state::Run;
 use super::undo::Applied;
 use super::{Finish, Leave, Way};
@@ -16,9 +16,6 @@ use crate::value::{Answer, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The step that says that evidence was too old.
-const OLD: &str = "evidence";
 
 /// What stays the same while a runbook runs.
 pub(super) struct Context<'r> {
@@ -53,8 +50,6 @@ pub(super) struct Frame<'r> {
     pub round: u32,
     /// From which round on answers count for steps: bumped by every change.
     pub fresh: Fresh,
-    /// When that round began: nothing that counts is older.
-    pub fresh_since: Duration,
     pub cache: Arc<Cache>,
     /// Outermost first.
     pub guards: Vec<Guard<'r>>,
@@ -95,7 +90,6 @@ impl<'r> Frame<'r> {
             slots: Slots::new(book.bindings.len()),
             round: 1,
             fresh: Fresh { reads: 1, people: 1 },
-            fresh_since: run.elapsed(),
             cache: Arc::default(),
             guards: Vec::new(),
             because: Vec::new(),
@@ -164,37 +158,12 @@ impl<'r> Frame<'r> {
             reads: self.round,
             people: self.round,
         };
-        self.fresh_since = self.run().elapsed();
     }
 
     /// Time has passed: reads from before do not count any more.
     pub fn aged(&mut self) {
         self.next_round();
         self.fresh.reads = self.round;
-        self.fresh_since = self.run().elapsed();
-    }
-
-    /// Whether evidence that may be as old as this is too old to be decided on; said so in the record. A run that goes on
-    /// finds it old where it found it old before.
-    pub async fn too_old(&mut self, since: Duration) -> Way<bool> {
-        let run = self.run();
-        let old = if run.replay.under_way() {
-            matches!(run.replay.peek(), Some((scope, Event::Step { what, .. })) if scope == self.context.scope && what == OLD)
-        } else {
-            run.elapsed().saturating_sub(since) > super::limits::EVIDENCE_VALID
-        };
-        if old {
-            let detail = format!(
-                "it may be older than {}: asked again first",
-                crate::value::show::show_std(super::limits::EVIDENCE_VALID)
-            );
-            self.record(Event::Step {
-                what: OLD.to_owned(),
-                detail,
-            })
-            .await?;
-        }
-        Ok(old)
     }
 
     /// Asks everything that needs neither a person nor the result of an action, together.
@@ -205,29 +174,27 @@ impl<'r> Frame<'r> {
             cache: self.cache.clone(),
             last: false,
         };
-        let mut events = Vec::new();
-        self.context
-            .wave(&mut self.slots, targets, &asking, &mut events)
-            .await?;
-        self.record_all(events).await
+        let mut noted = Vec::new();
+        self.context.wave(&mut self.slots, targets, &asking, &mut noted).await?;
+        self.context.record_noted(noted).await
     }
 
     /// Asks everything that these rest on, people last and only where they can still decide something.
     pub async fn settle(&mut self, roots: &[Root<'_>], fresh: Fresh) -> Way<()> {
-        let mut events = Vec::new();
-        self.settle_quietly(roots, fresh, &mut events).await?;
-        self.record_all(events).await
+        let mut noted = Vec::new();
+        self.settle_quietly(roots, fresh, &mut noted).await?;
+        self.context.record_noted(noted).await
     }
 
     /// Like [`Frame::settle`]; what is recorded is left to the caller, except before a person is asked.
-    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, events: &mut Vec<Event>) -> Way<()> {
+    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, noted: &mut Vec<Noted>) -> Way<()> {
         let asking = Asking {
             fresh,
             round: self.round,
             cache: self.cache.clone(),
             last: true,
         };
-        self.context.settle(&mut self.slots, roots, &asking, events).await
+        self.context.settle(&mut self.slots, roots, &asking, noted).await
     }
 
     /// The answer of a condition once everything it rests on was asked.

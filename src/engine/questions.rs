@@ -59,11 +59,56 @@ impl Root<'_> {
 struct Asked {
     id: BindingId,
     value: Value,
-    events: Vec<Event>,
+    noted: Vec<Noted>,
 }
 
 /// The answer for one element, and what is recorded about it.
-type Element = (Value, Vec<Event>);
+type Element = (Value, Vec<Noted>);
+
+/// What is recorded of an answer, if anything is. A reply is written out only then: of the looks of a `verify` few are kept.
+pub(super) enum Noted {
+    Event(Event),
+    Read(Box<Fetched>),
+}
+
+/// A read that came back.
+pub(super) struct Fetched {
+    name: String,
+    /// `None` when an argument is unknown.
+    prepared: Option<Prepared>,
+    operation: String,
+    /// It was made, and not only wanted.
+    made: bool,
+    value: Value,
+    milliseconds: u64,
+}
+
+impl Noted {
+    /// The record of it.
+    pub fn event(self) -> Event {
+        let fetched = match self {
+            Noted::Event(event) => return event,
+            Noted::Read(fetched) => *fetched,
+        };
+        let arguments = match &fetched.prepared {
+            Some(Prepared::One(call)) if fetched.made => call::arguments_text(call),
+            Some(Prepared::Each(calls, _)) if fetched.made => {
+                vec![("each".to_owned(), format!("{} calls", calls.len()))]
+            }
+            _ => Vec::new(),
+        };
+        Event::Read {
+            name: fetched.name,
+            operation: fetched.operation,
+            arguments,
+            value: match &fetched.prepared {
+                Some(prepared) => call::shown_reply(prepared, &fetched.value),
+                None => call::kept(&fetched.value),
+            },
+            milliseconds: fetched.milliseconds,
+        }
+    }
+}
 
 /// Runs these side by side, so many at once; the results keep their order.
 pub(super) async fn together<T: Send>(work: Vec<BoxFuture<'_, T>>, at_once: usize) -> Vec<T> {
@@ -137,14 +182,14 @@ impl Context<'_> {
         slots: &'a mut Slots,
         targets: &'a [BindingId],
         asking: &'a Asking,
-        events: &'a mut Vec<Event>,
+        noted: &'a mut Vec<Noted>,
     ) -> BoxFuture<'a, Way<()>> {
         Box::pin(async move {
             loop {
                 let missing = self.missing(slots, targets, asking.fresh);
                 for id in &missing {
                     if self.ready(slots, *id, asking) {
-                        self.compute(slots, *id, asking, events);
+                        self.compute(slots, *id, asking, noted);
                     }
                 }
                 let due: Vec<BindingId> = missing
@@ -172,7 +217,7 @@ impl Context<'_> {
                     if let Some(asked) = asked? {
                         progress = true;
                         slots.set(asked.id, asked.value, asking.round);
-                        events.extend(asked.events);
+                        noted.extend(asked.noted);
                     }
                 }
                 if !progress {
@@ -189,7 +234,7 @@ impl Context<'_> {
         slots: &'a mut Slots,
         roots: &'a [Root<'a>],
         asking: &'a Asking,
-        events: &'a mut Vec<Event>,
+        noted: &'a mut Vec<Noted>,
     ) -> BoxFuture<'a, Way<()>> {
         Box::pin(async move {
             let mut targets = Vec::new();
@@ -197,12 +242,12 @@ impl Context<'_> {
                 root.bindings(&mut |id| targets.push(id));
             }
             loop {
-                self.wave(slots, &targets, asking, events).await?;
+                self.wave(slots, &targets, asking, noted).await?;
                 let next = self.missing(slots, &targets, asking.fresh).into_iter().find(|id| {
                     self.personal(*id) && self.ready(slots, *id, asking) && self.wanted(slots, *id, roots, asking)
                 });
                 let Some(id) = next else { return Ok(()) };
-                self.run.record_all(&self.scope, std::mem::take(events)).await?;
+                self.record_noted(std::mem::take(noted)).await?;
                 self.ask_person(slots, id, asking).await?;
             }
         })
@@ -225,7 +270,7 @@ impl Context<'_> {
     }
 
     /// Computes what needs nobody: pure names, and questions whose parts are known.
-    fn compute(&self, slots: &mut Slots, id: BindingId, asking: &Asking, events: &mut Vec<Event>) {
+    fn compute(&self, slots: &mut Slots, id: BindingId, asking: &Asking, noted: &mut Vec<Noted>) {
         let binding = self.book.binding(id);
         let view = View::new(self.run, self.book, slots, asking.fresh);
         match &binding.kind {
@@ -243,7 +288,7 @@ impl Context<'_> {
                 let evidence = eval::evidence(expr, &view, &self.run.program.sources);
                 let event = self.answered(&view, id, question, &value, evidence, None, asking.round);
                 slots.set(id, value, asking.round);
-                events.push(event);
+                noted.push(Noted::Event(event));
             }
             _ => {}
         }
@@ -275,39 +320,30 @@ impl Context<'_> {
         let begun = self.run.elapsed();
         let refused = call.operation.heavy && self.run.shared().heavy.get(&operation) != Some(&true);
         let known = self.run.recall(&self.scope, &name, &operation);
-        let (arguments, value) = match &prepared {
-            Ok(_) if refused => {
-                let unknown = Value::unknown(Reason::Denied, "the operator did not allow this read");
-                (Vec::new(), unknown)
-            }
+        let value = match &prepared {
+            Ok(_) if refused => Value::unknown(Reason::Denied, "the operator did not allow this read"),
             Ok(prepared) => {
-                let arguments = match prepared {
-                    Prepared::One(call) => call::arguments_text(call),
-                    Prepared::Each(calls, _) => vec![("each".to_owned(), format!("{} calls", calls.len()))],
-                };
                 let value = match known {
                     Some(value) => value,
                     None => call::read(self.run, &asking.cache, prepared, decode).await,
                 };
                 conceal::remember(self.book, id, &value, decode);
-                (arguments, value)
+                value
             }
-            Err(unknown) => (Vec::new(), Value::Unknown(Arc::new(unknown.clone()))),
+            Err(unknown) => Value::Unknown(Arc::new(unknown.clone())),
         };
-        let event = Event::Read {
+        let fetched = Fetched {
             name,
+            prepared: prepared.ok(),
             operation,
-            arguments,
-            value: match &prepared {
-                Ok(prepared) => call::shown_reply(prepared, &value),
-                Err(_) => call::kept(&value),
-            },
+            made: !refused,
+            value: value.clone(),
             milliseconds: call::milliseconds(self.run.elapsed().saturating_sub(begun)),
         };
         Asked {
             id,
             value,
-            events: vec![event],
+            noted: vec![Noted::Read(Box::new(fetched))],
         }
     }
 
@@ -332,7 +368,7 @@ impl Context<'_> {
             _ => Err(Value::unknown(Reason::Internal, "a fan-out needs a list")),
         };
         drop(view);
-        let mut events = Vec::new();
+        let mut noted = Vec::new();
         let mut evidence = Vec::new();
         let value = match list {
             Err(unknown) => unknown,
@@ -340,7 +376,7 @@ impl Context<'_> {
                 let answers = self.ask_elements(slots, fan_out, &list, asking, people).await?;
                 let mut values = Vec::with_capacity(answers.len());
                 for (element, (value, inner)) in list.items.iter().zip(answers) {
-                    events.extend(inner);
+                    noted.extend(inner);
                     if evidence.len() < limits::EVIDENCE {
                         evidence.push(Evidence {
                             text: call::shown(element).text,
@@ -356,8 +392,9 @@ impl Context<'_> {
             }
         };
         let view = View::new(self.run, self.book, slots, asking.fresh);
-        events.push(self.answered(&view, id, question, &value, evidence, None, asking.round));
-        Ok(Asked { id, value, events })
+        let event = self.answered(&view, id, question, &value, evidence, None, asking.round);
+        noted.push(Noted::Event(event));
+        Ok(Asked { id, value, noted })
     }
 
     async fn ask_elements(
@@ -374,16 +411,16 @@ impl Context<'_> {
             slots.forget(fan_out.inner);
             slots.set(fan_out.element, item.clone(), asking.round);
             work.push(Box::pin(async move {
-                let mut events = Vec::new();
+                let mut noted = Vec::new();
                 if people {
                     let roots = [Root::Name(fan_out.question)];
-                    self.settle(&mut slots, &roots, asking, &mut events).await?;
+                    self.settle(&mut slots, &roots, asking, &mut noted).await?;
                 } else {
-                    self.wave(&mut slots, &[fan_out.question], asking, &mut events).await?;
+                    self.wave(&mut slots, &[fan_out.question], asking, &mut noted).await?;
                 }
                 let view = View::new(self.run, self.book, &slots, asking.fresh);
                 let value = crate::eval::Scope::binding(&view, fan_out.question);
-                Ok((value, events))
+                Ok((value, noted))
             }));
         }
         let at_once = if people { 1 } else { limits::CONCURRENT };
@@ -400,7 +437,7 @@ impl Context<'_> {
             BindingKind::Read(call) => {
                 self.allow_heavy(&call.operation.full_name()).await?;
                 let asked = self.ask_read(slots, id, call, asking).await;
-                self.run.record_all(&self.scope, asked.events).await?;
+                self.record_noted(asked.noted).await?;
                 asked.value
             }
             BindingKind::Ask { title, choices, within } => {
@@ -428,7 +465,7 @@ impl Context<'_> {
                 QuestionForm::FanOut { .. } => match FanOut::of(question) {
                     Some(fan_out) => {
                         let asked = self.ask_fan_out(slots, id, question, fan_out, asking, true).await?;
-                        self.run.record_all(&self.scope, asked.events).await?;
+                        self.record_noted(asked.noted).await?;
                         asked.value
                     }
                     None => Value::unknown(Reason::Internal, "not a fan-out"),
@@ -439,6 +476,12 @@ impl Context<'_> {
         };
         slots.set(id, value, asking.round);
         Ok(())
+    }
+
+    /// Records what was answered, in one durable step.
+    pub async fn record_noted(&self, noted: Vec<Noted>) -> Way<()> {
+        let events = noted.into_iter().map(Noted::event).collect();
+        self.run.record_all(&self.scope, events).await
     }
 
     /// The record of an answer; it is also kept for `run.evidence`.

@@ -74,17 +74,23 @@ pub(super) enum Recall {
     Again,
 }
 
-/// How long a run had taken when its record ends, when it began, and the wall time of its last entry.
+/// How long a run had taken when its record ends, and when it began.
 pub(super) struct Past {
     pub began: Timestamp,
     pub took: Duration,
-    pub last: Timestamp,
     /// Who started it.
-    pub starter: Option<String>,
+    pub requester: Option<String>,
 }
 
 /// Kinds that say something about the run's processes, not about its way.
-const BESIDE: &[&str] = &["resumed", "taken_over", "clock_step", "key_changed", "payloads_erased"];
+const BESIDE: &[&str] = &[
+    "resumed",
+    "taken_over",
+    "clock_step",
+    "key_changed",
+    "log_changed",
+    "payloads_erased",
+];
 
 impl Replay {
     /// Nothing is recorded yet.
@@ -125,14 +131,14 @@ impl Replay {
             .find(|(id, kept)| kept.result.is_none() && is_straight(id))
             .map(|(id, _)| id.clone());
         let over = script.over();
+        let requester = recorded.iter().find_map(|entry| match &entry.event {
+            Some(Event::RunStarted { operator, .. }) => Some(operator.clone()),
+            _ => None,
+        });
         let past = began.map(|began| Past {
             began,
             took: elapsed,
-            last: recorded.last().map_or(began, |entry| entry.at),
-            starter: recorded.iter().find_map(|entry| match &entry.event {
-                Some(Event::RunStarted { operator, .. }) => Some(operator.clone()),
-                _ => None,
-            }),
+            requester,
         });
         let replay = Self {
             script: Mutex::new(script),
@@ -164,12 +170,6 @@ impl Replay {
         }
         let last = script.next.checked_sub(1).and_then(|last| script.lines.get(last));
         Some(last.map_or(Duration::ZERO, |line| line.elapsed))
-    }
-
-    /// The run's time at the entry that comes next; `None` behind the last one.
-    pub fn next_elapsed(&self) -> Option<Duration> {
-        let script = self.script();
-        script.lines.get(script.next).map(|line| line.elapsed)
     }
 
     /// The wall time of the entry that comes next; `None` when live.
@@ -292,7 +292,7 @@ impl Replay {
                 )),
             };
         };
-        if line.scope != scope || line.event.kind() != event.kind() || identity(&line.event) != identity(event) {
+        if line.scope != scope || identity(&line.event) != identity(event) {
             let found = format!("{} {}", event.kind(), identity(event));
             let recorded = format!("{} {}", line.event.kind(), identity(&line.event));
             return Come::Astray(format!(

@@ -29,13 +29,10 @@ pub(super) struct Run {
     before: Duration,
     /// When this process came to it, on the monotonic clock.
     origin: Duration,
-    /// Who started it, which may be somebody else than who goes on with it.
-    starter: String,
-    /// The wall clock shows an earlier time than the record ends with: how long nobody was there is not known, so nothing that
-    /// was given for a while before that counts any more.
-    pub unsure_of_time: bool,
     /// SHA-256 over the texts of the program: the plan that approvals are bound to.
     pub plan: String,
+    /// Who started the run, whoever has it now.
+    pub requester: String,
     shared: Mutex<Shared>,
     /// Set when something beside the straight way ends the run: the journal, or an undo by timer that failed.
     fatal: watch::Sender<bool>,
@@ -97,14 +94,11 @@ impl Run {
     ) -> Self {
         let replay = Arc::new(replay);
         let origin = world.clock.elapsed();
-        let now = world.clock.now();
-        let unsure_of_time = past
-            .as_ref()
-            .is_some_and(|past| past.last.duration_since(now) > limits::CLOCK_SLACK);
-        let starter = past.as_ref().and_then(|past| past.starter.clone());
+        let started_by = past.as_ref().and_then(|past| past.requester.clone());
+        let requester = started_by.unwrap_or_else(|| world.environment.operator.name.clone());
         let before = past.map_or(Duration::ZERO, |past| {
             // The time between the processes counts too. Wall time alone is never trusted to make it shorter.
-            let since = Duration::try_from(now.duration_since(past.began));
+            let since = Duration::try_from(world.clock.now().duration_since(past.began));
             past.took.max(since.unwrap_or_default())
         });
         if replay.under_way() {
@@ -114,7 +108,6 @@ impl Run {
             });
         }
         let plan = super::digest::of(&program.digests);
-        let starter = starter.unwrap_or_else(|| world.environment.operator.name.clone());
         Self {
             program,
             runbook,
@@ -122,9 +115,8 @@ impl Run {
             replay,
             before,
             origin,
-            starter,
-            unsure_of_time,
             plan,
+            requester,
             shared: Mutex::default(),
             fatal: watch::Sender::new(false),
             wake: Notify::new(),
@@ -359,7 +351,7 @@ impl Run {
         match field {
             RunField::Id => Value::text(self.world.journal.run_id()),
             RunField::Environment => Value::text(self.world.environment.name.as_str()),
-            RunField::Operator => Value::text(self.starter.as_str()),
+            RunField::Operator => Value::text(self.world.environment.operator.name.as_str()),
             RunField::Severity => match &self.shared().severity {
                 Some(name) => Value::text(name.as_str()),
                 None => Value::unknown(
@@ -384,12 +376,6 @@ impl Run {
         }
     }
 
-    /// Who started the run, by the one name that the configuration knows.
-    pub fn starter(&self) -> String {
-        self.canonical(&self.starter)
-    }
-
-    /// Who runs this process.
     pub fn operator(&self) -> Person {
         self.world.environment.operator.clone()
     }

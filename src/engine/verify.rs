@@ -1,7 +1,7 @@
 //! Looking again and again: `verify`, `wait until`, a goal that settles, `resolved`.
 
 use super::answers::{Fresh, truth};
-use super::questions::Root;
+use super::questions::{Noted, Root};
 use super::{Frame, Halt, Way};
 use crate::eval::{self, held};
 use crate::journal::Event;
@@ -38,20 +38,20 @@ impl Frame<'_> {
         loop {
             let first = before.is_none();
             self.next_round();
-            let mut events = Vec::new();
+            let mut noted = Vec::new();
             let roots = [Root::Condition(watch.condition)];
             let fresh = Fresh {
                 reads: self.round,
                 people,
             };
-            self.settle_quietly(&roots, fresh, &mut events).await?;
+            self.settle_quietly(&roots, fresh, &mut noted).await?;
             if !first && eval::answer(&self.value(watch.condition)) != Answer::Yes {
                 // People are asked again only while what they said stands in the way.
                 let fresh = Fresh {
                     reads: self.round,
                     people: self.round,
                 };
-                self.settle_quietly(&roots, fresh, &mut events).await?;
+                self.settle_quietly(&roots, fresh, &mut noted).await?;
             }
             let (value, evidence) = {
                 let view = self.view();
@@ -74,7 +74,7 @@ impl Frame<'_> {
             let mut kept = first || last || before != Some(answer) || self.severity_would_rise();
             let mut value = value;
             if run.replay.under_way() {
-                let seen = run.replay.look(events.len(), &self.context.scope, &watch.what);
+                let seen = run.replay.look(noted.len(), &self.context.scope, &watch.what);
                 kept = seen.is_some();
                 (answer, last) = seen.unwrap_or((answer, false));
                 value = as_answered(value, answer);
@@ -84,14 +84,14 @@ impl Frame<'_> {
                 }
             }
             if kept {
-                events.push(Event::Look {
+                noted.push(Noted::Event(Event::Look {
                     what: watch.what.clone(),
                     condition: run.program.sources.text(watch.condition.span).to_owned(),
                     answer,
                     evidence,
                     last,
-                });
-                self.record_all(events).await?;
+                }));
+                self.context.record_noted(noted).await?;
             }
             before = Some(answer);
             self.assess().await?;

@@ -61,6 +61,8 @@ pub struct Environment {
     /// Severity names, worst first.
     pub severities: Vec<String>,
     pub default_severity: String,
+    /// What made it start, such as an alert.
+    pub occasion: Option<String>,
     /// No person is there: nobody is asked, approvals are refused unless given beforehand.
     pub unattended: bool,
     pub dry_run: bool,

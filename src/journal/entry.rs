@@ -58,9 +58,94 @@ impl Entry {
     /// The canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(384);
-        match self.write(&mut Encoder::new(&mut bytes)) {
-            Ok(()) => bytes,
-            Err(error) => unreachable!("writing to memory: {error}"),
+        self.view().write_to(&mut bytes);
+        bytes
+    }
+
+    /// Reads canonical bytes; anything that [`Entry::encode`] would have written otherwise is refused, with the reason.
+    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
+        View::decode(bytes, &mut Vec::new()).map(|view| view.to_entry())
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            origin: self.origin,
+            sequence: self.sequence,
+            run: &self.run,
+            run_sequence: self.run_sequence,
+            part: self.part,
+            kind: &self.kind,
+            scope: &self.scope,
+            actor: &self.actor,
+            digests: self.digests.clone(),
+            tool_version: &self.tool_version,
+            wall_nanoseconds: self.wall_nanoseconds,
+            boot: &self.boot,
+            boot_nanoseconds: self.boot_nanoseconds,
+            epoch: self.epoch,
+            payload: self.payload,
+            previous: self.previous,
+        }
+    }
+}
+
+/// The same as [`Entry`], with its texts where the bytes have them: reading a million entries allocates nothing.
+pub struct View<'b> {
+    pub origin: [u8; 16],
+    pub sequence: u64,
+    pub run: &'b str,
+    pub run_sequence: u64,
+    pub part: Part,
+    pub kind: &'b str,
+    pub scope: &'b str,
+    pub actor: &'b str,
+    pub digests: Digests,
+    pub tool_version: &'b str,
+    pub wall_nanoseconds: i64,
+    pub boot: &'b str,
+    pub boot_nanoseconds: u64,
+    pub epoch: u64,
+    pub payload: Digest,
+    pub previous: Digest,
+}
+
+impl<'b> View<'b> {
+    /// Reads canonical bytes as [`Entry::decode`] does. What `scratch` holds does not matter; its memory is used.
+    pub fn decode(bytes: &'b [u8], scratch: &mut Vec<u8>) -> Result<Self, String> {
+        let view = Self::read(&mut Decoder::new(bytes)).map_err(|Unreadable(why)| why)?;
+        scratch.clear();
+        view.write_to(scratch);
+        if scratch.as_slice() == bytes {
+            Ok(view)
+        } else {
+            Err("the bytes are not in the one canonical form".to_owned())
+        }
+    }
+
+    fn to_entry(&self) -> Entry {
+        Entry {
+            origin: self.origin,
+            sequence: self.sequence,
+            run: self.run.to_owned(),
+            run_sequence: self.run_sequence,
+            part: self.part,
+            kind: self.kind.to_owned(),
+            scope: self.scope.to_owned(),
+            actor: self.actor.to_owned(),
+            digests: self.digests.clone(),
+            tool_version: self.tool_version.to_owned(),
+            wall_nanoseconds: self.wall_nanoseconds,
+            boot: self.boot.to_owned(),
+            boot_nanoseconds: self.boot_nanoseconds,
+            epoch: self.epoch,
+            payload: self.payload,
+            previous: self.previous,
+        }
+    }
+
+    fn write_to(&self, bytes: &mut Vec<u8>) {
+        if let Err(error) = self.write(&mut Encoder::new(bytes)) {
+            unreachable!("writing to memory: {error}");
         }
     }
 
@@ -69,18 +154,18 @@ impl Entry {
             .u64(FORMAT)?
             .bytes(&self.origin)?
             .u64(self.sequence)?
-            .str(&self.run)?
+            .str(self.run)?
             .u64(self.run_sequence)?
             .str(self.part.word())?
-            .str(&self.kind)?
-            .str(&self.scope)?
-            .str(&self.actor)?;
+            .str(self.kind)?
+            .str(self.scope)?
+            .str(self.actor)?;
         for digest in self.digests.all() {
             to.bytes(digest.as_ref().map_or(&[], |digest| &digest[..]))?;
         }
-        to.str(&self.tool_version)?
+        to.str(self.tool_version)?
             .i64(self.wall_nanoseconds)?
-            .str(&self.boot)?
+            .str(self.boot)?
             .u64(self.boot_nanoseconds)?
             .u64(self.epoch)?
             .bytes(&self.payload)?
@@ -88,17 +173,7 @@ impl Entry {
         Ok(())
     }
 
-    /// Reads canonical bytes; anything that [`Entry::encode`] would have written otherwise is refused, with the reason.
-    pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        let entry = Self::read(&mut Decoder::new(bytes)).map_err(|Unreadable(why)| why)?;
-        if entry.encode() == bytes {
-            Ok(entry)
-        } else {
-            Err("the bytes are not in the one canonical form".to_owned())
-        }
-    }
-
-    fn read(from: &mut Decoder<'_>) -> Result<Self, Unreadable> {
+    fn read(from: &mut Decoder<'b>) -> Result<Self, Unreadable> {
         if from.array()? != Some(ITEMS) {
             return Err(Unreadable(format!("not an array of {ITEMS} items")));
         }
@@ -106,35 +181,35 @@ impl Entry {
         if format != FORMAT {
             return Err(Unreadable(format!("format {format}, this version reads {FORMAT}")));
         }
-        let entry = Self {
+        let view = Self {
             origin: fixed(from)?,
             sequence: from.u64()?,
-            run: from.str()?.to_owned(),
+            run: from.str()?,
             run_sequence: from.u64()?,
             part: {
                 let word = from.str()?;
                 Part::from_word(word)
                     .ok_or_else(|| Unreadable(format!("no part is called `{}`", word.escape_debug())))?
             },
-            kind: from.str()?.to_owned(),
-            scope: from.str()?.to_owned(),
-            actor: from.str()?.to_owned(),
+            kind: from.str()?,
+            scope: from.str()?,
+            actor: from.str()?,
             digests: Digests {
                 runbook: digest(from)?,
                 plan: digest(from)?,
                 modules: digest(from)?,
                 policy: digest(from)?,
             },
-            tool_version: from.str()?.to_owned(),
+            tool_version: from.str()?,
             wall_nanoseconds: from.i64()?,
-            boot: from.str()?.to_owned(),
+            boot: from.str()?,
             boot_nanoseconds: from.u64()?,
             epoch: from.u64()?,
             payload: fixed(from)?,
             previous: fixed(from)?,
         };
         match from.datatype() {
-            Err(error) if error.is_end_of_input() => Ok(entry),
+            Err(error) if error.is_end_of_input() => Ok(view),
             _ => Err(Unreadable("there are bytes behind the entry".to_owned())),
         }
     }

@@ -28,6 +28,9 @@ pub enum Event {
         tool_version: String,
         host: String,
         dry_run: bool,
+        /// What made it start, such as an alert.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        occasion: Option<String>,
         /// Prose of the runbook as shown, Markdown.
         prose: Vec<String>,
         timebox_seconds: u64,
@@ -350,6 +353,14 @@ pub enum Event {
         to: String,
         by: Person,
     },
+    /// The record goes on in another log, or goes on from one: each names the other.
+    LogChanged {
+        /// The log before this one, as the line `ORIGIN SIZE ROOT` of its end.
+        from: Option<String>,
+        /// The origin line of the log that comes next.
+        to: Option<String>,
+        by: Person,
+    },
     /// The payloads of these entries of the run were taken away in the same durable step.
     PayloadsErased {
         /// Numbers in the log.
@@ -442,6 +453,7 @@ impl Event {
             Event::Reflection { .. } => (Reflection, "reflection"),
             Event::AnchorFailed { .. } => (Action, "anchor_failed"),
             Event::KeyChanged { .. } => (Action, "key_changed"),
+            Event::LogChanged { .. } => (Action, "log_changed"),
             Event::PayloadsErased { .. } => (Reflection, "payloads_erased"),
         }
     }
@@ -462,6 +474,7 @@ impl Event {
             | Event::Overridden { by, .. }
             | Event::LockTakenOver { by, .. }
             | Event::KeyChanged { by, .. }
+            | Event::LogChanged { by, .. }
             | Event::PayloadsErased { by, .. }
             | Event::Resumed { by, .. }
             | Event::TakenOver { by, .. } => Some(by),
@@ -508,9 +521,6 @@ pub struct Basis {
     pub inputs: Vec<(String, serde_json::Value)>,
     /// SHA-256 over what the environment says: severities, escalation, fields of resources.
     pub environment: String,
-    /// SHA-256 (hex) of the policy; empty where none was configured.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub policy: String,
 }
 
 /// What is known or decided about a change that was in doubt.

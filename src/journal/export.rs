@@ -225,12 +225,13 @@ fn take(line: Line, before: String, written: &mut Written, ended: &mut bool, che
         } => {
             let sequence = i64::try_from(written.entries).unwrap_or(i64::MAX);
             written.entries += 1;
-            check.entry(Row {
+            let row = Row {
                 leaf: leaf.0,
                 salt: salt.map(|salt| salt.0),
                 body: payload.map(|payload| payload.0),
                 ..entry_row(sequence, bytes.0)
-            });
+            };
+            check.entry(row.view());
         }
         Line::End {
             checkpoints,

@@ -80,6 +80,7 @@ impl Store {
                 scope: String::new(),
                 digests: last.digests,
                 events,
+                soon: false,
                 reply,
             })
             .await?;

@@ -62,7 +62,7 @@ impl Visitor for Check {
     }
 
     fn entry(&mut self, row: Row) -> Result<(), Error> {
-        Check::entry(self, row);
+        Check::entry(self, row.view());
         Ok(())
     }
 }

@@ -33,6 +33,11 @@ impl Memory {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Everything that was recorded so far, oldest first; the journal is empty afterwards.
+    pub fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The events alone, with their scope.
     pub fn events(&self) -> Vec<(String, Event)> {
         self.entries()

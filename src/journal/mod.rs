@@ -5,6 +5,7 @@
 
 pub mod anchor;
 pub mod checkpoint;
+pub mod chunk;
 pub mod decisions;
 pub mod entry;
 pub mod event;

@@ -4,6 +4,7 @@
 use super::checkpoint::Statement;
 use super::note::{Algorithm, Verifier};
 use super::verify::{Level, Verified};
+use crate::secrets::SecretSource;
 use std::path::PathBuf;
 
 /// A policy file as it was read.
@@ -36,7 +37,11 @@ pub enum Place {
     /// Notes of a git repository.
     Git { repository: PathBuf, reference: String },
     /// Answers a GET with lines.
-    Https(String),
+    Https {
+        url: String,
+        /// The credential that it demands, by its source.
+        bearer: Option<SecretSource>,
+    },
 }
 
 /// What must be reached.
@@ -123,7 +128,7 @@ impl Policy {
                 self.anchors.push(match kind {
                     "line" => Place::Line(Statement::parse(rest)?),
                     "file" if !rest.is_empty() => Place::File(PathBuf::from(rest)),
-                    "https" => Place::Https(one_word(rest)?.to_owned()),
+                    "https" => https(rest)?,
                     "git" => {
                         let (repository, reference) = rest.split_once(char::is_whitespace).unwrap_or((rest, NOTES));
                         Place::Git {
@@ -150,6 +155,25 @@ impl Policy {
     }
 }
 
+/// `URL`, `URL bearer env NAME` or `URL bearer file PATH`. What stands elsewhere may be the credential: it is not repeated.
+fn https(rest: &str) -> Result<Place, String> {
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (url, bearer) = match words[..] {
+        [url] => (url, None),
+        [url, "bearer", "env", name] => (url, Some(SecretSource::Env(name.to_owned()))),
+        [url, "bearer", "file", path] => (url, Some(SecretSource::File(path.into()))),
+        _ => {
+            return Err(
+                "expected `anchor https URL`, then nothing or `bearer env NAME` or `bearer file PATH`".to_owned(),
+            );
+        }
+    };
+    Ok(Place::Https {
+        url: url.to_owned(),
+        bearer,
+    })
+}
+
 impl Place {
     /// The place for people.
     pub fn shown(&self) -> String {
@@ -157,7 +181,7 @@ impl Place {
             Place::Line(statement) => format!("line at size {}", statement.size),
             Place::File(path) => format!("file {}", path.display()),
             Place::Git { repository, reference } => format!("git {} {reference}", repository.display()),
-            Place::Https(url) => format!("https {url}"),
+            Place::Https { url, .. } => super::anchor::shown(url),
         }
     }
 }

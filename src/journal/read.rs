@@ -1,5 +1,6 @@
 //! Reading: the list of runs, the entries of a run from their hashed bytes, and the snapshot that is verified.
 
+use super::chunk::Chunk;
 use super::entry::Entry;
 use super::event::Event;
 use super::storage::{Reader, Which};
@@ -151,45 +152,70 @@ impl Store {
     pub async fn verify_with(&self, trust: Trust) -> Result<Verified, Error> {
         let mut reading = self.reading().await?;
         let reader = reading.reader();
-        let mut check = Check::new(trust);
-        match reader.own_check().await {
-            Ok(findings) => {
-                for (entry, what) in findings {
-                    check.damage(entry, what);
-                }
-            }
-            Err(error) => check.damage(None, format!("the database's own check cannot be made: {error}")),
-        }
-        match reader.head().await {
-            Ok(head) => check.head(head),
-            Err(error) => check.damage(None, format!("the head of the log cannot be read: {error}")),
-        }
-        match reader.checkpoints().await {
-            Ok(rows) => rows.into_iter().for_each(|row| check.checkpoint(row)),
-            Err(error) => check.damage(None, format!("the checkpoints cannot be read: {error}")),
-        }
-        {
-            let mut rows = reader.entries(Which::All);
-            while let Some(row) = rows.next().await {
-                match row {
-                    Ok(row) => check.entry(row),
-                    Err(error) => {
-                        check.damage(None, format!("the entries cannot be read to their end: {error}"));
-                        break;
-                    }
-                }
-            }
-        }
-        match side_tables(reader).await {
-            Ok((runs, leases)) => {
-                runs.into_iter().for_each(|run| check.run(run));
-                leases.into_iter().for_each(|lease| check.lease(lease));
-            }
-            Err(error) => check.damage(None, format!("the lists of runs and leases cannot be read: {error}")),
-        }
+        let verified = match self.in_chunks(reader, &trust).await {
+            Some(verified) => verified,
+            None => one_by_one(reader, trust).await,
+        };
         // The findings are what is asked for; a snapshot that cannot be ended in good order changes none of them.
         let _ = reading.done().await;
-        Ok(check.finish())
+        Ok(verified)
+    }
+
+    /// Verifies many entries at a time, while the database checks itself on another connection. `None`: that cannot be done
+    /// here, or something was found, and then the entries are looked at one by one, so that what is said never depends on how
+    /// they were read.
+    async fn in_chunks(&self, reader: &mut dyn Reader, trust: &Trust) -> Option<Verified> {
+        let entries = reader.extent().await.ok()??;
+        let own = async {
+            let mut own = self.storage.reader().await.ok()?;
+            own.begin().await.ok()?;
+            let found = own.own_check().await.ok()?;
+            let _ = own.end().await;
+            found.is_empty().then_some(())
+        };
+        let log = async {
+            let mut check = Check::new(trust.clone());
+            check.head(reader.head().await.ok()?);
+            for row in reader.checkpoints().await.ok()? {
+                check.checkpoint(row);
+            }
+            let mut next = reader.chunk(0, CHUNK.min(entries)).await.ok()?;
+            loop {
+                let chunk = next;
+                let after = chunk.first + chunk.count;
+                let more = CHUNK.min(entries - after);
+                // The database reads the next chunk while this one is hashed.
+                let (read, good) = futures::join!(
+                    async {
+                        match more {
+                            0 => None,
+                            more => Some(reader.chunk(after, more).await),
+                        }
+                    },
+                    async { take(&chunk, &mut check) }
+                );
+                if !good {
+                    let rows = reader.entries(Which::From(chunk.first));
+                    let mut rows = rows.take(usize::try_from(chunk.count).ok()?);
+                    while let Some(row) = rows.next().await {
+                        check.entry(row.ok()?.view());
+                    }
+                }
+                if !check.is_good() {
+                    return None;
+                }
+                match read {
+                    None => break,
+                    Some(read) => next = read.ok()?,
+                }
+            }
+            let (runs, leases) = side_tables(reader).await.ok()?;
+            runs.into_iter().for_each(|run| check.run(run));
+            leases.into_iter().for_each(|lease| check.lease(lease));
+            Some(check.finish())
+        };
+        let (own, verified) = futures::join!(own, log);
+        own.and(verified).filter(Verified::is_intact)
     }
 
     async fn entry(&self, reader: &mut dyn Reader, run: &str, sequence: u64) -> Result<Option<Recorded>, Error> {
@@ -243,6 +269,57 @@ impl Store {
             "Keep a copy of the journal as it is, and run `starr journal verify`.",
         )
     }
+}
+
+/// Entries that are read at once when a log is verified.
+const CHUNK: u64 = 512;
+
+/// Hands a chunk to the verification; `false` when it is not whole, and then nothing of it was handed over.
+fn take(chunk: &Chunk, check: &mut Check) -> bool {
+    let Some(rows) = chunk.rows() else { return false };
+    rows.into_iter().for_each(|row| check.entry(row));
+    true
+}
+
+/// Verifies one entry after the other.
+async fn one_by_one(reader: &mut dyn Reader, trust: Trust) -> Verified {
+    let mut check = Check::new(trust);
+    match reader.own_check().await {
+        Ok(findings) => {
+            for (entry, what) in findings {
+                check.damage(entry, what);
+            }
+        }
+        Err(error) => check.damage(None, format!("the database's own check cannot be made: {error}")),
+    }
+    match reader.head().await {
+        Ok(head) => check.head(head),
+        Err(error) => check.damage(None, format!("the head of the log cannot be read: {error}")),
+    }
+    match reader.checkpoints().await {
+        Ok(rows) => rows.into_iter().for_each(|row| check.checkpoint(row)),
+        Err(error) => check.damage(None, format!("the checkpoints cannot be read: {error}")),
+    }
+    {
+        let mut rows = reader.entries(Which::All);
+        while let Some(row) = rows.next().await {
+            match row {
+                Ok(row) => check.entry(row.view()),
+                Err(error) => {
+                    check.damage(None, format!("the entries cannot be read to their end: {error}"));
+                    break;
+                }
+            }
+        }
+    }
+    match side_tables(reader).await {
+        Ok((runs, leases)) => {
+            runs.into_iter().for_each(|run| check.run(run));
+            leases.into_iter().for_each(|lease| check.lease(lease));
+        }
+        Err(error) => check.damage(None, format!("the lists of runs and leases cannot be read: {error}")),
+    }
+    check.finish()
 }
 
 async fn side_tables(reader: &mut dyn Reader) -> Result<(Vec<RunRow>, Vec<verify::Lease>), Error> {

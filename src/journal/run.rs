@@ -49,7 +49,7 @@ impl Run {
     }
 
     async fn record(&self, scope: &str, events: &[Event]) -> Result<u64, Error> {
-        let last = self.handle.answer(self.send(scope, events).await?).await?;
+        let last = self.handle.answer(self.send(scope, events, false).await?).await?;
         // Who was sent before was answered before; what was refused then leaves a hole.
         let earlier = std::mem::take(&mut *self.owed());
         for owed in earlier {
@@ -58,7 +58,12 @@ impl Run {
         Ok(last)
     }
 
-    async fn send(&self, scope: &str, events: &[Event]) -> Result<oneshot::Receiver<Result<u64, Error>>, Error> {
+    async fn send(
+        &self,
+        scope: &str,
+        events: &[Event],
+        soon: bool,
+    ) -> Result<oneshot::Receiver<Result<u64, Error>>, Error> {
         self.handle.shared.check()?;
         let events = self.handle.pending(events)?;
         self.handle
@@ -68,6 +73,7 @@ impl Run {
                 scope: scope.to_owned(),
                 digests: self.digests.clone(),
                 events,
+                soon,
                 reply,
             })
             .await
@@ -93,7 +99,7 @@ impl Journal for Run {
 
     fn append_soon<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move {
-            let owed = self.send(scope, events).await?;
+            let owed = self.send(scope, events, true).await?;
             self.owed().push(owed);
             Ok(())
         })

@@ -12,9 +12,11 @@ use super::tree::{self, Frontier};
 use super::{Error, ledger, words};
 use crate::secrets::json_bytes;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Requests that one step takes at most.
 const STEP_REQUESTS: usize = 256;
@@ -24,6 +26,9 @@ const STEP_BYTES: usize = 8 * 1024 * 1024;
 
 /// Requests that may wait; who comes later waits for a place.
 pub(super) const QUEUE: usize = 1024;
+
+/// How long entries that nobody waits for yet wait for others, to share their step.
+const GATHERING: Duration = Duration::from_millis(20);
 
 /// Wall time that differs by more than this from the time since the machine's start was set, not drifted.
 const STEP_NANOSECONDS: i128 = 1_000_000_000;
@@ -118,6 +123,8 @@ pub(super) enum Request {
         scope: String,
         digests: Digests,
         events: Vec<Pending>,
+        /// Nobody waits for it yet.
+        soon: bool,
         reply: oneshot::Sender<Result<u64, Error>>,
     },
     Lease {
@@ -227,7 +234,8 @@ impl Sequencer {
                 }
             };
             let Some(first) = request else { break };
-            let (batch, scrub) = self.batch(first);
+            let gathered = self.gather(first).await;
+            let (batch, scrub) = self.batch(gathered);
             if !batch.is_empty() {
                 self.step(batch).await;
             }
@@ -246,20 +254,40 @@ impl Sequencer {
         self.writer.close().await
     }
 
-    /// This request and those that wait behind it; apart what is done between two steps.
-    fn batch(&mut self, first: Request) -> (Vec<Request>, Vec<oneshot::Sender<Result<bool, Error>>>) {
+    /// This request and, while nobody waits for what there is, those that come shortly behind it.
+    async fn gather(&mut self, first: Request) -> VecDeque<Request> {
+        let until = Instant::now() + GATHERING;
+        let mut gathered = VecDeque::from([first]);
+        let mut bytes = 0;
+        while let Some(Request::Append { soon: true, .. }) = gathered.back()
+            && gathered.len() < STEP_REQUESTS
+            && bytes < STEP_BYTES
+        {
+            match tokio::time::timeout_at(until, self.requests.recv()).await {
+                Ok(Some(request)) => {
+                    bytes += request.bytes();
+                    gathered.push_back(request);
+                }
+                Ok(None) | Err(_) => break,
+            }
+        }
+        gathered
+    }
+
+    /// These requests and those that wait behind them; apart what is done between two steps.
+    fn batch(&mut self, mut gathered: VecDeque<Request>) -> (Vec<Request>, Vec<oneshot::Sender<Result<bool, Error>>>) {
         let (mut batch, mut scrub) = (Vec::new(), Vec::new());
-        let (mut bytes, mut next) = (0, Some(first));
+        let (mut bytes, mut next) = (0, gathered.pop_front());
         while let Some(request) = next {
             bytes += request.bytes();
             match request {
                 Request::Scrub { reply } => scrub.push(reply),
                 request => batch.push(request),
             }
-            if batch.len() >= STEP_REQUESTS || bytes >= STEP_BYTES {
-                break;
+            next = gathered.pop_front();
+            if next.is_none() && batch.len() < STEP_REQUESTS && bytes < STEP_BYTES {
+                next = self.requests.try_recv().ok();
             }
-            next = self.requests.try_recv().ok();
         }
         (batch, scrub)
     }
@@ -339,6 +367,7 @@ impl Sequencer {
                 scope,
                 digests,
                 events,
+                soon: _,
                 reply,
             } => {
                 let answer = self

@@ -1,6 +1,7 @@
 //! What a database must be able to do to keep a journal: hold the log for one writer at a time, take one durable step, and
 //! show one snapshot. SQLite and PostgreSQL implement it with the same bytes and the same tree; a simulator can too.
 
+use super::chunk::Chunk;
 use super::decisions::Decisions;
 use super::entry::Entry;
 use super::lease::Runner;
@@ -181,6 +182,19 @@ pub trait Reader: Send {
 
     /// Entries with their payloads.
     fn entries<'a>(&'a mut self, which: Which<'a>) -> BoxStream<'a, Result<Row, Error>>;
+
+    /// How many entries there are, when they are numbered from 0 without a gap and this reader hands them out in chunks.
+    fn extent(&mut self) -> BoxFuture<'_, Result<Option<u64>, Error>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// So many entries from this number on, at once; only after [`Reader::extent`] has said how many there are.
+    fn chunk(&mut self, first: u64, count: u64) -> BoxFuture<'_, Result<Chunk, Error>> {
+        let error = Error {
+            message: format!("{count} entries from {first} on cannot be read at once here."),
+        };
+        Box::pin(std::future::ready(Err(error)))
+    }
 
     /// Checkpoints, the smallest first.
     fn checkpoints(&mut self) -> BoxFuture<'_, Result<Vec<CheckpointRow>, Error>>;

@@ -7,8 +7,7 @@
 mod evidence;
 mod words;
 
-use super::entry::Entry;
-use super::event::Part;
+use super::entry::View;
 use super::tree::{self, Digest, Frontier};
 use evidence::Evidence;
 use serde::Serialize;
@@ -53,6 +52,10 @@ pub struct Verified {
     pub on_the_key_alone: u64,
     /// Payloads that were erased, as an entry says.
     pub payloads_erased: u64,
+    /// The log before this one, as the anchor line of its end, as an entry says.
+    pub before: Option<String>,
+    /// The origin line of the log in which the record goes on, as an entry says.
+    pub after: Option<String>,
     /// What does not fit, in the order it was met; empty when intact.
     pub findings: Vec<Finding>,
     /// How many more there were.
@@ -92,6 +95,39 @@ pub struct Row {
     pub body: Option<Vec<u8>>,
 }
 
+/// An entry's row as stored, wherever it lies.
+#[derive(Clone, Copy)]
+pub struct RowView<'a> {
+    pub sequence: i64,
+    pub run: &'a str,
+    pub run_sequence: i64,
+    pub part: &'a str,
+    pub kind: &'a str,
+    pub at: i64,
+    pub bytes: &'a [u8],
+    pub leaf: &'a [u8],
+    pub salt: Option<&'a [u8]>,
+    pub body: Option<&'a [u8]>,
+}
+
+impl Row {
+    /// The row where it lies.
+    pub fn view(&self) -> RowView<'_> {
+        RowView {
+            sequence: self.sequence,
+            run: &self.run,
+            run_sequence: self.run_sequence,
+            part: &self.part,
+            kind: &self.kind,
+            at: self.at,
+            bytes: &self.bytes,
+            leaf: &self.leaf,
+            salt: self.salt.as_deref(),
+            body: self.body.as_deref(),
+        }
+    }
+}
+
 /// A run's row as stored.
 #[derive(Clone)]
 pub struct RunRow {
@@ -109,7 +145,7 @@ pub struct Lease {
 }
 
 /// What the entries say about a run.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct RunSeen {
     entries: u64,
     epoch: u64,
@@ -121,6 +157,7 @@ struct RunSeen {
 }
 
 /// A verification under way: the head first, then all entries in the order of their numbers, then runs and leases.
+#[derive(Clone)]
 pub struct Check {
     head: Option<Head>,
     frontier: Frontier,
@@ -132,8 +169,12 @@ pub struct Check {
     /// Entries without a payload, and those that an entry says were erased.
     missing: BTreeSet<u64>,
     erased: BTreeSet<u64>,
+    before: Option<String>,
+    after: Option<String>,
     findings: Vec<Finding>,
     findings_left_out: u64,
+    /// Memory for reading an entry.
+    scratch: Vec<u8>,
 }
 
 impl Check {
@@ -148,9 +189,22 @@ impl Check {
             evidence: Evidence::new(trust),
             missing: BTreeSet::new(),
             erased: BTreeSet::new(),
+            before: None,
+            after: None,
             findings: Vec::new(),
             findings_left_out: 0,
+            scratch: Vec::new(),
         }
+    }
+
+    /// What was found so far that does not fit.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether nothing was found so far that does not fit.
+    pub fn is_good(&self) -> bool {
+        self.findings.is_empty()
     }
 
     /// Notes something that does not fit.
@@ -192,7 +246,7 @@ impl Check {
     }
 
     /// The next entry.
-    pub fn entry(&mut self, row: Row) {
+    pub fn entry(&mut self, row: RowView<'_>) {
         let expected = self.frontier.size();
         if u64::try_from(row.sequence) != Ok(expected) {
             self.note(
@@ -201,14 +255,16 @@ impl Check {
             );
         }
         let sequence = u64::try_from(row.sequence).unwrap_or(expected);
-        let leaf = tree::leaf(&row.bytes);
-        if leaf[..] != row.leaf[..] {
+        let leaf = tree::leaf(row.bytes);
+        if leaf[..] != *row.leaf {
             self.note(Some(sequence), "does not agree with its stored hash".to_owned());
         }
-        match Entry::decode(&row.bytes) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        match View::decode(row.bytes, &mut scratch) {
             Ok(entry) => self.decoded(sequence, expected, &row, &entry),
             Err(why) => self.note(Some(sequence), format!("cannot be read: {why}")),
         }
+        self.scratch = scratch;
         self.frontier.push(leaf);
         self.previous = leaf;
         for what in self.evidence.grown(&self.frontier) {
@@ -216,7 +272,7 @@ impl Check {
         }
     }
 
-    fn decoded(&mut self, sequence: u64, expected: u64, row: &Row, entry: &Entry) {
+    fn decoded(&mut self, sequence: u64, expected: u64, row: &RowView<'_>, entry: &View<'_>) {
         if entry.sequence != expected {
             self.note(
                 Some(sequence),
@@ -243,7 +299,7 @@ impl Check {
                 u64::try_from(row.run_sequence) == Ok(entry.run_sequence),
                 "run_sequence",
             ),
-            (Part::from_word(&row.part) == Some(entry.part), "part"),
+            (row.part == entry.part.word(), "part"),
             (row.kind == entry.kind, "kind"),
             (row.at == entry.wall_nanoseconds, "at"),
         ] {
@@ -254,7 +310,7 @@ impl Check {
                 );
             }
         }
-        match (&row.salt, &row.body) {
+        match (row.salt, row.body) {
             (Some(salt), Some(body)) => {
                 if salt.len() != 32 || tree::hash(&[salt, body]) != entry.payload {
                     self.note(Some(sequence), "does not agree with its payload".to_owned());
@@ -265,7 +321,7 @@ impl Check {
             }
         }
         if entry.kind == "payloads_erased"
-            && let Some(body) = &row.body
+            && let Some(body) = row.body
         {
             match erased(body) {
                 Some(entries) => self
@@ -274,13 +330,30 @@ impl Check {
                 None => self.note(Some(sequence), "does not say which payloads were erased".to_owned()),
             }
         }
-        let run = self.runs.entry(entry.run.clone()).or_default();
+        if entry.kind == "log_changed"
+            && let Some(body) = row.body
+        {
+            match serde_json::from_slice(body) {
+                Ok(super::Event::LogChanged { from, to, .. }) => {
+                    self.before = from.or(self.before.take());
+                    self.after = to.or(self.after.take());
+                }
+                _ => self.note(
+                    Some(sequence),
+                    "does not say which log comes before or after".to_owned(),
+                ),
+            }
+        }
+        if !self.runs.contains_key(entry.run) {
+            self.runs.insert(entry.run.to_owned(), RunSeen::default());
+        }
+        let run = self.runs.get_mut(entry.run).expect("it was put there");
         let due = run.entries;
         run.entries = entry.run_sequence.saturating_add(1);
         let epoch_before = run.epoch;
         run.epoch = entry.epoch;
         if entry.scope.is_empty() {
-            match entry.kind.as_str() {
+            match entry.kind {
                 "run_started" => run.started = Some(sequence),
                 "severity" => run.severity = Some(sequence),
                 "ended" => run.ended = Some(sequence),
@@ -394,6 +467,8 @@ impl Check {
             on_this_file_alone: entries - covered,
             on_the_key_alone: covered - outside,
             payloads_erased: self.missing.len() as u64,
+            before: self.before,
+            after: self.after,
             findings: self.findings,
             findings_left_out: self.findings_left_out,
         }

@@ -21,7 +21,7 @@ pub struct Case {
     /// The policy that must decide it.
     pub by: Option<String>,
 
-    /// `run`, `approve`, `override`, `change`, `tell` or `take_lock`.
+    /// `run`, `approve`, `override` or `change`.
     pub act: String,
     pub person: String,
     pub environment: String,
@@ -166,26 +166,16 @@ impl Case {
             },
             "change" => Asked::Change {
                 operation: self.operation.clone(),
-                capability: capability(&self.operation),
+                capability: self
+                    .operation
+                    .rsplit_once('.')
+                    .map_or("", |(front, _)| front)
+                    .to_owned(),
                 class: self.class.clone(),
                 target: target()?,
                 count: self.count.unwrap_or(1),
             },
-            "tell" => Asked::Tell {
-                operation: self.operation.clone(),
-                capability: capability(&self.operation),
-                target: target()?,
-            },
-            "take_lock" => Asked::TakeLock {
-                target: target()?,
-                holder: String::new(),
-                reason: self.reason.clone(),
-            },
-            other => {
-                return Err(format!(
-                    "`act` is `{other}`; it is run, approve, override, change, tell or take_lock"
-                ));
-            }
+            other => return Err(format!("`act` is `{other}`; it is run, approve, override or change")),
         };
         Ok(Request {
             person: self.person.clone(),
@@ -205,9 +195,4 @@ impl Case {
             asked,
         })
     }
-}
-
-/// Everything before the last dot of an operation.
-fn capability(operation: &str) -> String {
-    operation.rsplit_once('.').map_or("", |(front, _)| front).to_owned()
 }

@@ -90,6 +90,9 @@ pub struct Said {
     pub span: Span,
 }
 
+/// The name under which an emergency override is spoken of. No action can have it: names are single words.
+pub const OVERRIDE: &str = "emergency override";
+
 /// The ways in which a person takes part.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SaidKind {
@@ -118,6 +121,21 @@ pub enum SaidKind {
     Retry,
     Undo,
     Keep,
+    /// Asked about this, the operator gives the run to somebody else, who goes on with it.
+    HandOver {
+        to: String,
+        after: Duration,
+        because: String,
+    },
+    /// The run is started under an emergency override.
+    Override {
+        because: String,
+        ticket: String,
+        lasts: Duration,
+        /// Who consents; `None`: nobody.
+        second: Option<String>,
+        after: Duration,
+    },
 }
 
 /// What must come of the run.

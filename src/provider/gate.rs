@@ -63,14 +63,9 @@ impl Gate {
         self.policy.as_ref().map_or(Ok(()), |policy| policy.decide(request))
     }
 
-    /// SHA-256 of the policy; `None` where none is configured.
-    pub fn policy_digest(&self) -> Option<[u8; 32]> {
-        self.policy.as_ref().map(|policy| policy.digest())
-    }
-
-    /// What the policy says to a change or a tell, target by target.
+    /// What the policy says to a change, target by target.
     pub fn permits(&self, call: &Call, grounds: &Grounds) -> Result<(), Refusal> {
-        if self.policy.is_none() || !matches!(call.operation.effect, Effect::Change | Effect::Tell) {
+        if self.policy.is_none() || call.operation.effect != Effect::Change {
             return Ok(());
         }
         let operation = &call.operation;
@@ -86,20 +81,12 @@ impl Gate {
             self.decide(&Request {
                 person: grounds.requester.clone(),
                 grounds: grounds.clone(),
-                asked: if operation.effect == Effect::Tell {
-                    Asked::Tell {
-                        operation: operation.full_name(),
-                        capability: operation.capability(),
-                        target,
-                    }
-                } else {
-                    Asked::Change {
-                        operation: operation.full_name(),
-                        capability: operation.capability(),
-                        class: operation.idempotence.class().to_string(),
-                        target,
-                        count: count(call),
-                    }
+                asked: Asked::Change {
+                    operation: operation.full_name(),
+                    capability: operation.capability(),
+                    class: operation.idempotence.class().to_string(),
+                    target,
+                    count: count(call),
                 },
             })?;
         }

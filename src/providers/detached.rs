@@ -15,20 +15,20 @@ const THREADS: usize = crate::limits::HOST_THREADS;
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts a thread for as long as it lives.
-struct Counted;
+struct Counted(&'static AtomicUsize);
 
 impl Counted {
-    fn new() -> Option<Self> {
-        let taken = UNDER_WAY.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
+    fn new(under_way: &'static AtomicUsize) -> Option<Self> {
+        let taken = under_way.fetch_update(Ordering::AcqRel, Ordering::Acquire, |count| {
             (count < THREADS).then_some(count + 1)
         });
-        taken.ok().map(|_| Counted)
+        taken.ok().map(|_| Self(under_way))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        UNDER_WAY.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -43,7 +43,7 @@ pub async fn detached<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Unknown> {
     let unknown = |reason, detail: String| Unknown { reason, detail };
-    let Some(counted) = Counted::new() else {
+    let Some(counted) = Counted::new(&UNDER_WAY) else {
         return Err(unknown(
             Reason::Unavailable,
             format!("{what}: {THREADS} earlier reads still hang"),
@@ -72,9 +72,20 @@ pub async fn detached<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use super::detached;
+    use super::{Counted, THREADS, detached};
     use crate::value::Reason;
+    use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn only_so_many_threads_are_under_way() {
+        static MINE: AtomicUsize = AtomicUsize::new(0);
+        let mut all: Vec<Counted> = (0..THREADS).map(|_| Counted::new(&MINE).unwrap()).collect();
+        assert!(Counted::new(&MINE).is_none());
+        all.pop();
+        let again = Counted::new(&MINE);
+        assert!(again.is_some() && Counted::new(&MINE).is_none());
+    }
 
     #[tokio::test]
     async fn a_thread_that_hangs_is_given_up_and_a_panic_is_ours() {

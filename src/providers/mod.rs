@@ -6,6 +6,8 @@ pub const NAMES: &[&str] = &[
     "alertmanager",
     #[cfg(feature = "notify")]
     "chat",
+    #[cfg(feature = "docker")]
+    "docker",
     #[cfg(feature = "host")]
     "host",
     #[cfg(feature = "http")]
@@ -27,6 +29,8 @@ pub const NAMES: &[&str] = &[
 #[cfg(feature = "alertmanager")]
 pub mod alertmanager;
 pub mod detached;
+#[cfg(feature = "docker")]
+pub mod docker;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "http")]

@@ -13,6 +13,7 @@ pub mod witness;
 mod tests;
 
 use crate::check::{Library, Matrix, ModuleSource};
+use crate::engine::consent::Emergency;
 use crate::engine::world::Environment;
 use crate::journal::Event;
 use crate::journal::event::Person;
@@ -56,6 +57,9 @@ pub struct About {
     /// The roles of each person.
     #[serde(default)]
     pub roles: Option<BTreeMap<String, Vec<String>>>,
+    /// The emergency override that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
     pub grants: Vec<Granted>,
     /// What the configuration of a provider allowed beyond the default, by provider.
     #[serde(default)]
@@ -73,6 +77,8 @@ pub struct Facts {
     pub default_severity: String,
     pub unattended: bool,
     pub dry_run: bool,
+    #[serde(default)]
+    pub occasion: Option<String>,
     pub host: String,
     /// Kind, name, and fields in the form of [`tagged`].
     pub resources: Vec<(String, String, BTreeMap<String, Json>)>,
@@ -120,6 +126,7 @@ impl Facts {
             default_severity: environment.default_severity.clone(),
             unattended: environment.unattended,
             dry_run: environment.dry_run,
+            occasion: environment.occasion.clone(),
             host: environment.host.clone(),
             resources: environment
                 .resources

@@ -93,6 +93,7 @@ pub async fn replay(recording: &Recording, program: Arc<Program>) -> Result<Repl
         consent: Consent {
             identities: about.identities.clone(),
             roles: about.roles.clone(),
+            emergency: about.emergency.clone(),
             ..Consent::default()
         },
         interrupt,
@@ -168,6 +169,7 @@ fn environment(facts: &Facts) -> Result<Environment, String> {
         default_severity: facts.default_severity.clone(),
         unattended: facts.unattended,
         dry_run: facts.dry_run,
+        occasion: facts.occasion.clone(),
         host: facts.host.clone(),
         resources,
     })

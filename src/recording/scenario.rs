@@ -7,6 +7,7 @@ use crate::engine::escalation;
 use crate::engine::world::{Answered, Decision, Observed, OnUnknown, Ticked};
 use crate::journal::event::{Event, Purpose, ResultKind};
 use crate::plan::found::operation;
+use crate::program::scenario::OVERRIDE;
 use crate::provider::record::{Answered as Call, Reply};
 use crate::scenario::draft::DraftGiven;
 use crate::scenario::{Draft, Facts, Options, Suite, run_all, write};
@@ -587,7 +588,8 @@ fn alike(items: Vec<Value>) -> Vec<Value> {
 fn operator(recording: &Recording, story: &Story) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut said: BTreeSet<(String, String)> = BTreeSet::new();
-    for one in &recording.people {
+    lines.extend(overridden(recording));
+    for one in recording.people.iter().filter(|one| one.name != OVERRIDE) {
         let Some(line) = line(one, story) else { continue };
         // A person says a thing once; said again it is the same line.
         if said.insert((one.kind.clone(), one.name.clone())) {
@@ -595,6 +597,35 @@ fn operator(recording: &Recording, story: &Story) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The emergency override that was asked for, with who consented to it.
+fn overridden(recording: &Recording) -> Option<String> {
+    let emergency = recording.about.emergency.as_ref()?;
+    let second = recording.events.iter().find_map(|happened| match &happened.event {
+        Event::Overridden { second, .. } => Some(format!(" as {}", word(&second.name))),
+        _ => None,
+    });
+    Some(format!(
+        "override because {} ticket {} for {}{}",
+        write::quoted(&emergency.reason),
+        write::quoted(&emergency.ticket),
+        write::span(emergency.lasts),
+        second.unwrap_or_default()
+    ))
+}
+
+/// A person's name as one word of the language.
+fn word(name: &str) -> String {
+    let word: String = name
+        .chars()
+        .map(|letter| if letter.is_alphanumeric() { letter } else { '_' })
+        .collect();
+    if word.starts_with(|first: char| first.is_alphabetic()) {
+        word
+    } else {
+        format!("person_{word}")
+    }
 }
 
 fn line(said: &Said, story: &Story) -> Option<String> {

@@ -254,6 +254,14 @@ pub fn lines(event: &Event) -> Vec<Line> {
             Tone::Attention,
             format!("the journal's key is {} from here on ({})", safe(to), safe(&by.name)),
         )],
+        Event::LogChanged { from, to, by } => vec![line(
+            Tone::Attention,
+            format!(
+                "{} ({})",
+                safe(&super::words::log_changed(from.as_deref(), to.as_deref())),
+                safe(&by.name)
+            ),
+        )],
         Event::PayloadsErased { entries, because, by } => vec![line(
             Tone::Attention,
             format!(
@@ -288,6 +296,7 @@ fn started(event: &Event) -> Vec<Line> {
         environment,
         operator,
         dry_run,
+        occasion,
         parameters,
         prose,
         timebox_seconds,
@@ -313,6 +322,9 @@ fn started(event: &Event) -> Vec<Line> {
             }
         ),
     ));
+    if let Some(occasion) = occasion {
+        all.push(line(Tone::Faint, format!("started by {}", safe(occasion))));
+    }
     if !parameters.is_empty() {
         let parameters: Vec<String> = parameters
             .iter()
@@ -441,7 +453,11 @@ fn action(event: &Event) -> Vec<Line> {
                 Tone::Attention,
                 format!(
                     "waits for approval by {}, at most {}",
-                    roles.join(", "),
+                    if roles.is_empty() {
+                        "a second person".to_owned()
+                    } else {
+                        roles.join(", ")
+                    },
                     seconds(*deadline_seconds)
                 ),
             )]

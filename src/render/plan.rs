@@ -236,7 +236,7 @@ pub(super) fn call_text(call: &Call) -> String {
     let arguments: Vec<String> = call
         .arguments
         .iter()
-        .filter(|(_, value)| value != "none")
+        .filter(|(_, value)| value != "none" && !value.is_empty())
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
     format!("{}({})", call.operation, arguments.join(", "))

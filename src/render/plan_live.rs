@@ -54,10 +54,11 @@ pub fn text(file: &PlanFile, plan: &Plan, found: &Found) -> String {
         } else {
             format!(", says {}", answer.by)
         };
+        // The question first: a stranger knows no names.
         let because = if answer.because.is_empty() {
             answer.question.clone()
         } else {
-            answer.because.clone()
+            format!("{} {}", answer.question, answer.because)
         };
         let label = label_of(plan, &answer.name);
         out.wrapped(

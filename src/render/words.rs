@@ -493,6 +493,15 @@ fn sentence(text: String) -> String {
     text
 }
 
+/// Which log comes before or after this one.
+pub fn log_changed(from: Option<&str>, to: Option<&str>) -> String {
+    match (from, to) {
+        (Some(from), _) => format!("the journal goes on from another, which ended as {from}"),
+        (None, Some(to)) => format!("the journal goes on in another, {to}"),
+        (None, None) => "the journal names no other".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

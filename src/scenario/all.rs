@@ -1,7 +1,7 @@
 //! Running many scenarios: in parallel where there is more than one processor to do so.
 
 use super::coverage::Coverage;
-use super::faults::Faults;
+use super::faults::{Faults, Which};
 use super::report::{CoverageReport, FaultReport, FileReport, Finding, TestResult};
 use super::stage::Variant;
 use super::suite::{Runtime, Suite};
@@ -22,7 +22,8 @@ pub struct Options {
     /// Only scenarios whose title contains this.
     pub filter: Option<String>,
     pub coverage: bool,
-    pub faults: bool,
+    /// Which calls go wrong in turn; `None`: none.
+    pub faults: Option<Which>,
     /// Generated inputs for each question.
     pub generate: usize,
     pub seed: u64,
@@ -72,7 +73,7 @@ pub fn run_all(suite: &Suite, file: &str, options: &Options) -> std::io::Result<
         .collect();
     let main = program.runbooks.first().map(|book| book.span.file).unwrap_or_default();
     let whole = Coverage::of(program, main);
-    let faults = options.faults.then(|| Faults::new(suite.clone()));
+    let faults = options.faults.map(|which| Faults::new(suite.clone(), which));
     let threads = if options.threads == 0 {
         std::thread::available_parallelism().map_or(1, usize::from)
     } else {
@@ -122,7 +123,7 @@ pub fn run_all(suite: &Suite, file: &str, options: &Options) -> std::io::Result<
         faulted.broken.extend(one.faults.broken);
     }
     report.coverage = (options.coverage && !coverage.items.is_empty()).then(|| CoverageReport::of(program, &coverage));
-    report.faults = (options.faults && !chosen.is_empty()).then_some(faulted);
+    report.faults = (options.faults.is_some() && !chosen.is_empty()).then_some(faulted);
     if options.generate > 0 {
         report.generated = generate::questions(program, options.generate, options.seed);
     }

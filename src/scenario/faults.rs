@@ -58,13 +58,22 @@ pub struct Faulted {
 pub struct Faults {
     suite: Suite,
     oracle: Suite,
+    which: Which,
+}
+
+/// Calls that go wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    /// Of equal calls between two changes the first and the last.
+    Ends,
 }
 
 impl Faults {
     /// Prepares a suite for faults.
-    pub fn new(suite: Suite) -> Self {
+    pub fn new(suite: Suite, which: Which) -> Self {
         let oracle = suite.with_program(Arc::new(oracle(suite.program())));
-        Self { suite, oracle }
+        Self { suite, oracle, which }
     }
 
     /// Puts every fault into a scenario that passes.
@@ -73,14 +82,8 @@ impl Faults {
         let base_story = Story::of(base);
         let title = self.suite.program().scenarios[index].title.clone();
         let count = base.calls.len();
-        for (call, again) in telling(base) {
-            // What cannot be reached stays so: begun at the last of equal calls only these differ from begun at the first.
-            let wrongs: &[Wrong] = if again {
-                &[Wrong::TimesOut, Wrong::Empty]
-            } else {
-                &WRONGS
-            };
-            for wrong in wrongs.iter().copied() {
+        for call in self.calls(base) {
+            for wrong in WRONGS {
                 let name = base.calls[call].call.operation.full_name();
                 let fault = format!("{name} {} (call {} of {count})", wrong.words(), call + 1);
                 let ran = self.with(index, Fault::Call { call, wrong }, runtime);
@@ -112,6 +115,30 @@ impl Faults {
             }
         }
         faulted
+    }
+
+    /// The calls that go wrong, by number.
+    fn calls(&self, base: &Ran) -> Vec<usize> {
+        if self.which == Which::All {
+            return (0..base.calls.len()).collect();
+        }
+        let mut ends: Vec<(usize, usize)> = Vec::new();
+        for (number, called) in base.calls.iter().enumerate() {
+            let equal = ends.iter_mut().find(|(first, _)| {
+                let known = &base.calls[*first];
+                known.changes == called.changes
+                    && known.call.operation == called.call.operation
+                    && known.call.args == called.call.args
+            });
+            match equal {
+                Some((_, last)) => *last = number,
+                None => ends.push((number, number)),
+            }
+        }
+        let mut chosen: Vec<usize> = ends.into_iter().flat_map(|(first, last)| [first, last]).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        chosen
     }
 
     fn with(&self, index: usize, fault: Fault, runtime: &Runtime) -> Ran {
@@ -179,32 +206,6 @@ impl Faults {
         // Without symptoms there is nothing left to resolve either.
         asked == story.outcome || asked == "not present"
     }
-}
-
-/// Calls worth a fault: of equal ones (same operation, arguments and changes before them) the first and the last, which is `true`.
-fn telling(base: &Ran) -> Vec<(usize, bool)> {
-    let mut groups: Vec<(usize, usize)> = Vec::new();
-    for (number, called) in base.calls.iter().enumerate() {
-        let group = groups.iter_mut().find(|(first, _)| {
-            let known = &base.calls[*first];
-            known.changes == called.changes
-                && known.call.operation == called.call.operation
-                && known.call.args == called.call.args
-        });
-        match group {
-            Some((_, last)) => *last = number,
-            None => groups.push((number, number)),
-        }
-    }
-    let mut chosen: Vec<(usize, bool)> = Vec::new();
-    for (first, last) in groups {
-        chosen.push((first, false));
-        if last > first {
-            chosen.push((last, true));
-        }
-    }
-    chosen.sort_unstable();
-    chosen
 }
 
 /// Entries at which a journal that fails would matter most: intents, approvals, and what follows them.

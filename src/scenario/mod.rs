@@ -5,6 +5,7 @@
 
 pub mod all;
 pub mod coverage;
+mod deciding;
 pub mod draft;
 pub mod faults;
 mod fill;

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// Who starts the run of a scenario.
+pub const OPERATOR: &str = "operator";
+
 /// What is wrong with one provider call in a run that looks for faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Wrong {
@@ -112,11 +115,22 @@ pub struct Stage {
     pub variant: Variant,
     pub clock: Arc<Virtual>,
     pub stop: watch::Sender<bool>,
+    /// Somebody else is to go on with the run.
+    handed: watch::Sender<Option<Handed>>,
     state: Mutex<State>,
+}
+
+/// A run that is given to somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handed {
+    pub to: String,
+    pub because: String,
 }
 
 #[derive(Default)]
 struct State {
+    /// Who has the run now.
+    operator: Option<String>,
     held: Held,
     /// Orders of the present attempt of an action that are done.
     progress: BTreeMap<String, usize>,
@@ -173,6 +187,7 @@ impl Stage {
             variant,
             clock: Arc::new(Virtual::new(clock)),
             stop,
+            handed: watch::Sender::new(None),
             state: Mutex::new(State {
                 held,
                 ..State::default()
@@ -270,6 +285,29 @@ impl Stage {
         let (index, value) = found?;
         self.lock().used.insert(index);
         Some(value)
+    }
+
+    /// Who has the run now.
+    pub fn operator(&self) -> String {
+        self.lock().operator.clone().unwrap_or_else(|| OPERATOR.to_owned())
+    }
+
+    /// Gives the run to somebody else; whoever asked is asked again by them.
+    pub fn hand_over(&self, to: Handed) {
+        self.handed.send_replace(Some(to));
+    }
+
+    /// Resolves when the run is given to somebody else, who has it from then on; with who had it.
+    pub async fn handed_over(&self) -> (String, Handed) {
+        // The sender is this stage itself: it cannot be gone.
+        let _ = self.handed.subscribe().wait_for(Option::is_some).await;
+        let to = self.handed.send_replace(None).unwrap_or_else(|| Handed {
+            to: self.operator(),
+            because: String::new(),
+        });
+        let from = self.operator();
+        self.lock().operator = Some(to.to.clone());
+        (from, to)
     }
 
     /// Notes a call; what is wrong with it in this run.

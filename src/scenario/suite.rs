@@ -1,16 +1,18 @@
 //! The scenarios of one checked program, and the running of them.
 
-use super::fill::Filling;
+use super::deciding::LookedAt;
 use super::stage::{Called, Held, Missing, Stage, Variant};
 use super::world;
+use crate::engine::world::World;
 use crate::engine::{self, Ended};
-use crate::journal::{self, Event, Recorded};
-
+use crate::journal::{self, Event, Journal, Recorded};
+use crate::program::scenario::Scenario;
 use crate::program::{
     BindingKind, CallExpr, ExprKind, OrderKind, Outcome, Program, QuestionForm, RunbookId, Step, StepKind, UndoKind,
 };
 use crate::provider::{Call, Operation};
-use crate::value::{Answer, Type, Value};
+use crate::value::{Type, Value};
+use futures::future::{Either, select};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,6 +48,8 @@ pub struct Prepared {
     orders: BTreeMap<String, usize>,
     /// Calls whose reply is read as a type of its own: operation, literal arguments, type.
     typed: Vec<(Arc<Operation>, Literals, Type)>,
+    /// Which fields of replies the program looks at.
+    pub looked_at: LookedAt,
 }
 
 type Literals = Vec<(Arc<str>, Value)>;
@@ -125,6 +129,7 @@ impl Suite {
         }
         Self {
             prepared: Arc::new(Prepared {
+                looked_at: LookedAt::by(&program),
                 program,
                 facts,
                 providers,
@@ -148,7 +153,60 @@ impl Suite {
                 providers: self.prepared.providers.clone(),
                 orders: self.prepared.orders.clone(),
                 typed: self.prepared.typed.clone(),
+                looked_at: self.prepared.looked_at.clone(),
             }),
+        }
+    }
+
+    /// Runs until the run has ended. Each time it is handed over, the process that has it is gone as after a crash, and
+    /// somebody else takes the run over and goes on with what is recorded.
+    async fn to_its_end(
+        &self,
+        scenario: &Scenario,
+        stage: &Arc<Stage>,
+        mut world: World,
+        journal: &Arc<world::Observer>,
+    ) -> Result<Ended, journal::Error> {
+        let program = || self.prepared.program.clone();
+        let arguments = || scenario.arguments.clone();
+        let begun = engine::run(program(), scenario.runbook, arguments(), world.clone());
+        let mut handed = match select(Box::pin(begun), Box::pin(stage.handed_over())).await {
+            Either::Left((ended, _)) => return ended,
+            Either::Right((handed, _)) => handed,
+        };
+        loop {
+            let (from, to) = handed;
+            let by = world::person(&to.to);
+            let events = [
+                Event::TakenOver {
+                    by: by.clone(),
+                    from,
+                    because: to.because,
+                },
+                Event::Resumed {
+                    by: by.clone(),
+                    host: world.environment.host.clone(),
+                    tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+                },
+            ];
+            journal.append_all("", &events).await?;
+            world.environment.operator = by;
+            let recorded = journal.memory.entries();
+            let resumed = engine::resume(program(), scenario.runbook, arguments(), world.clone(), &recorded);
+            handed = match select(Box::pin(resumed), Box::pin(stage.handed_over())).await {
+                Either::Left((resumed, _)) => {
+                    let message = match resumed? {
+                        engine::Resumed::Ended(ended) => return Ok(ended),
+                        engine::Resumed::InDoubt(doubt) => format!("`{}` was in doubt", doubt.action),
+                        engine::Resumed::Changed(what) => what.join("; "),
+                        engine::Resumed::Astray(why) => why,
+                    };
+                    return Err(journal::Error {
+                        message: format!("handed over, it does not go on: {message}"),
+                    });
+                }
+                Either::Right((handed, _)) => handed,
+            };
         }
     }
 
@@ -158,14 +216,9 @@ impl Suite {
         let stage = Arc::new(Stage::new(self.prepared.clone(), index, variant, stop));
         let (world, journal) = world::world(&stage, interrupt);
         let scenario = stage.scenario();
-        let run = engine::run(
-            self.prepared.program.clone(),
-            scenario.runbook,
-            scenario.arguments.clone(),
-            world,
-        );
+        let run = self.to_its_end(scenario, &stage, world, &journal);
         let ended = runtime.0.block_on(stage.clock.drive(run));
-        let entries = journal.memory.entries();
+        let entries = journal.memory.take();
         let duration = entries
             .iter()
             .rev()
@@ -186,95 +239,6 @@ impl Suite {
             held: stage.held(),
         }
     }
-
-    /// The fields that were left out and decide an answer: each with its line of `given`.
-    ///
-    /// The scenario is run again with nothing known of what was left out. An answer that is lost rests on it; behind the first
-    /// difference that is no answer (an order without its target) other values take its place.
-    pub fn deciding(&self, index: usize, ran: &Ran, runtime: &Runtime) -> Vec<(usize, String)> {
-        if ran.left_out.is_empty() {
-            return Vec::new();
-        }
-        let differs = |filling: Filling| {
-            let again = self.run(
-                index,
-                Variant {
-                    filling,
-                    lenient: true,
-                    ..Variant::default()
-                },
-                runtime,
-            );
-            difference(&ran.entries, &again.entries)
-        };
-        match differs(Filling::Unknown(None)) {
-            Difference::None => return Vec::new(),
-            Difference::Answer => {}
-            Difference::Way => {
-                if matches!(differs(Filling::Other), Difference::None) {
-                    return Vec::new();
-                }
-            }
-        }
-        let found: Vec<(usize, String)> = ran
-            .left_out
-            .iter()
-            .filter(|field| matches!(differs(Filling::Unknown(Some((*field).clone()))), Difference::Answer))
-            .cloned()
-            .collect();
-        if found.is_empty() { ran.left_out.clone() } else { found }
-    }
-}
-
-/// Where two runs of one scenario part.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Difference {
-    None,
-    /// In what was answered.
-    Answer,
-    /// In something else.
-    Way,
-}
-
-/// What decides the way of a run, without any value that is only shown.
-fn mark(event: &Event) -> Option<(&'static str, String, Option<Answer>)> {
-    Some(match event {
-        Event::Answered { name, answer, .. } => ("answer", name.clone(), Some(*answer)),
-        Event::Cause { name, answer, .. } => ("answer", name.clone(), Some(*answer)),
-        Event::Look { what, answer, .. } => ("answer", what.clone(), Some(*answer)),
-        Event::Goal { answer, .. } => ("answer", "goal".to_owned(), Some(*answer)),
-        Event::Severity { name, .. } => ("severity", name.clone().unwrap_or_default(), None),
-        Event::Arm { arm, .. } => ("arm", arm.clone(), None),
-        Event::ActionStarted { name, .. } => ("started", name.clone(), None),
-        Event::ActionEnded { name, outcome, .. } => {
-            let word = outcome.split(':').next().unwrap_or_default();
-            ("ended", format!("{name} {word}"), None)
-        }
-        Event::NotNeeded { name, .. } => ("not needed", name.clone(), None),
-        Event::Ended { outcome, .. } => ("end", outcome.clone(), None),
-        _ => return None,
-    })
-}
-
-fn difference(one: &[Recorded], other: &[Recorded]) -> Difference {
-    let marks =
-        |entries: &[Recorded]| -> Vec<_> { entries.iter().filter_map(|entry| mark(entry.event.as_ref()?)).collect() };
-    let (one, other) = (marks(one), marks(other));
-    for index in 0..one.len().max(other.len()) {
-        match (one.get(index), other.get(index)) {
-            (Some(left), Some(right)) if left == right => {}
-            (Some((word, name, _)), Some((other_word, other_name, answer)))
-                if word == other_word && name == other_name && answer.is_some() =>
-            {
-                return Difference::Answer;
-            }
-            (Some(("answer" | "severity" | "arm", ..)), Some(("answer" | "severity" | "arm", ..))) => {
-                return Difference::Answer;
-            }
-            _ => return Difference::Way,
-        }
-    }
-    Difference::None
 }
 
 impl Prepared {

@@ -1,9 +1,10 @@
 //! The world of a scenario: scripted providers and people, and a journal that tells the stage what happened.
 
 use super::fill;
-use super::stage::{Answered, Block, Stage, Wrong};
+use super::stage::{Answered, Block, Handed, Stage, Wrong};
 use crate::engine::Outcome as RunOutcome;
 use crate::engine::clock::Virtual;
+use crate::engine::consent::Emergency;
 use crate::engine::random::Fixed;
 use crate::engine::world::{
     self, Answered as AskAnswer, ApprovalRequest, Ask, Clock, Decision, Environment, ManualOrder, Observe, Observed,
@@ -11,7 +12,7 @@ use crate::engine::world::{
 };
 use crate::journal::event::{Event, Person};
 use crate::journal::{Error, Journal, Memory};
-use crate::program::scenario::SaidKind;
+use crate::program::scenario::{OVERRIDE, SaidKind};
 use crate::provider::gate::{Gate, Grant, Mode};
 use crate::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use crate::value::{Answer, List, Reason, Unknown, Value};
@@ -57,21 +58,39 @@ pub fn world(stage: &Arc<Stage>, interrupt: tokio::sync::watch::Receiver<bool>) 
         screen: Arc::new(Dark),
         environment: Environment {
             name: "test".to_owned(),
-            operator: person("operator"),
+            operator: person(&stage.operator()),
             severities: facts.severities.clone(),
             default_severity: facts.default_severity.clone(),
             unattended: false,
             dry_run: false,
+            occasion: None,
             host: "scenario".to_owned(),
             resources: facts.resources.clone(),
         },
-        consent: world::Consent::default(),
+        consent: world::Consent {
+            emergency: emergency(stage),
+            ..world::Consent::default()
+        },
         interrupt,
     };
     (world, journal)
 }
 
-fn person(name: &str) -> Person {
+/// The override under which the run is started.
+fn emergency(stage: &Stage) -> Option<Emergency> {
+    stage.scenario().people.iter().find_map(|said| match &said.kind {
+        SaidKind::Override {
+            because, ticket, lasts, ..
+        } => Some(Emergency {
+            reason: because.clone(),
+            ticket: ticket.clone(),
+            lasts: *lasts,
+        }),
+        _ => None,
+    })
+}
+
+pub fn person(name: &str) -> Person {
     Person {
         name: name.to_owned(),
         by: "scenario".to_owned(),
@@ -272,13 +291,51 @@ impl Cast {
     fn missing(&self, line: String) {
         self.stage.missing(Block::Operator, line);
     }
+
+    /// What whoever has the run says.
+    fn given<T>(&self, value: T) -> Reply<T> {
+        given(value, &self.stage.operator())
+    }
+
+    /// Where a line says so, the run is given to somebody else: then this never returns, and they are asked instead.
+    async fn hand_over(&self, name: &str) {
+        let handed = self.stage.said_once(name, |said| match &said.kind {
+            SaidKind::HandOver { to, after, because } => {
+                let (to, because) = (to.clone(), because.clone());
+                Some((Handed { to, because }, *after))
+            }
+            _ => None,
+        });
+        if let Some((handed, after)) = handed {
+            self.stage.clock.sleep(after).await;
+            self.stage.hand_over(handed);
+            futures::future::pending::<()>().await;
+        }
+    }
+
+    /// The second person of an emergency override.
+    async fn consent(&self) -> Reply<Decision> {
+        let said = self.stage.said(OVERRIDE, |said| match &said.kind {
+            SaidKind::Override { second, after, .. } => Some((second.clone(), *after)),
+            _ => None,
+        });
+        match said {
+            Some((Some(second), after)) => {
+                self.stage.clock.sleep(after).await;
+                given(Decision::Approve, &second)
+            }
+            _ => futures::future::pending().await,
+        }
+    }
 }
 
 impl People for Cast {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         async move {
             let name = self.stage.scoped(&question.name);
-            let who = question.by.as_deref().unwrap_or("operator");
+            self.hand_over(&name).await;
+            let operator = self.stage.operator();
+            let who = question.by.as_deref().unwrap_or(&operator);
             let answer = self.stage.answered(&name);
             let Some(answer) = answer else {
                 self.missing(format!("answer {name} yes"));
@@ -303,6 +360,7 @@ impl People for Cast {
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<AskAnswer>> {
         async move {
             let name = self.stage.scoped(&question.name);
+            self.hand_over(&name).await;
             let text = self.stage.said(&name, |said| match &said.kind {
                 SaidKind::Value(text) => Some(Some(text.clone())),
                 SaidKind::Answer(_) | SaidKind::Silent { undo: false } => Some(None),
@@ -327,13 +385,10 @@ impl People for Cast {
                         (Some((index, _)), None) => Some(index),
                         _ => None,
                     };
-                    given(
-                        AskAnswer {
-                            text,
-                            choice: exact.or(part),
-                        },
-                        "operator",
-                    )
+                    self.given(AskAnswer {
+                        text,
+                        choice: exact.or(part),
+                    })
                 }
             }
         }
@@ -342,7 +397,11 @@ impl People for Cast {
 
     fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
         async move {
+            if request.action == OVERRIDE {
+                return self.consent().await;
+            }
             let name = self.stage.scoped(&request.action);
+            self.hand_over(&name).await;
             // `a or b` is asked of both at once.
             let either = !request.roles.contains(&request.role);
             let of = |role: &Option<String>| {
@@ -388,6 +447,7 @@ impl People for Cast {
                 None => (order.name.as_str(), false),
             };
             let name = self.stage.scoped(written);
+            self.hand_over(&name).await;
             let said = self.stage.said(&name, |said| match said.kind {
                 SaidKind::Tick { undo, after } if undo == taking_back => Some(Some(after)),
                 SaidKind::Silent { undo } if undo == taking_back => Some(None),
@@ -396,13 +456,10 @@ impl People for Cast {
             match said {
                 Some(Some(after)) => {
                     self.stage.clock.sleep(after).await;
-                    given(
-                        Ticked {
-                            done: true,
-                            note: String::new(),
-                        },
-                        "operator",
-                    )
+                    self.given(Ticked {
+                        done: true,
+                        note: String::new(),
+                    })
                 }
                 Some(None) => futures::future::pending().await,
                 None if self.stage.variant.lenient => futures::future::pending().await,
@@ -420,11 +477,12 @@ impl People for Cast {
         async move {
             for (name, _, _) in &choice.unknown {
                 let full = self.stage.scoped(name);
+                self.hand_over(&full).await;
                 let again = self
                     .stage
                     .said_once(&full, |said| (said.kind == SaidKind::Retry).then_some(()));
                 if again.is_some() {
-                    return given(OnUnknown::Retry, "operator");
+                    return self.given(OnUnknown::Retry);
                 }
                 let said = self.stage.answered(&full);
                 let by_hand = |yes| OnUnknown::AnswerByHand {
@@ -433,9 +491,9 @@ impl People for Cast {
                     note: String::new(),
                 };
                 match said {
-                    Some(Answer::Yes) => return given(by_hand(true), "operator"),
-                    Some(Answer::No) => return given(by_hand(false), "operator"),
-                    Some(Answer::Unknown) => return given(OnUnknown::CannotTell, "operator"),
+                    Some(Answer::Yes) => return self.given(by_hand(true)),
+                    Some(Answer::No) => return self.given(by_hand(false)),
+                    Some(Answer::Unknown) => return self.given(OnUnknown::CannotTell),
                     None => {}
                 }
             }
@@ -444,7 +502,7 @@ impl People for Cast {
                     self.missing(format!("leave {} unknown", self.stage.scoped(name)));
                     silent()
                 }
-                None => given(OnUnknown::CannotTell, "operator"),
+                None => self.given(OnUnknown::CannotTell),
             }
         }
         .boxed()
@@ -453,13 +511,14 @@ impl People for Cast {
     fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
         async move {
             let name = self.stage.scoped(&choice.action);
+            self.hand_over(&name).await;
             let said = self.stage.said(&name, |said| match said.kind {
                 SaidKind::Undo => Some(OnUnclear::Undo),
                 SaidKind::Keep => Some(OnUnclear::Keep),
                 _ => None,
             });
             match said {
-                Some(chosen) => given(chosen, "operator"),
+                Some(chosen) => self.given(chosen),
                 None => {
                     self.missing(format!("keep {name}"));
                     silent()
@@ -473,7 +532,7 @@ impl People for Cast {
         async move {
             let said = self.stage.answered(operation).map(|answer| answer == Answer::Yes);
             match said {
-                Some(allowed) => given(allowed, "operator"),
+                Some(allowed) => self.given(allowed),
                 None => {
                     self.missing(format!("answer {operation} yes"));
                     silent()

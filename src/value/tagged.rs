@@ -10,50 +10,73 @@ use std::sync::Arc;
 
 /// The value as JSON. Secrets become `{"secret": null}`.
 pub fn to_json(value: &Value) -> Json {
+    // What is inside is moved and not written out once more: `json!` would copy it at every depth.
     match value {
         Value::Unknown(unknown) => json!({"unknown": unknown.reason, "detail": unknown.detail}),
         Value::None => Json::Null,
-        Value::Bool(yes) => json!(yes),
-        Value::Int(number) => json!({"int": number}),
-        Value::AtLeast(number) => json!({"at_least": number}),
-        Value::Float(number) => json!({"float": exact(*number)}),
-        Value::Text(text) => json!({"text": &**text}),
-        Value::Time(time) => json!({"time": time.to_string()}),
-        Value::Duration(nanoseconds) => json!({"duration": nanoseconds}),
-        Value::Ratio(number) => json!({"ratio": exact(*number)}),
-        Value::Bytes(number) => json!({"bytes": number}),
-        Value::Rate(number) => json!({"rate": exact(*number)}),
-        Value::Json(document) => json!({"json": &**document}),
-        Value::Secret(_) => json!({"secret": null}),
+        Value::Bool(yes) => Json::Bool(*yes),
+        Value::Int(number) => object([("int", (*number).into())]),
+        Value::AtLeast(number) => object([("at_least", (*number).into())]),
+        Value::Float(number) => object([("float", exact(*number).into())]),
+        Value::Text(text) => object([("text", text.to_string().into())]),
+        Value::Time(time) => object([("time", time.to_string().into())]),
+        Value::Duration(nanoseconds) => object([("duration", (*nanoseconds).into())]),
+        Value::Ratio(number) => object([("ratio", exact(*number).into())]),
+        Value::Bytes(number) => object([("bytes", (*number).into())]),
+        Value::Rate(number) => object([("rate", exact(*number).into())]),
+        Value::Json(document) => object([("json", (**document).clone())]),
+        Value::Secret(_) => object([("secret", Json::Null)]),
         Value::Series(series) => {
-            let samples: Vec<Json> = series
+            let samples = series
                 .samples
                 .iter()
-                .map(|(time, value)| json!([time.to_string(), to_json(value)]))
+                .map(|(time, value)| Json::Array(vec![time.to_string().into(), to_json(value)]))
                 .collect();
-            json!({"series": samples, "until": series.until.to_string(), "step": series.step})
+            object([
+                ("series", Json::Array(samples)),
+                ("until", series.until.to_string().into()),
+                ("step", series.step.into()),
+            ])
         }
         Value::List(list) => {
-            let items: Vec<Json> = list.items.iter().map(to_json).collect();
+            let items = Json::Array(list.items.iter().map(to_json).collect());
             if list.truncated {
-                json!({"list": items, "truncated": true})
+                object([("list", items), ("truncated", Json::Bool(true))])
             } else {
-                json!({"list": items})
+                object([("list", items)])
             }
         }
         Value::Record(record) => {
             // Pairs, not an object: their order is part of the value.
-            let fields: Vec<Json> = record
+            let fields = record
                 .fields
                 .iter()
-                .map(|(name, value)| json!([&**name, to_json(value)]))
+                .map(|(name, value)| Json::Array(vec![name.to_string().into(), to_json(value)]))
                 .collect();
-            json!({"record": fields, "type": &*record.type_name})
+            object([
+                ("record", Json::Array(fields)),
+                ("type", record.type_name.to_string().into()),
+            ])
         }
-        Value::Enum(name) => json!({"enum": &**name}),
-        Value::Resource { kind, name } => json!({"resource": &**name, "kind": &**kind}),
-        Value::Code { language, text } => json!({"code": &**text, "language": language.map(CodeLanguage::name)}),
+        Value::Enum(name) => object([("enum", name.to_string().into())]),
+        Value::Resource { kind, name } => {
+            object([("resource", name.to_string().into()), ("kind", kind.to_string().into())])
+        }
+        Value::Code { language, text } => object([
+            ("code", text.to_string().into()),
+            ("language", language.map(CodeLanguage::name).into()),
+        ]),
     }
+}
+
+/// An object with its members in this order.
+fn object<const MEMBERS: usize>(members: [(&str, Json); MEMBERS]) -> Json {
+    Json::Object(
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }
 
 /// The shortest text that reads back as the same number.

@@ -9,6 +9,7 @@ const LAYERS: &[&str] = &[
     "diagnostic",
     "secrets",
     "value",
+    "intake",
     "syntax",
     "provider",
     "program",

@@ -5,6 +5,7 @@ use starr::check;
 use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Idempotence, Operation, Outcome, Provider};
 use starr::providers::alertmanager::Alertmanager;
+use starr::providers::docker::Docker;
 use starr::providers::host::Host;
 use starr::providers::http::{Http, config::HttpConfig};
 use starr::providers::kubernetes::Kubernetes;
@@ -35,6 +36,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Postgres::new(starr::providers::postgres::config::Config::default()).unwrap()),
         Arc::new(Prometheus::new(&starr::providers::prometheus::config::Config::default()).unwrap()),
         Arc::new(Alertmanager::new(&starr::providers::alertmanager::config::Config::default()).unwrap()),
+        Arc::new(Docker::new(starr::providers::docker::config::Config::default()).unwrap()),
         Arc::new(Redis::new(starr::providers::redis::config::Config::default()).unwrap()),
     ]
 }
@@ -228,6 +230,7 @@ async fn every_reply_is_of_its_declared_type() {
             "postgres",
             "prometheus",
             "redis",
+            "docker",
         ]
         .contains(&provider.name())
         {

@@ -1,4 +1,4 @@
-//! Mutated configurations, lists of signers, locks, signatures, recordings and replies through what reads them. What fails is kept
+//! Mutated configurations, policies, lists of signers, locks, signatures, recordings and replies through what reads them. What fails is kept
 //! in `tests/fuzz/crashes` and read by every later run. `scripts/fuzz` runs this for as long as wished.
 
 use crate::fuzz::{PATIENCE, Random};
@@ -78,6 +78,13 @@ const PIECES: &[&str] = &[
     "4 Gi",
     "env: ",
     "all: true",
+    "permit(principal, action, resource)",
+    " when { ",
+    "context.now",
+    "unless",
+    "\"status\":",
+    "\"2026-02-30T25:00:00Z\"",
+    "1e400Ei",
 ];
 
 fn root() -> &'static Path {
@@ -168,6 +175,7 @@ fn try_one(bytes: &[u8]) {
     let begin = Instant::now();
     let now = "2026-11-22T00:00:00Z".parse().unwrap();
     if let Ok(text) = std::str::from_utf8(bytes) {
+        crate::fuzz_providers::as_policy(text);
         if let Err(problem) = starr::config::parse(text) {
             assert!(problem.message.len() < 4 * 1024 + LARGEST, "{}", problem.message.len());
             let place = problem
@@ -209,6 +217,7 @@ fn try_one(bytes: &[u8]) {
                 assert!(back.is_ok(), "{back:?}");
             }
             let _ = tagged::from_json(&json);
+            crate::fuzz_providers::as_object(&json, now);
         }
     }
     if let Ok(recording) = Recording::read(bytes) {

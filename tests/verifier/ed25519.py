@@ -1,4 +1,5 @@
 """Verification of Ed25519 signatures (RFC 8032, section 5.1.7), slow and plain, with nothing but Python's own library."""
+import functools
 import hashlib
 
 P = 2 ** 255 - 19
@@ -39,13 +40,23 @@ def _add(a, b):
     return s * t % P, u * v % P, t * u % P, s * v % P
 
 
-def _times(number, point):
+def _table(point):
+    """For each of the 64 hexadecimal digits of a number, the sixteen multiples of the point that it can stand for."""
+    rows = []
+    for _ in range(64):
+        row = [(0, 1, 1, 0)]
+        for _ in range(16):
+            row.append(_add(row[-1], point))
+        rows.append(row[:16])
+        point = row[16]
+    return rows
+
+
+def _times(number, table):
     total = (0, 1, 1, 0)
-    while number:
-        if number & 1:
-            total = _add(total, point)
-        point = _add(point, point)
-        number >>= 1
+    for row in table:
+        total = _add(total, row[number & 15])
+        number >>= 4
     return total
 
 
@@ -56,18 +67,24 @@ def _bytes(point):
 
 
 _Y = 4 * pow(5, P - 2, P) % P
-BASE = (_x(_Y, 0), _Y, 1, _x(_Y, 0) * _Y % P)
+BASE = _table((_x(_Y, 0), _Y, 1, _x(_Y, 0) * _Y % P))
+
+
+@functools.lru_cache(16)
+def _minus(public):
+    """The multiples of the key's point, turned round; None when it is no point."""
+    point = _point(public)
+    return point and _table((P - point[0], point[1], point[2], P - point[3]))
 
 
 def verify(public, message, signature):
     if len(public) != 32 or len(signature) != 64:
         return False
-    point = _point(public)
+    minus = _minus(public)
     s = int.from_bytes(signature[32:], "little")
-    if point is None or s >= ORDER:
+    if minus is None or s >= ORDER:
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % ORDER
-    minus = (P - point[0], point[1], point[2], P - point[3])
     return _bytes(_add(_times(s, BASE), _times(h, minus))) == signature[:32]
 
 

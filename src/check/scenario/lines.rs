@@ -3,7 +3,7 @@
 use super::super::scope::Body;
 use super::names::Names;
 use crate::diagnostic::Diagnostic;
-use crate::program::scenario::{Expected, ExpectedKind, Said, SaidKind};
+use crate::program::scenario::{Expected, ExpectedKind, OVERRIDE, Said, SaidKind};
 use crate::source::Span;
 use crate::syntax::tree::{
     ExpectKind, ExpectLine, GivenKind, GivenValue, Name, OperatorKind, OperatorLine, Path, Text, TextPart,
@@ -13,12 +13,15 @@ use crate::value::{Answer, Type};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// How long an override lasts that does not say it.
+const OVERRIDE_LASTS: Duration = Duration::from_secs(30 * 60);
+
 impl Body<'_, '_> {
     /// The lines of `operator`.
     pub(super) fn operator_lines(&mut self, lines: &[OperatorLine], names: &Names) -> Vec<Said> {
         let mut all: Vec<Said> = Vec::new();
         for line in lines {
-            let Some((name, kind)) = self.operator_line(&line.kind, names) else {
+            let Some((name, kind)) = self.operator_line(&line.kind, line.span, names) else {
                 continue;
             };
             all.push(Said {
@@ -31,7 +34,7 @@ impl Body<'_, '_> {
         all
     }
 
-    fn operator_line(&mut self, line: &OperatorKind, names: &Names) -> Option<(String, SaidKind)> {
+    fn operator_line(&mut self, line: &OperatorKind, span: Span, names: &Names) -> Option<(String, SaidKind)> {
         let after = |body: &mut Self, after: &Option<crate::syntax::tree::Expr>| {
             after.as_ref().map_or(Duration::ZERO, |after| body.duration(after))
         };
@@ -73,22 +76,7 @@ impl Body<'_, '_> {
                 (name, SaidKind::Silent { undo: true })
             }
             OperatorKind::LeaveUnknown { name, undo: false } => {
-                let written = name.dotted();
-                let known = names.questions.contains_key(&written)
-                    || names.asks.contains_key(&written)
-                    || names.actions.contains_key(&written);
-                if !known {
-                    let known: BTreeSet<&str> = names
-                        .questions
-                        .keys()
-                        .chain(names.asks.keys())
-                        .chain(names.actions.keys())
-                        .map(String::as_str)
-                        .collect();
-                    self.no_such(name, &written, "question or action", known.into_iter());
-                    return None;
-                }
-                (written, SaidKind::Silent { undo: false })
+                (self.asked_about(name, names)?, SaidKind::Silent { undo: false })
             }
             OperatorKind::Tick { name, undo, after: at } => {
                 let name = self.manual_of(name, names)?;
@@ -98,7 +86,62 @@ impl Body<'_, '_> {
             OperatorKind::Retry(name) => (self.named_question(name, names)?, SaidKind::Retry),
             OperatorKind::Undo(name) => (self.action_of(name, names)?, SaidKind::Undo),
             OperatorKind::Keep(name) => (self.action_of(name, names)?, SaidKind::Keep),
+            OperatorKind::HandOver {
+                name,
+                to,
+                after: at,
+                because,
+            } => {
+                let name = self.asked_about(name, names)?;
+                let kind = SaidKind::HandOver {
+                    to: to.text.clone(),
+                    after: after(self, at),
+                    because: because.as_ref().and_then(Text::literal).unwrap_or_default(),
+                };
+                (name, kind)
+            }
+            OperatorKind::Override {
+                because,
+                ticket,
+                lasts,
+                second,
+                after: at,
+            } => {
+                let text = |text: &Option<Text>| text.as_ref().and_then(Text::literal).filter(|text| !text.is_empty());
+                let (Some(because), Some(ticket)) = (text(because), text(ticket)) else {
+                    self.report(
+                        Diagnostic::error("missing-clause", span, "an override has a reason and a ticket")
+                            .help("for example `override because \"customers cannot pay\" ticket \"OPS-7\" as lead`"),
+                    );
+                    return None;
+                };
+                let kind = SaidKind::Override {
+                    because,
+                    ticket,
+                    lasts: lasts.as_ref().map_or(OVERRIDE_LASTS, |lasts| self.duration(lasts)),
+                    second: second.as_ref().map(|second| second.text.clone()),
+                    after: after(self, at),
+                };
+                (OVERRIDE.to_owned(), kind)
+            }
         })
+    }
+
+    /// A question, a value or an action that people are asked about.
+    fn asked_about(&mut self, name: &Path, names: &Names) -> Option<String> {
+        let written = name.dotted();
+        let known: BTreeSet<&str> = names
+            .questions
+            .keys()
+            .chain(names.asks.keys())
+            .chain(names.actions.keys())
+            .map(String::as_str)
+            .collect();
+        if known.contains(written.as_str()) {
+            return Some(written);
+        }
+        self.no_such(name, &written, "question or action", known.into_iter());
+        None
     }
 
     fn answer_by(&mut self, name: &Path, value: &GivenValue, names: &Names) -> Option<SaidKind> {

@@ -362,6 +362,8 @@ fn topic(said: &Said) -> u8 {
         SaidKind::Tick { .. } => 3,
         SaidKind::Retry => 4,
         SaidKind::Undo | SaidKind::Keep => 5,
+        SaidKind::HandOver { .. } => 6,
+        SaidKind::Override { .. } => 7,
     }
 }
 

@@ -231,3 +231,11 @@ fn membership_is_three_valued() {
         yes()
     );
 }
+
+#[test]
+fn a_list_that_is_too_long_is_unknown() {
+    let list = |count: usize| Value::list(vec![Value::Int(1); count]);
+    let all = |count: usize| method(list(count), Method::Where, vec![literal(yes())]);
+    assert_eq!(reason(&all(crate::limits::LIST_ELEMENTS)), None);
+    assert_eq!(reason(&all(crate::limits::LIST_ELEMENTS + 1)), Some(Reason::Truncated));
+}

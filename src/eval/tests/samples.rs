@@ -184,3 +184,33 @@ fn evidence_tells_value_limit_and_since_when() {
         (Answer::Unknown, "no reply in time")
     );
 }
+
+#[test]
+fn series_that_are_too_long_together_are_unknown() {
+    let series = |count: usize| {
+        Value::Series(Arc::new(crate::value::Series {
+            samples: (0..count as i64).map(|second| (at(second), Value::Int(1))).collect(),
+            until: at(count as i64),
+            step: 1_000_000_000,
+        }))
+    };
+    let half = crate::limits::SERIES_SAMPLES / 2;
+    let first = |left: &Value, right: &Value| super::series::pointwise(left, right, &|left, _| left.clone());
+    assert_eq!(reason(&first(&series(half), &series(half))), None);
+    assert_eq!(
+        reason(&first(&series(half), &series(half + 1))),
+        Some(Reason::Truncated)
+    );
+}
+
+#[test]
+fn the_evidence_of_one_answer_is_limited() {
+    let comparisons = |count: i64| {
+        let one = |number| binary(BinaryOp::Greater, literal(Value::Int(number)), literal(Value::Int(0)));
+        let all = (2..=count).fold(one(1), |before, number| binary(BinaryOp::And, before, one(number)));
+        let sources = crate::source::Sources::default();
+        super::evidence(&all, &Fixed::new(vec![]), &sources).len()
+    };
+    assert_eq!(comparisons(40), 40);
+    assert_eq!(comparisons(60), crate::limits::EVIDENCE);
+}

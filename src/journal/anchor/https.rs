@@ -2,30 +2,43 @@
 
 use super::{Kept, MOST_BYTES, Offer, PATIENCE, Refusal, Sink, statements};
 use crate::journal::checkpoint::Statement;
+use crate::secrets::{SecretSource, SecretText};
 use futures::future::BoxFuture;
 
 /// Sends lines to this address.
 pub struct Https {
     url: String,
+    bearer: Option<SecretSource>,
 }
 
 impl Https {
     /// An address that begins with `https://`; plain `http://` is taken for this machine only.
     pub fn new(url: &str) -> Result<Self, String> {
+        Self::with(url, None)
+    }
+
+    /// The same with a credential, which is read each time that it is needed and shown nowhere.
+    pub fn with(url: &str, bearer: Option<SecretSource>) -> Result<Self, String> {
         check_url(url)?;
-        Ok(Self { url: url.to_owned() })
+        Ok(Self {
+            url: url.to_owned(),
+            bearer,
+        })
     }
 }
 
 impl Sink for Https {
     fn place(&self) -> String {
-        format!("https {}", self.url)
+        shown(&self.url)
     }
 
     fn keep<'a>(&'a self, offer: &'a Offer<'a>) -> BoxFuture<'a, Result<Kept, Refusal>> {
         Box::pin(async {
             let line = format!("{}\n", offer.checkpoint().line());
-            let reply = post(&self.url, line).await.map_err(Refusal::Unusable)?;
+            let bearer = credential(self.bearer.as_ref()).map_err(Refusal::Unusable)?;
+            let reply = post(&self.url, bearer.as_ref(), line)
+                .await
+                .map_err(Refusal::Unusable)?;
             match reply.status {
                 200..=299 => Ok(Kept::default()),
                 409 => Err(Refusal::Contradicted(one_line(&reply.body))),
@@ -36,14 +49,25 @@ impl Sink for Https {
 }
 
 /// What the server says.
-pub async fn read(url: &str) -> Result<Vec<Statement>, String> {
+pub async fn read(url: &str, bearer: Option<&SecretSource>) -> Result<Vec<Statement>, String> {
     check_url(url)?;
-    let reply = get(url).await?;
+    let bearer = credential(bearer)?;
+    let reply = get(url, bearer.as_ref()).await?;
     match reply.status {
         200 => statements(&reply.body),
         404 => Ok(Vec::new()),
         status => Err(format!("it answered {status}")),
     }
+}
+
+fn credential(source: Option<&SecretSource>) -> Result<Option<SecretText>, String> {
+    let read = source.map(SecretSource::read).transpose();
+    read.map_err(|why| format!("its credential cannot be used: {why}"))
+}
+
+/// The place for people. What follows a `?` may be meant for the server alone.
+pub fn shown(url: &str) -> String {
+    format!("https {}", url.split('?').next().unwrap_or(url))
 }
 
 /// What a server answered.
@@ -93,7 +117,7 @@ pub fn check_url(url: &str) -> Result<(), String> {
 
 #[cfg(feature = "http")]
 mod client {
-    use super::{MOST_BYTES, PATIENCE, Reply};
+    use super::{MOST_BYTES, PATIENCE, Reply, SecretText};
     use std::sync::Arc;
 
     fn client() -> Result<reqwest::Client, String> {
@@ -115,18 +139,24 @@ mod client {
             .map_err(|error| error.to_string())
     }
 
-    pub async fn post(url: &str, body: String) -> Result<Reply, String> {
-        send(
-            client()?
-                .post(url)
-                .header("content-type", "text/plain; charset=utf-8")
-                .body(body),
-        )
-        .await
+    pub async fn post(url: &str, bearer: Option<&SecretText>, body: String) -> Result<Reply, String> {
+        let request = client()?
+            .post(url)
+            .header("content-type", "text/plain; charset=utf-8")
+            .body(body);
+        send(with(request, bearer)?).await
     }
 
-    pub async fn get(url: &str) -> Result<Reply, String> {
-        send(client()?.get(url)).await
+    pub async fn get(url: &str, bearer: Option<&SecretText>) -> Result<Reply, String> {
+        send(with(client()?.get(url), bearer)?).await
+    }
+
+    fn with(request: reqwest::RequestBuilder, bearer: Option<&SecretText>) -> Result<reqwest::RequestBuilder, String> {
+        let Some(bearer) = bearer else { return Ok(request) };
+        let mut value = reqwest::header::HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
+            .map_err(|_| "its credential holds a character that no header can hold".to_owned())?;
+        value.set_sensitive(true);
+        Ok(request.header(reqwest::header::AUTHORIZATION, value))
     }
 
     async fn send(request: reqwest::RequestBuilder) -> Result<Reply, String> {
@@ -153,13 +183,13 @@ mod client {
 
 #[cfg(not(feature = "http"))]
 mod client {
-    use super::Reply;
+    use super::{Reply, SecretText};
 
-    pub async fn post(_: &str, _: String) -> Result<Reply, String> {
+    pub async fn post(_: &str, _: Option<&SecretText>, _: String) -> Result<Reply, String> {
         Err("this starr was built without `http`".to_owned())
     }
 
-    pub async fn get(_: &str) -> Result<Reply, String> {
+    pub async fn get(_: &str, _: Option<&SecretText>) -> Result<Reply, String> {
         Err("this starr was built without `http`".to_owned())
     }
 }

@@ -10,15 +10,18 @@ use super::checkpoint::{Checkpoint, Statement};
 use super::ledger::{Ledger, Standing};
 use super::note::{Note, Signature, Verifier};
 use super::policy::{NOTES, Place};
+use crate::secrets::SecretSource;
 use futures::future::BoxFuture;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::File;
 pub use git::Git;
-pub use https::Https;
+pub use https::{Https, shown};
 pub use witness::Witness;
 
 /// How long an anchor may take.
@@ -87,7 +90,7 @@ pub enum Item {
     /// A note in a git repository.
     Git(GitItem),
     /// A line that is sent to a server.
-    Https(String),
+    Https(HttpsItem),
     /// A witness.
     Witness(WitnessItem),
 }
@@ -102,6 +105,50 @@ pub struct GitItem {
     /// Where the notes are pushed to; they stay in the repository when absent.
     #[serde(default)]
     pub remote: Option<String>,
+}
+
+/// `https: URL`, or `https: { url: URL, bearer: SOURCE }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpsItem {
+    pub url: String,
+    /// The credential that the server demands.
+    pub bearer: Option<SecretSource>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpsFields {
+    url: String,
+    #[serde(default)]
+    bearer: Option<SecretSource>,
+}
+
+impl<'de> Deserialize<'de> for HttpsItem {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(HttpsVisitor)
+    }
+}
+
+struct HttpsVisitor;
+
+impl<'de> Visitor<'de> for HttpsVisitor {
+    type Value = HttpsItem;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an address, or `{ url: …, bearer: { env: NAME } }`")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, url: &str) -> Result<HttpsItem, E> {
+        Ok(HttpsItem {
+            url: url.to_owned(),
+            bearer: None,
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HttpsItem, A::Error> {
+        let HttpsFields { url, bearer } = HttpsFields::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(HttpsItem { url, bearer })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -124,7 +171,7 @@ impl Item {
                 reference: item.reference.clone().unwrap_or_else(|| NOTES.to_owned()),
                 remote: item.remote.clone(),
             }),
-            Item::Https(url) => Box::new(Https::new(url)?),
+            Item::Https(item) => Box::new(Https::with(&item.url, item.bearer.clone())?),
             Item::Witness(item) => Box::new(Witness::new(Verifier::parse(&item.key)?, &item.url)?),
         })
     }
@@ -155,7 +202,7 @@ pub async fn read(place: &Place) -> Result<Vec<Statement>, String> {
         Place::Line(statement) => Ok(vec![statement.clone()]),
         Place::File(path) => file::read(path).await,
         Place::Git { repository, reference } => git::read(repository, reference).await,
-        Place::Https(url) => https::read(url).await,
+        Place::Https { url, bearer } => https::read(url, bearer.as_ref()).await,
     }
 }
 

@@ -45,7 +45,7 @@ impl Witness {
         }
         body.push('\n');
         body.push_str(&note.encode());
-        post(&format!("{}/add-checkpoint", self.url), body)
+        post(&format!("{}/add-checkpoint", self.url), None, body)
             .await
             .map_err(Refusal::Unusable)
     }

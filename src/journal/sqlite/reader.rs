@@ -4,6 +4,7 @@ use super::error::failure;
 use super::files::Files;
 use super::schema;
 use crate::journal::Error;
+use crate::journal::chunk::Chunk;
 use crate::journal::lease::Runner;
 use crate::journal::storage::{LeaseRow, Misfit, Reader, Which, signed};
 use crate::journal::tree::Digest;
@@ -147,6 +148,52 @@ impl Reader for Connected {
             .fetch(&mut self.connection)
             .map(move |row| row.and_then(|row| full_row(&row)).map_err(&fail))
             .boxed()
+    }
+
+    fn extent(&mut self) -> BoxFuture<'_, Result<Option<u64>, Error>> {
+        Box::pin(async move {
+            let fail = self.failed("count the entries");
+            let row = sqlx::query("select min(sequence), max(sequence), count(*) from entries")
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(&fail)?;
+            let found = || -> Result<_, sqlx::Error> { Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)) };
+            let (first, last, count): (Option<i64>, Option<i64>, i64) = found().map_err(fail)?;
+            let dense = first == Some(0) && last == Some(count - 1);
+            Ok(u64::try_from(count).ok().filter(|_| dense))
+        })
+    }
+
+    fn chunk(&mut self, first: u64, count: u64) -> BoxFuture<'_, Result<Chunk, Error>> {
+        // The driver's cost is that of a row, not of a byte: one row holds many entries. A large entry is left out, so that the
+        // chunk is not one; it is then read by itself, and no chunk is larger than a few times this.
+        const CHUNK: &str = "select group_concat(octet_length(l) || ' ' || octet_length(b) || ' ' || coalesce(octet_length(s), -1)
+                    || ' ' || coalesce(octet_length(d), -1) || ' ' || octet_length(r) || ' ' || octet_length(t)
+                    || ' ' || octet_length(k) || ' ' || n || ' ' || a || ' ' || q, ';'),
+                cast(group_concat(case when octet_length(b) + coalesce(octet_length(d), 0) < 65536
+                    then l || b || coalesce(s, x'') || coalesce(d, x'') || r || t || k end, '') as blob)
+             from (select e.sequence q, e.run r, e.run_sequence n, e.part t, e.kind k, e.at a, e.bytes b, e.leaf l, p.salt s,
+                          p.body d
+                     from entries e left join payloads p on p.sequence = e.sequence
+                    where e.sequence >= ? and e.sequence < ? order by e.sequence)";
+        Box::pin(async move {
+            let fail = self.failed("read the entries");
+            let row = sqlx::query(CHUNK)
+                .bind(signed(first))
+                .bind(signed(first.saturating_add(count)))
+                .fetch_one(&mut self.connection)
+                .await
+                .map_err(&fail)?;
+            let chunk = || -> Result<Chunk, sqlx::Error> {
+                Ok(Chunk {
+                    first,
+                    count,
+                    heads: row.try_get::<Option<String>, _>(0)?.unwrap_or_default(),
+                    data: row.try_get::<Option<Vec<u8>>, _>(1)?.unwrap_or_default(),
+                })
+            };
+            chunk().map_err(fail)
+        })
     }
 
     fn checkpoints(&mut self) -> BoxFuture<'_, Result<Vec<CheckpointRow>, Error>> {

@@ -78,6 +78,7 @@ pub struct AnchorReach {
 type About = (u64, String);
 
 /// Evidence that waits for the log to have its size.
+#[derive(Clone)]
 enum Waiting {
     /// Signed by these keys and these witnesses.
     Checkpoint {
@@ -93,6 +94,7 @@ enum Waiting {
 }
 
 /// All evidence about one log.
+#[derive(Clone)]
 pub struct Evidence {
     trust: Trust,
     origin: String,

@@ -60,6 +60,16 @@ impl fmt::Display for Verified {
             let payloads = count(self.payloads_erased, "payload", "payloads");
             writeln!(f, "{payloads} {were} erased, as the log says")?;
         }
+        if let Some(before) = &self.before {
+            let before = before.escape_debug();
+            writeln!(
+                f,
+                "it goes on from another log; its end is verified with --anchor '{before}'"
+            )?;
+        }
+        if let Some(after) = &self.after {
+            writeln!(f, "the record goes on in the log {}", after.escape_debug())?;
+        }
         self.evidence(f)?;
         self.tail(f)
     }

@@ -246,8 +246,9 @@ pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hanging, Numbers, ask, real, shown};
+    use super::{Hanging, MOST, Numbers, ask, list, real, shown};
     use crate::providers::host::parse;
+    use crate::providers::host::source::Machine;
     use crate::value::{Reason, Unknown, Value};
     use std::path::Path;
     use std::time::Duration;
@@ -260,6 +261,27 @@ mod tests {
         inodes: 0,
         inodes_free: 0,
     };
+
+    #[tokio::test]
+    async fn more_file_systems_than_are_listed_are_a_list_that_was_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("self")).unwrap();
+        let machine = Machine {
+            proc: folder.path().to_owned(),
+            ..Machine::default()
+        };
+        for (count, cut) in [(MOST, false), (MOST + 1, true)] {
+            let mounts: String = (0..count)
+                .map(|number| format!("{number} 1 8:{number} / /no/such/{number} rw - ext4 /dev/x{number} rw\n"))
+                .collect();
+            std::fs::write(folder.path().join("self/mountinfo"), mounts).unwrap();
+            let found = list(&machine, &Hanging::default(), Duration::from_secs(60))
+                .await
+                .unwrap();
+            let found = found.as_list().unwrap();
+            assert_eq!((found.items.len(), found.truncated), (MOST, cut));
+        }
+    }
 
     #[tokio::test]
     async fn a_mount_that_hangs_is_not_asked_again_until_it_comes_back() {

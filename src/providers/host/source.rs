@@ -107,3 +107,19 @@ impl Users {
         self.0.get(&number).cloned().unwrap_or_else(|| number.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FILE_BYTES, Reason, read};
+
+    #[test]
+    fn a_file_of_the_kernel_is_limited() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_len(FILE_BYTES).unwrap();
+        assert_eq!(read(&path).map(|bytes| bytes.len() as u64), Ok(FILE_BYTES));
+        file.set_len(FILE_BYTES + 1).unwrap();
+        assert_eq!(read(&path).unwrap_err().reason, Reason::Truncated);
+    }
+}

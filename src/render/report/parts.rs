@@ -70,6 +70,7 @@ pub fn title(out: &mut String, story: &Story) {
         .iter()
         .map(|(name, value)| format!("{name} = {value}"))
         .collect();
+    row("Started by", story.occasion.as_deref().map(text).unwrap_or_default());
     row("Parameters", text(&parameters.join(", ")));
     let causes: Vec<String> = story.causes().map(|cause| text(&cause.statement)).collect();
     row("Cause", causes.join("; "));

@@ -100,6 +100,7 @@ fn before_the_action() -> Vec<(f64, &'static str, Event)> {
                 tool_version: "0.1.0".to_owned(),
                 host: "bastion2".to_owned(),
                 dry_run: false,
+                occasion: None,
                 prose: vec![
                     "Every connection is taken, so requests wait and then time out.".to_owned(),
                     "Do **not** restart Postgres.".to_owned(),
@@ -608,6 +609,15 @@ pub fn others() -> Vec<Recorded> {
             Event::KeyChanged {
                 from: None,
                 to: text("ops+00000000+AQ=="),
+                by: maria(),
+            },
+        ),
+        (
+            15.5,
+            "",
+            Event::LogChanged {
+                from: None,
+                to: text("starr/ab").into(),
                 by: maria(),
             },
         ),

@@ -22,6 +22,8 @@ pub struct Story {
     pub host: String,
     pub tool_version: String,
     pub dry_run: bool,
+    /// What made it start.
+    pub occasion: Option<String>,
     pub digests: BTreeMap<String, String>,
     pub signed_by: Vec<String>,
     pub parameters: Vec<(String, String)>,
@@ -352,6 +354,7 @@ impl Story {
             tool_version,
             host,
             dry_run,
+            occasion,
             prose,
             timebox_seconds,
             timebox_then,
@@ -372,6 +375,7 @@ impl Story {
         self.tool_version.clone_from(tool_version);
         self.host.clone_from(host);
         self.dry_run = *dry_run;
+        self.occasion.clone_from(occasion);
         self.prose.clone_from(prose);
         self.timebox_seconds = *timebox_seconds;
         self.timebox_then.clone_from(timebox_then);

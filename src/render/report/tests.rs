@@ -17,6 +17,8 @@ fn verified() -> Verified {
         reach: crate::journal::verify::Reach::default(),
         on_this_file_alone: 73,
         on_the_key_alone: 0,
+        before: None,
+        after: None,
         payloads_erased: 0,
         findings: Vec::new(),
         findings_left_out: 0,
@@ -43,7 +45,7 @@ fn every_kind_of_event_is_in_the_samples_and_its_tag_is_its_kind() {
         assert_eq!(serde_json::from_value::<Event>(data).unwrap(), event);
         kinds.insert(event.kind());
     }
-    assert_eq!(kinds.len(), 41, "{kinds:?}");
+    assert_eq!(kinds.len(), 42, "{kinds:?}");
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn event_sentence(event: &Event) -> String {
             ..
         } => format!(
             "{action} waits for approval by {} within {}",
-            roles.join(", "),
+            whom(roles),
             length(*deadline_seconds as f64)
         ),
         Event::Approved {
@@ -474,6 +474,7 @@ fn event_sentence(event: &Event) -> String {
         } => format!("{outcome} after {}{}", length(*duration_seconds), tail(": ", reason)),
         Event::AnchorFailed { place, size, because } => format!("no anchor at {place} for {size} entries: {because}"),
         Event::KeyChanged { to, .. } => format!("the journal's key is {to} from here on"),
+        Event::LogChanged { from, to, .. } => crate::render::words::log_changed(from.as_deref(), to.as_deref()),
         Event::PayloadsErased { entries, because, .. } => {
             format!("{} erased: {because}", count(entries.len(), "payload", "payloads"))
         }
@@ -490,6 +491,15 @@ fn event_sentence(event: &Event) -> String {
             Some(answer) => format!("{question} — {answer}{}", tail(",", &by(who.as_ref()))),
             None => format!("{question} — no answer"),
         },
+    }
+}
+
+/// Whose approval is waited for; an override names no role.
+fn whom(roles: &[String]) -> String {
+    if roles.is_empty() {
+        "a second person".to_owned()
+    } else {
+        roles.join(", ")
     }
 }
 

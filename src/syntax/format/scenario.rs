@@ -184,6 +184,38 @@ impl Formatter<'_> {
             OperatorKind::Retry(name) => parts.push(Doc::text(format!("retry {}", name.dotted()))),
             OperatorKind::Undo(name) => parts.push(Doc::text(format!("undo {}", name.dotted()))),
             OperatorKind::Keep(name) => parts.push(Doc::text(format!("keep {}", name.dotted()))),
+            OperatorKind::HandOver {
+                name,
+                to,
+                after,
+                because,
+            } => {
+                parts.push(Doc::text(format!("hand over {} to {}", name.dotted(), to.text)));
+                self.timing(&mut parts, "after", after.as_ref());
+                if let Some(because) = because {
+                    parts.push(Doc::text(format!(" because {}", self.source(because.span))));
+                }
+            }
+            OperatorKind::Override {
+                because,
+                ticket,
+                lasts,
+                second,
+                after,
+            } => {
+                parts.push(Doc::text("override"));
+                if let Some(because) = because {
+                    parts.push(Doc::text(format!(" because {}", self.source(because.span))));
+                }
+                if let Some(ticket) = ticket {
+                    parts.push(Doc::text(format!(" ticket {}", self.source(ticket.span))));
+                }
+                self.timing(&mut parts, "for", lasts.as_ref());
+                if let Some(second) = second {
+                    parts.push(Doc::text(format!(" as {}", second.text)));
+                }
+                self.timing(&mut parts, "after", after.as_ref());
+            }
             OperatorKind::Junk => parts.push(Doc::text(self.source(line.span))),
         }
         Doc::Concat(parts)

@@ -249,23 +249,45 @@ impl Builder<'_> {
         let rule = line.as_rule();
         let mut name = None;
         let mut role = None;
+        let mut to = None;
         let mut after = None;
+        let mut lasts = None;
         let mut because: Option<Text> = None;
+        let mut ticket: Option<Text> = None;
         let mut value = None;
         let mut undo = false;
         for part in inner(line) {
             match part.as_rule() {
                 Rule::path => name = Some(self.path(part)),
                 Rule::given_value => value = Some(self.given_value(part)),
+                Rule::name => to = Some(self.name(&part)),
                 Rule::l_as => role = inner(part).next().map(|part| self.name(&part)),
                 Rule::l_after => self.once(part, &mut after),
+                Rule::l_for => self.once(part, &mut lasts),
+                Rule::l_ticket => ticket = inner(part).next().map(|part| self.text(part)),
                 Rule::l_because => because = inner(part).next().map(|part| self.text(part)),
                 Rule::of_undo => undo = true,
                 _ => self.unexpected(&part),
             }
         }
+        if rule == Rule::l_override {
+            let kind = OperatorKind::Override {
+                because,
+                ticket,
+                lasts,
+                second: role,
+                after,
+            };
+            return Some(OperatorLine { kind, span });
+        }
         let name = name?;
         let kind = match rule {
+            Rule::l_hand => OperatorKind::HandOver {
+                name,
+                to: to?,
+                after,
+                because,
+            },
             Rule::l_answer => OperatorKind::Answer { name, value: value? },
             Rule::l_approve => OperatorKind::Approve {
                 action: name,

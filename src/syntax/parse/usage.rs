@@ -115,6 +115,8 @@ const OPERATOR: &[Usage] = &[
     usage("retry", "retry NAME"),
     usage("undo", "undo ACTION"),
     usage("keep", "keep ACTION"),
+    usage("hand", "hand over NAME to PERSON after 2 min"),
+    usage("override", "override because \"…\" ticket \"…\" for 30 min as PERSON"),
 ];
 const EXPECT: &[Usage] = &[
     usage("severity", "severity sev1"),

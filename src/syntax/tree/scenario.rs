@@ -82,6 +82,21 @@ pub enum OperatorKind {
     Undo(Path),
     /// Leaves what is unclear as it is.
     Keep(Path),
+    /// Asked about this, the operator gives the run to somebody else.
+    HandOver {
+        name: Path,
+        to: Name,
+        after: Option<Expr>,
+        because: Option<Text>,
+    },
+    /// The run is started under an emergency override; `second` consents, and nobody when it is not there.
+    Override {
+        because: Option<Text>,
+        ticket: Option<Text>,
+        lasts: Option<Expr>,
+        second: Option<Name>,
+        after: Option<Expr>,
+    },
     Junk,
 }
 

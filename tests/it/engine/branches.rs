@@ -293,3 +293,16 @@ async fn nested_branches_go_on_behind_themselves() {
     assert_eq!(ran.sent(), ["post #inc", "post #inc"]);
     assert_eq!(ran.outcome(), "stopped", "the goal is not reached and no cause is left");
 }
+
+#[tokio::test]
+async fn asking_again_ends() {
+    let most = usize::try_from(starr::limits::RETRIES).unwrap();
+    let ran = Setup::new()
+        .silent("a")
+        .flag("b", false)
+        .on_unknown("It is a", vec![OnUnknown::Retry; most + 10])
+        .run(&two_causes("escalate"))
+        .await;
+    assert_eq!(ran.outcome(), "escalated");
+    assert_eq!(ran.texts("choice", "choice").len(), most + 1);
+}

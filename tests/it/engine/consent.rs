@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub fn text(approve: &str) -> String {
+fn text(approve: &str) -> String {
     let good = flag("good");
     // A change of high risk needs two people.
     let risk = if approve.contains(" and ") { "high" } else { "medium" };
@@ -32,26 +32,16 @@ result {{
 type Refuse = Box<dyn Fn(&Request) -> Option<&'static str> + Send + Sync>;
 
 /// Refuses what its function refuses, and remembers what it was asked.
-pub struct Judge {
+struct Judge {
     refuse: Refuse,
-    pub asked: Mutex<Vec<Request>>,
-    pub version: u8,
+    asked: Mutex<Vec<Request>>,
 }
 
 impl Judge {
-    pub fn new(refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static) -> Arc<Self> {
-        Self::of_version(7, refuse)
-    }
-
-    /// The same in another text, which has another digest.
-    pub fn of_version(
-        version: u8,
-        refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static,
-    ) -> Arc<Self> {
+    fn new(refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             refuse: Box::new(refuse),
             asked: Mutex::default(),
-            version,
         })
     }
 
@@ -67,7 +57,7 @@ impl Judge {
 
 impl Policy for Judge {
     fn digest(&self) -> [u8; 32] {
-        [self.version; 32]
+        [7; 32]
     }
 
     fn decide(&self, request: &Request) -> Result<(), Refusal> {
@@ -318,7 +308,7 @@ async fn taking_back_is_asked_about_by_its_own_word() {
     );
 }
 
-pub fn emergency() -> Consent {
+fn emergency() -> Consent {
     Consent {
         emergency: Some(Emergency {
             reason: "the shop is down".to_owned(),
@@ -329,7 +319,7 @@ pub fn emergency() -> Consent {
     }
 }
 
-pub fn freeze() -> Arc<Judge> {
+fn freeze() -> Arc<Judge> {
     Judge::new(|request| (request.asked.word() == "change" && !request.grounds.emergency).then_some("frozen"))
 }
 

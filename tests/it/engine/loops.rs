@@ -293,3 +293,15 @@ async fn a_called_runbook_in_doubt_is_unknown() {
     assert_eq!(ran.texts("arm", "arm"), ["cannot tell"]);
     assert_eq!(ran.outcome(), "in doubt", "the fate of a change stays unknown");
 }
+
+#[tokio::test]
+async fn a_list_beyond_the_limit_treats_none_whatever_at_most_says() {
+    let most = starr::limits::EACH;
+    let text = book(
+        "read names = demo.names()\neach name in names at most 20000 {\n  tell chat.post(name, \"done\")\n}\ntell chat.post(\"end\", \"behind\")\n",
+    );
+    let ran = Setup::new().given("names", names(most + 1)).run(&text).await;
+    assert_eq!((ran.outcome(), ran.sent()), ("escalated".into(), Vec::<String>::new()));
+    let reason = &ran.texts("ended", "reason")[0];
+    assert!(reason.contains("10001 elements, at most 10000"), "{reason}");
+}

@@ -431,3 +431,51 @@ async fn equal_reads_of_two_checks_are_one_call_and_the_evidence_of_both() {
     assert_eq!(ran.reads("size"), 1);
     assert_eq!(ran.texts("read", "name"), ["low.size", "high.size"]);
 }
+
+#[tokio::test]
+async fn only_so_many_questions_are_asked_at_once() {
+    let most = starr::limits::CONCURRENT;
+    let names: Vec<String> = (0..most + 4).map(|number| format!("f{number}")).collect();
+    let checks: String = names.iter().map(|name| flag(name)).collect();
+    let setup = names.iter().fold(Setup::new(), |setup, name| setup.flag(name, true));
+    let ran = setup
+        .takes("flag", 20)
+        .run(&format!(
+            "{}require {} else escalate\n}}\n",
+            summary(&names.join(" and "), &checks).trim_end().trim_end_matches('}'),
+            names.join(" and ")
+        ))
+        .await;
+    let reads = ran.backend.reads.lock().unwrap();
+    let at_once = reads.iter().filter(|seen| seen.at == Duration::ZERO).count();
+    assert!(at_once > 1 && at_once <= most, "{at_once} at once");
+    assert!(
+        reads.len() >= most + 4,
+        "the others wait for their turn: {}",
+        reads.len()
+    );
+}
+
+#[tokio::test]
+async fn a_fan_out_over_too_many_elements_asks_none() {
+    let text = format!(
+        "{}\n{}",
+        book("task {\n goal all_of\n}\nread names = demo.names()\ncheck all_of = all is_set(each names)\n"),
+        "check is_set(name: Text) \"Is {name} set?\" {\n  read value = demo.flag(name)\n  yes when value\n}\n"
+    );
+    let most = starr::limits::FAN_OUT;
+    for (count, asked) in [(10, 10), (most + 1, 0)] {
+        let ran = Setup::new()
+            .given("names", move |_: &super::fake::Past<'_>| {
+                Value::list((0..count).map(|number| Value::text(format!("n{number}"))).collect())
+            })
+            .given("flag", |_| Value::Bool(true))
+            .run(&text)
+            .await;
+        assert!(
+            ran.reads("flag") >= asked && (asked > 0 || ran.reads("flag") == 0),
+            "{count}"
+        );
+        assert_eq!(ran.outcome() == "resolved", asked > 0, "{count}");
+    }
+}

@@ -272,3 +272,30 @@ fn signatures_and_locks_are_limited() {
     assert_eq!(run.status.code(), Some(3), "{}", text(&run));
     assert!(text(&run).contains("larger than 1 MiB"), "{}", text(&run));
 }
+
+#[tokio::test]
+async fn an_entry_that_is_too_large_is_not_recorded() {
+    use starr::journal::event::Event;
+    use starr::journal::sqlite::{RunHeader, Store};
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("journal.db")).await.unwrap();
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    let step = |length: usize| Event::Step {
+        what: "note".to_owned(),
+        detail: "x".repeat(length),
+    };
+    use starr::journal::Journal as _;
+    run.append("", &step(100)).await.unwrap();
+    let refused = run
+        .append("", &step(limits::ENTRY_BYTES))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("more than the 67108864 that one entry may have"),
+        "{refused}"
+    );
+    assert!(refused.len() < 2000, "its data is not repeated");
+    let verified = store.verify().await.unwrap();
+    assert!(verified.is_intact() && verified.entries == 1, "{verified}");
+}

@@ -45,7 +45,7 @@ impl Campaign {
         // A server that answers with a token, echoes nothing, and turns some calls away.
         let token = new("reply");
         let web = Web::new(move |request| {
-            if request.starts_with("GET /denied") {
+            if request.starts_with("GET /denied") || request.starts_with("POST /anchor-denied") {
                 let body = b"no";
                 return [
                     format!(
@@ -76,7 +76,11 @@ impl Campaign {
         std::fs::write(&sealed, age::encrypt(&key.to_public(), new("age").as_bytes()).unwrap()).unwrap();
         let environment = ("STARR_TEST_CANARY".to_owned(), new("environment"));
         let more = format!(
-            "    secrets:
+            "    journal:
+      anchors:
+        - https: {{ url: '{anchor_url}', bearer: {{ file: {anchor} }} }}
+        - https: {{ url: '{denied_url}', bearer: {{ file: {anchor_denied} }} }}
+    secrets:
       of_file: {{ file: {of_file} }}
       of_age:  {{ age: {sealed}, identity: {identity} }}
       of_env:  {{ env: STARR_TEST_CANARY }}
@@ -100,6 +104,10 @@ impl Campaign {
           database: {database}
           read:   {{ user: read_{database}, password: {{ file: {wrong} }} }}
 ",
+            anchor_url = web.url("/anchor"),
+            anchor = private("anchor", &new("anchor")),
+            denied_url = web.url("/anchor-denied"),
+            anchor_denied = private("anchor_denied", &new("anchor that refuses")),
             of_file = private("of_file", &new("file")),
             sealed = sealed.display(),
             url = web.url(""),
@@ -153,6 +161,9 @@ impl Campaign {
             &["report", "-o", "report.md"],
             &["runs", "--json"],
             &["journal", "verify", "--json"],
+            &["journal", "anchor"],
+            &["journal", "export", "evidence.export"],
+            &["journal", "backup", "copy.db"],
             &["doctor"],
             &["doctor", "--json"],
         ] {
@@ -251,7 +262,8 @@ async fn a_se_1_a_secret_in_a_step_that_fails_is_nowhere() {
     let campaign = campaign().await;
     let (output, seen) = watch(&campaign, &["run", "x.starr", "--unattended", "--record", "tape"]);
     assert!(text(&output).contains("done"), "{}", text(&output));
-    arrived(&campaign, 6);
+    // The two of the anchors among them.
+    arrived(&campaign, 8);
     assert!(
         seen.log.len() > 4096,
         "the write-ahead log was not seen: {} bytes",
@@ -263,6 +275,13 @@ async fn a_se_1_a_secret_in_a_step_that_fails_is_nowhere() {
     ];
     note(&mut outputs, "run", &output);
     campaign.said_afterwards(&mut outputs);
+    for copy in ["evidence.export", "copy.db"] {
+        let written = std::fs::metadata(campaign.desk.path().join(copy)).unwrap().len();
+        assert!(
+            written > 4096,
+            "{copy} holds the run and is searched with the other files"
+        );
+    }
     let tape: String = super::everything_below(&campaign.desk.path().join("tape"))
         .iter()
         .map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())

@@ -1,8 +1,8 @@
 //! Anchors: what each keeps, what it refuses, and that a change waits for those that are demanded.
 
 use super::log::{Log, approved, ended, signer, step};
-use super::server::Server;
-use starr::journal::anchor::{self, File, Git, Https, Offer, Refusal, Sink, Witness};
+use super::server::{CREDENTIAL, Server};
+use starr::journal::anchor::{self, File, Git, Https, Item, Offer, Refusal, Sink, Witness};
 use starr::journal::event::{Event, Purpose};
 use starr::journal::ledger::Ledger as _;
 use starr::journal::policy::{NOTES, Place};
@@ -74,7 +74,13 @@ async fn every_place_keeps_what_it_is_given_and_refuses_another_history() {
                 reference: NOTES.to_owned(),
             },
         ),
-        (Box::new(Https::new(&lines).unwrap()), Place::Https(lines.clone())),
+        (
+            Box::new(Https::new(&lines).unwrap()),
+            Place::Https {
+                url: lines.clone(),
+                bearer: None,
+            },
+        ),
     ];
     let path = folder.path().join("journal.db");
     let store = Store::open(&path).await.unwrap();
@@ -330,4 +336,75 @@ async fn verifying_while_others_write_and_anchor_raises_no_false_alarm() {
     futures::join!(write, verify);
     let trusting = store.verify_with(Trust::default()).await.unwrap();
     assert_eq!(trusting.level, Level::Intact);
+}
+
+/// A server that demands a credential gets it from where the configuration names it; it is in no message and no reply's words.
+#[tokio::test]
+async fn a_credential_reaches_the_server_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(signer().verifier().clone(), 9);
+    let store = Store::open(&folder.path().join("journal.db")).await.unwrap();
+    let run = store.begin(RunHeader::default()).await.unwrap();
+    run.append("", &step("one")).await.unwrap();
+    let secret = |name: &str, text: &str, mode: u32| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    };
+    let right = secret("right", &format!("{CREDENTIAL}\n"), 0o600);
+    let wrong = secret("wrong", "swordfish-is-wrong\n", 0o600);
+    let open = secret("open", CREDENTIAL, 0o644);
+    let broken = secret("broken", "two\nlines-of-a-secret\n", 0o600);
+    let url = format!("{}/kept?for=ops", server.url);
+    let item = |path: &Path| -> Item {
+        let text = format!("https: {{ url: '{url}', bearer: {{ file: {} }} }}", path.display());
+        serde_yaml::from_str(&text).unwrap()
+    };
+    let sink = |path: &Path| item(path).sink(Arc::new(|_| {})).unwrap();
+    offer(&*sink(&right), &store).await.unwrap();
+    assert_eq!(server.lines.lock().unwrap().lines().count(), 1);
+    for (path, words) in [
+        (&wrong, "it answered 401"),
+        (&open, "chmod 600"),
+        (&broken, "a character that no header can hold"),
+        (&folder.path().join("none"), "cannot open"),
+    ] {
+        let refused = offer(&*sink(path), &store).await.unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+        for secret in [CREDENTIAL, "swordfish", "lines-of-a-secret"] {
+            assert!(!refused.contains(secret), "{refused}");
+        }
+    }
+    assert!(!sink(&right).place().contains('?'), "{}", sink(&right).place());
+    assert_eq!(
+        serde_yaml::from_str::<Item>(&format!("https: {url}"))
+            .unwrap()
+            .sink(Arc::new(|_| {}))
+            .unwrap()
+            .place(),
+        sink(&right).place()
+    );
+    let written_there =
+        serde_yaml::from_str::<Item>(&format!("https: {{ url: '{url}', bearer: swordfish }}")).unwrap_err();
+    assert!(!written_there.to_string().lines().next().unwrap().contains("swordfish"));
+
+    // The verifier's policy names it by its source as well, and both verifiers read it.
+    let text = |path: &Path| format!("anchor https {url} bearer file {}\nrequire anchored\n", path.display());
+    let file = folder.path().join("policy");
+    for (path, reached) in [(&right, Some(1)), (&wrong, None)] {
+        std::fs::write(&file, text(path)).unwrap();
+        let policy = Policy::parse(&text(path)).unwrap();
+        let verified = store.verify_with(judge::trust(&policy).await).await.unwrap();
+        assert_eq!(verified.reach.anchored, reached, "{verified}");
+        assert!(!verified.to_string().contains("swordfish"), "{verified}");
+        let second = &super::second::verify(&[folder.path().join("journal.db")], &file)[0];
+        super::second::agree(&verified, policy.demand, second, "with a credential");
+    }
+    let refused = Policy::parse(&format!("anchor https {url} bearer swordfish\n")).unwrap_err();
+    assert!(
+        refused.contains("bearer env NAME") && !refused.contains("swordfish"),
+        "{refused}"
+    );
 }

@@ -14,30 +14,30 @@ use starr::journal::verify::Level;
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Attacker {
+pub enum Attacker {
     A0,
     A1,
     A2,
 }
 
-use Attacker::{A0, A1, A2};
+pub use Attacker::{A0, A1, A2};
 
 /// What is done to the entries.
-type Attack = fn(&mut Forged);
+pub type Attack = fn(&mut Forged);
 
 /// Who is found out under hashes alone, with signatures, with an anchor, with a witness.
-type Found = [&'static [Attacker]; 4];
+pub type Found = [&'static [Attacker]; 4];
 
 const NOBODY: &[Attacker] = &[];
 const ACCIDENT: &[Attacker] = &[A0];
 const NO_KEY: &[Attacker] = &[A0, A1];
-const ALL: &[Attacker] = &[A0, A1, A2];
+pub const ALL: &[Attacker] = &[A0, A1, A2];
 
 const USUAL: Found = [ACCIDENT, NO_KEY, ALL, ALL];
 /// An older checkpoint is still valid: no signature tells that the end is gone.
 const END: Found = [ACCIDENT, ACCIDENT, ALL, ALL];
 
-const ATTACKS: [(&str, Attack, Found); 12] = [
+pub const ATTACKS: [(&str, Attack, Found); 12] = [
     ("nothing at all", |_| {}, [NOBODY, NOBODY, NOBODY, NOBODY]),
     (
         "edit one entry's payload",
@@ -176,15 +176,11 @@ async fn forge(log: &Log, path: &std::path::Path, attack: Attack, attacker: Atta
     match attacker {
         A0 => forged.write(path, false).await,
         A1 => {
-            forged.rehash();
-            forged.drop_contradicted();
+            forged.make_consistent(None);
             forged.write(path, true).await;
         }
         A2 => {
-            forged.rehash();
-            forged.drop_contradicted();
-            let end = forged.items.len() as u64;
-            forged.sign(&signer(), &[4, 8, 12, end]);
+            forged.make_consistent(Some(&signer()));
             forged.write(path, true).await;
         }
     }

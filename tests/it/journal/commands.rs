@@ -192,6 +192,35 @@ fn a_journal_is_signed_anchored_exported_rotated_erased_and_copied() {
     let named = ok(&["show", "latest"]);
     assert!(named.contains("the journal's key is ops.example/journal+"), "{named}");
 
+    // The record goes on in another journal, and each of the two names the other.
+    let renewed: Value = serde_json::from_str(&ok(&["--json", "journal", "rotate", "--log", "next.db"])).unwrap();
+    let (next_log, end) = (renewed["log"].as_str().unwrap(), renewed["end"].as_str().unwrap());
+    assert_eq!(
+        run(&["journal", "rotate", "--log", "next.db"]).status.code(),
+        Some(2),
+        "it is not written over"
+    );
+    let old = ok(&["journal", "verify", "--policy", "policy", "--anchor", end]);
+    assert!(
+        old.contains(&format!("the record goes on in the log {next_log}")),
+        "{old}"
+    );
+    assert!(old.contains("The unprotected tail has 0 entries"), "{old}");
+    let new = ok(&["journal", "verify", "next.db"]);
+    assert!(new.contains(&format!("verified with --anchor '{end}'")), "{new}");
+    std::fs::write(folder.join("next.policy"), format!("log {next_log}\n")).unwrap();
+    ok(&["journal", "verify", "next.db", "--policy", "next.policy"]);
+    let mistaken = run(&["journal", "verify", "journal.db", "--policy", "next.policy"]);
+    assert!(
+        mistaken.status.code() == Some(1) && out(&mistaken).contains(&format!("and {next_log} is meant")),
+        "{}",
+        out(&mistaken)
+    );
+    // Whoever rewrites the old journal's end contradicts what the new one says.
+    let (start, root) = end.rsplit_once(' ').unwrap();
+    let other = format!("{start} {}", root.chars().rev().collect::<String>());
+    assert_eq!(run(&["journal", "verify", "--anchor", &other]).status.code(), Some(1));
+
     // Payloads are taken away; the log says so and still verifies.
     let runs: Value = serde_json::from_str(&ok(&["--json", "runs"])).unwrap();
     let runs = runs.as_array().or_else(|| runs["runs"].as_array()).unwrap();

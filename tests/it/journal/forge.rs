@@ -7,6 +7,7 @@ use starr::journal::entry::Entry;
 use starr::journal::ledger;
 use starr::journal::note::{Note, Signer};
 use starr::journal::tree::{self, Frontier};
+use starr::journal::verify::{CheckpointRow, Head, RowView, RunRow};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,6 +23,7 @@ pub struct Item {
 }
 
 /// A whole store in memory.
+#[derive(Clone)]
 pub struct Forged {
     pub items: Vec<Item>,
     pub notes: BTreeMap<u64, Note>,
@@ -121,44 +123,117 @@ impl Forged {
         }
     }
 
-    /// Writes entries and checkpoints; with `head`, also everything that is computed from the entries.
-    pub async fn write(&self, path: &Path, head: bool) {
-        let mut connection = connect(path).await;
-        for table in ["delete from payloads", "delete from entries", "delete from checkpoints"] {
-            sqlx::query(table).execute(&mut connection).await.unwrap();
+    /// As if everything had happened so: whoever can write the store computes all of it anew; whoever has the key signs it.
+    pub fn make_consistent(&mut self, key: Option<&Signer>) {
+        self.rehash();
+        self.drop_contradicted();
+        if let Some(key) = key {
+            let end = self.items.len() as u64;
+            self.sign(key, &[4, 8, 12, end]);
         }
+    }
+
+    /// The rows of entries and payloads.
+    pub fn rows(&self) -> Vec<RowView<'_>> {
         let mut taken = std::collections::BTreeSet::new();
-        for (number, item) in (0_i64..).zip(&self.items) {
+        let row = |(number, item): (i64, &'_ Item)| {
             let mut run_sequence = signed(item.entry.run_sequence);
             // Without hashing anew a number in a run may stand twice, which the table does not take.
             if !taken.insert((item.entry.run.clone(), run_sequence)) {
                 run_sequence = 1_000_000 + number;
             }
+            (number, run_sequence)
+        };
+        let numbers: Vec<(i64, i64)> = (0_i64..).zip(&self.items).map(row).collect();
+        numbers
+            .into_iter()
+            .zip(&self.items)
+            .map(|((sequence, run_sequence), item)| RowView {
+                sequence,
+                run: &item.entry.run,
+                run_sequence,
+                part: item.entry.part.word(),
+                kind: &item.entry.kind,
+                at: item.entry.wall_nanoseconds,
+                bytes: &item.bytes,
+                leaf: &item.leaf,
+                salt: Some(&item.salt),
+                body: Some(&item.body),
+            })
+            .collect()
+    }
+
+    /// The rows of checkpoints that are not larger than the log.
+    pub fn checkpoints(&self) -> Vec<CheckpointRow> {
+        let entries = self.items.len() as u64;
+        let there = self.notes.iter().filter(|(size, _)| **size <= entries);
+        there
+            .map(|(size, note)| ledger::row(&self.frontier(*size), note, None))
+            .collect()
+    }
+
+    /// The head as it follows from the entries.
+    pub fn head(&self) -> Head {
+        let frontier = self.frontier(self.items.len() as u64);
+        Head {
+            origin: self.items[0].entry.origin.to_vec(),
+            size: signed(frontier.size()),
+            frontier: frontier.to_bytes(),
+            root: frontier.root().to_vec(),
+            leaf: self.items.last().unwrap().leaf.clone(),
+        }
+    }
+
+    /// The row of a run as it follows from the entries.
+    pub fn run(&self, id: &str) -> RunRow {
+        let newest = |kind: &str| {
+            let at = self
+                .items
+                .iter()
+                .rposition(|item| item.entry.run == id && item.entry.kind == kind && item.entry.scope.is_empty());
+            at.map(|at| signed(at as u64))
+        };
+        RunRow {
+            id: id.to_owned(),
+            entries: signed(self.items.iter().filter(|item| item.entry.run == id).count() as u64),
+            started: newest("run_started"),
+            severity: newest("severity"),
+            ended: newest("ended"),
+        }
+    }
+
+    /// Writes entries and checkpoints; with `head`, also everything that is computed from the entries.
+    pub async fn write(&self, path: &Path, head: bool) {
+        use sqlx::Executor as _;
+        let mut connection = connect(path).await;
+        connection
+            .execute(
+                "pragma synchronous = off; begin; delete from payloads; delete from entries; delete from checkpoints",
+            )
+            .await
+            .unwrap();
+        for row in self.rows() {
             sqlx::query("insert into entries (sequence, run, run_sequence, part, kind, at, bytes, leaf) values (?, ?, ?, ?, ?, ?, ?, ?)")
-                .bind(number)
-                .bind(&item.entry.run)
-                .bind(run_sequence)
-                .bind(item.entry.part.word())
-                .bind(&item.entry.kind)
-                .bind(item.entry.wall_nanoseconds)
-                .bind(&item.bytes)
-                .bind(&item.leaf)
+                .bind(row.sequence)
+                .bind(row.run)
+                .bind(row.run_sequence)
+                .bind(row.part)
+                .bind(row.kind)
+                .bind(row.at)
+                .bind(row.bytes)
+                .bind(row.leaf)
                 .execute(&mut connection)
                 .await
                 .unwrap();
             sqlx::query("insert into payloads (sequence, salt, body) values (?, ?, ?)")
-                .bind(number)
-                .bind(&item.salt)
-                .bind(&item.body)
+                .bind(row.sequence)
+                .bind(row.salt)
+                .bind(row.body)
                 .execute(&mut connection)
                 .await
                 .unwrap();
         }
-        for (size, note) in &self.notes {
-            if *size > self.items.len() as u64 {
-                continue;
-            }
-            let row = ledger::row(&self.frontier(*size), note, None);
+        for row in self.checkpoints() {
             sqlx::query("insert into checkpoints (size, frontier, note, digest) values (?, ?, ?, ?)")
                 .bind(row.size)
                 .bind(row.frontier)
@@ -171,40 +246,30 @@ impl Forged {
         if head {
             self.write_head(&mut connection).await;
         }
+        connection.execute("commit").await.unwrap();
     }
 
     async fn write_head(&self, connection: &mut SqliteConnection) {
-        let frontier = self.frontier(self.items.len() as u64);
+        let head = self.head();
         sqlx::query("update head set size = ?, frontier = ?, root = ?, leaf = ?")
-            .bind(signed(frontier.size()))
-            .bind(frontier.to_bytes())
-            .bind(&frontier.root()[..])
-            .bind(&self.items.last().unwrap().leaf)
+            .bind(head.size)
+            .bind(head.frontier)
+            .bind(head.root)
+            .bind(head.leaf)
             .execute(&mut *connection)
             .await
             .unwrap();
-        let ids: Vec<String> = sqlx::query("select id from runs")
+        let ids: Vec<String> = sqlx::query_scalar("select id from runs")
             .fetch_all(&mut *connection)
             .await
-            .unwrap()
-            .iter()
-            .map(|row| row.get(0))
-            .collect();
-        for id in ids {
-            let newest = |kind: &str| {
-                let at = self
-                    .items
-                    .iter()
-                    .rposition(|item| item.entry.run == id && item.entry.kind == kind && item.entry.scope.is_empty());
-                at.map(|at| signed(at as u64))
-            };
-            let entries = self.items.iter().filter(|item| item.entry.run == id).count() as u64;
+            .unwrap();
+        for run in ids.iter().map(|id| self.run(id)) {
             sqlx::query("update runs set entries = ?, started = ?, severity = ?, ended = ? where id = ?")
-                .bind(signed(entries))
-                .bind(newest("run_started"))
-                .bind(newest("severity"))
-                .bind(newest("ended"))
-                .bind(&id)
+                .bind(run.entries)
+                .bind(run.started)
+                .bind(run.severity)
+                .bind(run.ended)
+                .bind(run.id)
                 .execute(&mut *connection)
                 .await
                 .unwrap();

@@ -6,7 +6,7 @@ use starr::journal::event::{Event, Person};
 use starr::journal::note::{Algorithm, Signer};
 use starr::journal::seal::Sealing;
 use starr::journal::sqlite::{RunHeader, Store};
-use starr::journal::{Journal, ledger};
+use starr::journal::{Journal, ledger, postgres};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -50,6 +50,8 @@ pub fn ended() -> Event {
 pub struct Log {
     pub folder: tempfile::TempDir,
     pub server: Server,
+    /// Where it lies when it is no file.
+    database: Option<postgres::Server>,
 }
 
 impl Log {
@@ -63,11 +65,17 @@ impl Log {
 
     /// Fourteen entries, with all the protection there is.
     pub async fn new() -> Self {
+        Self::on(None).await
+    }
+
+    /// The same in a database, where one is given.
+    pub async fn on(database: Option<postgres::Server>) -> Self {
         let log = Self {
             folder: tempfile::tempdir().unwrap(),
             server: Server::start(signer().verifier().clone(), 7),
+            database,
         };
-        let store = Store::open(&log.store()).await.unwrap();
+        let store = log.open(&log.store()).await;
         let (first, second) = (
             store.begin(RunHeader::default()).await.unwrap(),
             store.begin(RunHeader::default()).await.unwrap(),
@@ -94,13 +102,20 @@ impl Log {
         log
     }
 
+    async fn open(&self, file: &Path) -> Store {
+        match &self.database {
+            Some(server) => postgres::open(server).await.unwrap(),
+            None => Store::open(file).await.unwrap(),
+        }
+    }
+
     pub async fn sealing(&self, store: &Path) -> Sealing {
         let sinks: Vec<Box<dyn Sink>> = vec![
             Box::new(File(self.anchors())),
             Box::new(Witness::new(self.server.key.clone(), &self.server.url).unwrap()),
         ];
         Sealing {
-            ledger: Arc::new(Store::open(store).await.unwrap()),
+            ledger: Arc::new(self.open(store).await),
             signer: Some(signer()),
             sinks,
             needed: 0,

@@ -2,6 +2,7 @@
 
 mod anchors;
 mod attacks;
+mod attacks_postgres;
 mod bits;
 mod commands;
 mod forge;

@@ -34,6 +34,23 @@ pub fn verify(files: &[PathBuf], policy: &Path) -> Vec<Value> {
     results
 }
 
+/// Flips each bit of everything that a journal stores, one at a time, in one process of its own. How many of what there were; it
+/// fails when one of them is not found out.
+pub fn each_bit(journal: &Path, policy: &Path) -> Value {
+    let output = Command::new("python3")
+        .arg(program().with_file_name("each-bit"))
+        .args([journal, policy])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// Both say the same: level, counts, root, and how far everything reaches.
 pub fn agree(first: &Verified, demand: Demand, second: &Value, about: &str) {
     let met = demand.missing(first).is_none();
@@ -73,9 +90,11 @@ fn it_is_small_and_uses_only_what_python_has() {
             let module = line.split_whitespace().next().unwrap();
             let known = [
                 "argparse",
+                "functools",
                 "base64",
                 "hashlib",
                 "json",
+                "os",
                 "pathlib",
                 "re",
                 "sqlite3",
@@ -87,5 +106,5 @@ fn it_is_small_and_uses_only_what_python_has() {
             assert!(known.contains(&module), "{name} imports {module}");
         }
     }
-    assert!(lines < 600, "{lines} lines");
+    assert!(lines < 650, "{lines} lines");
 }

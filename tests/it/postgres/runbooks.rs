@@ -154,6 +154,7 @@ async fn run_book(
             default_severity: "sev3".to_owned(),
             unattended: false,
             dry_run: false,
+            occasion: None,
             host: "test".to_owned(),
             resources: BTreeMap::new(),
         },

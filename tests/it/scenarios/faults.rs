@@ -1,12 +1,13 @@
 //! Faults and generated inputs: they pass what is right and catch what is wrong.
 
 use super::{ENDED, STUCK, suite};
+use starr::scenario::faults::Which;
 use starr::scenario::report::FileReport;
 use starr::scenario::{Options, generate, run_all};
 
 fn faulted(book: &str, scenarios: &str) -> FileReport {
     let options = Options {
-        faults: true,
+        faults: Some(Which::All),
         threads: 1,
         ..Options::default()
     };

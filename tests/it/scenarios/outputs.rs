@@ -1,4 +1,5 @@
-//! What other tools read: JUnit, code quality, annotations, LCOV, and SARIF of `starr check`, against what their schemas ask for.
+//! What other tools read: JUnit, code quality, annotations, LCOV, and SARIF of `starr check`, against what their schemas ask for, and against
+//! the schemas themselves where they are published.
 
 use super::{ENDED, STUCK};
 use serde_json::Value;
@@ -508,4 +509,95 @@ fn location(value: &Value) {
     only(&value["artifactLocation"], &["uri"]);
     uri(&value["artifactLocation"]["uri"]);
     region(&value["region"]);
+}
+
+/// A published schema; it is not part of this repository.
+fn schema(name: &str) -> std::path::PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").expect("a home folder")).join(".cache"),
+        std::path::PathBuf::from,
+    );
+    let path = cache.join("starr/schemas").join(name);
+    assert!(path.is_file(), "{} is not there; run: scripts/schemas", path.display());
+    path
+}
+
+/// Whether a document is valid by the published schema of JUnit, as the tool that everybody uses sees it.
+fn valid_junit(document: &str) -> Result<(), String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), document).unwrap();
+    let output = Command::new("xmllint")
+        .args(["--noout", "--nonet", "--schema"])
+        .args([&schema("junit-10.xsd"), file.path()])
+        .output()
+        .expect("xmllint is not there; run: apt-get install libxml2-utils");
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+#[test]
+fn junit_is_valid_by_its_published_schema() {
+    let at = "2026-11-22T03:00:00Z".parse().unwrap();
+    let text = junit(&report(), at, "build-1");
+    assert_eq!(valid_junit(&text), Ok(()));
+    // It is the schema that decides.
+    let wrong = valid_junit(&text.replace("<properties/>", "<property/>")).unwrap_err();
+    assert!(wrong.contains("property"), "{wrong}");
+    let wrong = valid_junit(&text.replace(" type=\"scenario\"", " kind=\"scenario\"")).unwrap_err();
+    assert!(wrong.contains("kind"), "{wrong}");
+}
+
+/// A Python that has the module `jsonschema`.
+fn python() -> &'static str {
+    ["python3", "/usr/bin/python3"]
+        .into_iter()
+        .find(|python| {
+            let found = Command::new(python).args(["-c", "import jsonschema"]).output();
+            found.is_ok_and(|output| output.status.success())
+        })
+        .expect("the Python module jsonschema is not there; run: apt-get install python3-jsonschema")
+}
+
+fn valid_sarif(document: &str) -> Result<(), String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), document).unwrap();
+    let program = "import json, sys, jsonschema\n\
+        schema, document = (json.load(open(name)) for name in sys.argv[1:])\n\
+        jsonschema.Draft7Validator.check_schema(schema)\n\
+        problems = [f'{list(p.path)}: {p.message[:300]}' for p in jsonschema.Draft7Validator(schema).iter_errors(document)]\n\
+        sys.exit('\\n'.join(problems) or 0)";
+    let output = Command::new(python())
+        .args(["-c", program])
+        .args([&schema("sarif-2.1.0.json"), file.path()])
+        .output()
+        .unwrap();
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+#[test]
+fn sarif_is_valid_by_its_published_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    // Errors, warnings and notes, edits, a name with blanks and signs, and a file that is no text.
+    std::fs::write(
+        folder.path().join("a b & ü.starr"),
+        BOOK.replace("timebox 5 min", "timebox 5 m"),
+    )
+    .unwrap();
+    std::fs::write(folder.path().join("calm.starr"), BOOK.replace("reads   host", "")).unwrap();
+    std::fs::write(folder.path().join("bytes.starr"), [0xff, 0xfe, 0x00]).unwrap();
+    let output = starr(folder.path(), &["check", "--format", "sarif", "."], "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert!(document["runs"][0]["results"].as_array().unwrap().len() >= 3, "{text}");
+    assert_eq!(valid_sarif(&text), Ok(()));
+    // It is the schema that decides.
+    let wrong = valid_sarif(&text.replacen("\"startLine\"", "\"beginLine\"", 1)).unwrap_err();
+    assert!(wrong.contains("beginLine"), "{wrong}");
 }

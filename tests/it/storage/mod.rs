@@ -1,4 +1,4 @@
 //! Where the journal is kept: faults of the storage through the real binary, and the store in PostgreSQL.
 
 mod faults;
-mod postgres;
+pub mod postgres;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// A journal in a database of its own, with a role that owns the tables and one that records.
-async fn place() -> (Place, postgres::Server) {
+pub async fn place() -> (Place, postgres::Server) {
     let place = Server::shared().database().await;
     let recorder = format!("journal_{}", place.name);
     run(

@@ -1,0 +1,181 @@
+//! `starr run --alert`: from an alert to the runbook it names and the values of its parameters; and the line that an alert carries.
+
+use super::Failure;
+use super::args::Run;
+use super::output::{Output, complain, line};
+use crate::intake::{self, Alert};
+use crate::journal::{self, Event};
+use crate::limits::{ALERT_BYTES, ALERT_RUNS};
+use crate::program::{BindingKind, Program};
+use crate::render::safe::safe;
+use crate::value::show::show;
+use crate::value::{Type, Value};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The alert of `--alert`, when there is one.
+///
+/// # Errors
+/// It cannot be read, or is none.
+pub fn alert(args: &Run) -> Result<Option<Alert>, Failure> {
+    let Some(path) = &args.alert else { return Ok(None) };
+    let shown = path.display();
+    let most = ALERT_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes))
+    };
+    read.map_err(|problem| Failure::usage(format!("cannot read the alert {shown}: {problem}")))?;
+    intake::read(&bytes)
+        .map(Some)
+        .map_err(|problem| Failure::usage(format!("the alert {shown}: {}", safe(&problem))))
+}
+
+/// The file of the runbook that an alert names, below the folder for runbooks and nowhere else.
+///
+/// # Errors
+/// It names none, or one that is not there.
+pub fn runbook(alert: &Alert, folder: &Path) -> Result<PathBuf, Failure> {
+    let Some(named) = alert.runbook() else {
+        return Err(Failure::usage(format!(
+            "the alert names no runbook: give it an annotation or label `{}`, such as `team/disk-full`, or name the file",
+            intake::RUNBOOK
+        )));
+    };
+    let plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    let name = named.strip_suffix(".starr").unwrap_or(named);
+    let file = folder.join(format!("{name}.starr"));
+    let inside = || {
+        let file = file.canonicalize().ok()?;
+        Some(file.starts_with(folder.canonicalize().ok()?))
+    };
+    if !name.split('/').all(plain) || inside() != Some(true) {
+        return Err(Failure::usage(format!(
+            "the alert names the runbook `{}`, and there is no such file below {}",
+            safe(&named.chars().take(100).collect::<String>()),
+            folder.display()
+        )));
+    }
+    Ok(file)
+}
+
+/// `NAME=VALUE` for every parameter that a label of the alert has a value for and that was not given by hand.
+///
+/// # Errors
+/// A secret would come from the alert, or the alerts of a group differ in what a parameter needs.
+pub fn values(alert: &Alert, program: &Program, set: &[String]) -> Result<Vec<String>, Failure> {
+    let Some(book) = program.runbooks.first() else {
+        return Ok(Vec::new());
+    };
+    let by_hand = |name: &str| set.iter().any(|pair| pair.split('=').next() == Some(name));
+    let mut values = Vec::new();
+    for parameter in book.params.iter().map(|id| book.binding(*id)) {
+        let name = &parameter.name;
+        if by_hand(name) {
+            continue;
+        }
+        if alert.differing.contains(name) {
+            let default = matches!(&parameter.kind, BindingKind::Param { default: Some(_) });
+            if default || matches!(parameter.ty, Type::Optional(_)) {
+                continue;
+            }
+            return Err(Failure::usage(format!(
+                "the alerts of this group differ in `{name}`: say which with --set {name}=…"
+            )));
+        }
+        let Some(value) = alert.labels.get(name) else { continue };
+        if parameter.ty.holds_secret() {
+            return Err(Failure::usage(format!(
+                "the parameter `{name}` is a secret and never comes from an alert; give it with --set {name}=NAME"
+            )));
+        }
+        values.push(format!("{name}={value}"));
+    }
+    Ok(values)
+}
+
+/// The run that is under way for the same: this runbook with these values, by a process that is still there.
+///
+/// # Errors
+/// The journal cannot be read.
+pub async fn under_way(
+    store: &journal::Store,
+    runbook: &str,
+    arguments: &[(String, Value)],
+) -> Result<Option<String>, journal::Error> {
+    let shown: Vec<(&String, String)> = arguments.iter().map(|(name, value)| (name, show(value))).collect();
+    for run in store.runs(ALERT_RUNS).await? {
+        if run.ended.is_some() {
+            continue;
+        }
+        let Some(Event::RunStarted {
+            runbook: name,
+            parameters,
+            ..
+        }) = run.started.and_then(|entry| entry.event)
+        else {
+            continue;
+        };
+        let same = |(wanted, value): &(&String, String)| {
+            let found = parameters.iter().find(|(name, _)| name == *wanted);
+            found.is_some_and(|(_, found)| found == value)
+        };
+        if name != runbook || !shown.iter().all(same) {
+            continue;
+        }
+        if store.lease(&run.id).await?.is_some_and(|lease| !lease.is_free()) {
+            return Ok(Some(run.id));
+        }
+    }
+    Ok(None)
+}
+
+/// Says that a run for the same is under way.
+pub fn attached(id: &str, output: Output) {
+    if output.json {
+        line(&serde_json::json!({ "attached_to": id }).to_string());
+    } else {
+        complain(&format!(
+            "run {0} of this runbook is under way for the same; nothing was started. `starr show {0}` is what it does",
+            safe(id)
+        ));
+    }
+}
+
+/// What an alerting rule says about this runbook: its name, and the command with the labels that it needs.
+pub fn annotations(program: &Program, file: &Path) -> String {
+    let mut command = format!("starr run {}", file.display());
+    if let Some(book) = program.runbooks.first() {
+        for parameter in book.params.iter().map(|id| book.binding(*id)) {
+            let needed = !matches!(&parameter.kind, BindingKind::Param { default: Some(_) })
+                && !matches!(parameter.ty, Type::Optional(_));
+            if !needed {
+                continue;
+            }
+            let name = &parameter.name;
+            // What a label holds must not become a second command where somebody pastes the line into a shell.
+            command.push_str(&if parameter.ty.holds_secret() {
+                format!(" --set {name}=NAME")
+            } else {
+                format!(" --set {name}={{{{ reReplaceAll \"[^a-zA-Z0-9._:/@%+-]\" \"_\" $labels.{name} }}}}")
+            });
+        }
+    }
+    // As `--alert` looks for it: below the folder for runbooks.
+    let parts: Vec<&str> = file.iter().filter_map(|part| part.to_str()).collect();
+    let below = parts
+        .iter()
+        .rposition(|part| *part == "runbooks")
+        .map_or(0, |at| at + 1);
+    let name = parts[below..].join("/");
+    let name = name.strip_suffix(".starr").unwrap_or(&name);
+    format!("runbook: {name}\ncommand: '{command}'\n")
+}

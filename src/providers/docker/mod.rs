@@ -1,0 +1,457 @@
+//! Docker: containers, logs, stats, networks, volumes and compose projects of an engine, over the Engine API on its socket.
+
+pub mod config;
+mod failure;
+mod running;
+mod values;
+
+use crate::provider::native::{Privilege, Use};
+use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::value::probe::{self, Reply};
+use crate::value::{List, Reason, Unknown, Value};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
+};
+use bollard::{API_DEFAULT_VERSION, Docker as Client};
+use config::{Config, Engine};
+use failure::{Failure, classify};
+use futures::future::BoxFuture;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The operations, in the order of the interface text.
+const OPERATIONS: &[&str] = &[
+    "ping",
+    "version",
+    "containers.list",
+    "containers.get",
+    "containers.start",
+    "containers.stop",
+    "containers.restart",
+    "containers.pause",
+    "containers.unpause",
+    "containers.exec",
+    "logs.tail",
+    "logs.count",
+    "stats",
+    "projects.list",
+    "networks.list",
+    "volumes.list",
+];
+
+/// The provider `docker`: the engines of an environment. Nothing is connected before the first call.
+pub struct Docker {
+    engines: BTreeMap<String, Engine>,
+}
+
+/// An engine that a call talks to, and until when.
+struct Link {
+    client: Client,
+    until: Instant,
+}
+
+impl Link {
+    /// Waits for the engine, at most until the deadline.
+    async fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, bollard::errors::Error>>,
+        sent: bool,
+    ) -> Result<T, Failure> {
+        match tokio::time::timeout_at(self.until, work).await {
+            Ok(result) => result.map_err(|problem| classify(&problem, sent)),
+            Err(_elapsed) => Err(Failure {
+                definite: !sent,
+                ..Failure::definite(Reason::Timeout, "the engine took too long")
+            }),
+        }
+    }
+}
+
+impl Docker {
+    /// The engines of the configuration, by name.
+    ///
+    /// # Errors
+    /// Names the entry that cannot be used and says why.
+    pub fn new(config: Config) -> Result<Self, String> {
+        config.validate()?;
+        Ok(Self {
+            engines: config.engines,
+        })
+    }
+
+    fn engine(&self, name: &str) -> Result<&Engine, Failure> {
+        self.engines.get(name).ok_or_else(|| {
+            Failure::definite(
+                Reason::Unavailable,
+                format!("no engine `{name}` is configured in this environment"),
+            )
+        })
+    }
+
+    async fn link(&self, name: &str, until: Instant) -> Result<Link, Failure> {
+        let socket = self.engine(name)?.socket.to_string_lossy().into_owned();
+        let left = until.saturating_duration_since(Instant::now()).as_secs().max(1);
+        let client = Client::connect_with_unix(&socket, left, API_DEFAULT_VERSION)
+            .map_err(|problem| classify(&problem, false))?;
+        let link = Link { client, until };
+        // The engine may speak an older version.
+        let client = link.wait(link.client.clone().negotiate_version(), false).await?;
+        Ok(Link { client, until })
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Value, Failure> {
+        let begin = Instant::now();
+        let until = begin + patience(call);
+        let name = self.name_of(call)?;
+        let path = &*call.operation.path;
+        if path == "ping" {
+            return self.ping(&name, begin, until).await;
+        }
+        let link = self.link(&name, until).await?;
+        let engine = call.arg("engine");
+        match path {
+            "version" => {
+                let found = link.wait(link.client.version(), false).await?;
+                let word = |text: Option<String>| text.map_or(Value::None, Value::text);
+                Ok(Value::record(
+                    "Version",
+                    vec![
+                        ("version", word(found.version)),
+                        ("api", word(found.api_version)),
+                        ("system", word(found.os)),
+                        ("kernel", word(found.kernel_version)),
+                    ],
+                ))
+            }
+            "containers.list" => {
+                let mut filters = HashMap::new();
+                let mut labels = Vec::new();
+                for (argument, label) in [("project", values::PROJECT), ("service", values::SERVICE)] {
+                    if let Some(text) = maybe_text(call, argument)? {
+                        labels.push(format!("{label}={text}"));
+                    }
+                }
+                if !labels.is_empty() {
+                    filters.insert("label".to_owned(), labels);
+                }
+                containers(&link, engine, filters, count(call, "at_most", 500)?).await
+            }
+            "containers.get" => {
+                let wanted = text(call, "name")?;
+                let found = inspect(&link, wanted).await?;
+                Ok(values::container(engine, &found))
+            }
+            "logs.tail" => running::tail(&link, call).await,
+            "logs.count" => running::count(&link, call).await,
+            "stats" => {
+                let seen = running::Seen::of(call.arg("container"))?;
+                running::stats(&link, &seen).await
+            }
+            "projects.list" => projects(&link).await,
+            "networks.list" => networks(&link, count(call, "at_most", 10_000)?).await,
+            "volumes.list" => volumes(&link, count(call, "at_most", 10_000)?).await,
+            other => Err(Failure::definite(
+                Reason::Internal,
+                format!("docker.{other} is not a read"),
+            )),
+        }
+    }
+
+    async fn ping(&self, name: &str, begin: Instant, until: Instant) -> Result<Value, Failure> {
+        let asked = async {
+            let link = self.link(name, until).await?;
+            link.wait(link.client.ping(), false).await
+        };
+        let reply = match asked.await {
+            Ok(_) => Reply::Answered,
+            Err(failure) => match failure.unknown.reason {
+                Reason::Timeout => Reply::TimedOut,
+                Reason::Unreachable => Reply::Refused,
+                _ => return Err(failure),
+            },
+        };
+        Ok(probe::value(reply, begin.elapsed(), None))
+    }
+
+    fn name_of(&self, call: &Call) -> Result<String, Failure> {
+        if let Some(name) = call.arg("engine").as_str() {
+            return Ok(name.to_owned());
+        }
+        running::Seen::of(call.arg("container")).map(|seen| seen.engine)
+    }
+
+    async fn act(&self, call: &Call) -> Result<Value, Failure> {
+        let until = Instant::now() + patience(call);
+        let seen = running::Seen::of(call.arg("container"))?;
+        let path = &*call.operation.path;
+        if path == "containers.exec" {
+            let argv = running::argv(call, self.engine(&seen.engine)?)?;
+            let link = self.link(&seen.engine, until).await?;
+            return running::exec(&link, &seen, argv).await;
+        }
+        let order = running::Order::of(path)
+            .ok_or_else(|| Failure::definite(Reason::Internal, format!("docker.{path} is not a change")))?;
+        let link = self.link(&seen.engine, until).await?;
+        running::order(&link, call, &seen, order).await
+    }
+}
+
+async fn inspect(link: &Link, name: &str) -> Result<bollard::models::ContainerInspectResponse, Failure> {
+    let plain = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    if !plain {
+        return Err(Failure::definite(
+            Reason::Unparsable,
+            "this is neither the name nor the id of a container",
+        ));
+    }
+    link.wait(
+        link.client.inspect_container(name, None::<InspectContainerOptions>),
+        false,
+    )
+    .await
+}
+
+async fn containers(
+    link: &Link,
+    engine: &Value,
+    filters: HashMap<String, Vec<String>>,
+    at_most: usize,
+) -> Result<Value, Failure> {
+    let options = ListContainersOptions {
+        all: true,
+        filters: Some(filters),
+        ..ListContainersOptions::default()
+    };
+    let found = link.wait(link.client.list_containers(Some(options)), false).await?;
+    let truncated = found.len() > at_most;
+    let mut items = Vec::new();
+    for summary in found.iter().take(at_most) {
+        let Some(id) = summary.id.as_deref() else { continue };
+        match inspect(link, id).await {
+            Ok(found) => items.push(values::container(engine, &found)),
+            // It has gone between the list and the question.
+            Err(failure) if failure.unknown.detail.contains("status 404") => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Value::List(Arc::new(List { items, truncated })))
+}
+
+async fn projects(link: &Link) -> Result<Value, Failure> {
+    let options = ListContainersOptions {
+        all: true,
+        filters: Some(HashMap::from([("label".to_owned(), vec![values::PROJECT.to_owned()])])),
+        ..ListContainersOptions::default()
+    };
+    let found = link.wait(link.client.list_containers(Some(options)), false).await?;
+    let mut projects: BTreeMap<String, (BTreeSet<String>, i64, i64)> = BTreeMap::new();
+    for summary in &found {
+        let label = |name: &str| summary.labels.as_ref().and_then(|labels| labels.get(name)).cloned();
+        let Some(project) = label(values::PROJECT) else {
+            continue;
+        };
+        let entry = projects.entry(project).or_default();
+        entry.0.extend(label(values::SERVICE));
+        entry.1 += 1;
+        entry.2 += i64::from(summary.state.is_some_and(|state| state.to_string() == "running"));
+    }
+    Ok(Value::list(
+        projects
+            .into_iter()
+            .map(|(name, (services, containers, running))| {
+                Value::record(
+                    "Project",
+                    vec![
+                        ("name", Value::text(name)),
+                        ("services", Value::list(services.into_iter().map(Value::text).collect())),
+                        ("containers", Value::Int(containers)),
+                        ("running", Value::Int(running)),
+                    ],
+                )
+            })
+            .collect(),
+    ))
+}
+
+async fn networks(link: &Link, at_most: usize) -> Result<Value, Failure> {
+    let found = link
+        .wait(link.client.list_networks(None::<ListNetworksOptions>), false)
+        .await?;
+    let items = found
+        .into_iter()
+        .map(|network| {
+            let project = network
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(values::PROJECT))
+                .cloned();
+            Value::record(
+                "Network",
+                vec![
+                    ("name", Value::text(network.name.unwrap_or_default())),
+                    ("driver", Value::text(network.driver.unwrap_or_default())),
+                    ("internal", Value::Bool(network.internal.unwrap_or(false))),
+                    ("project", project.map_or(Value::None, Value::text)),
+                ],
+            )
+        })
+        .collect();
+    Ok(cut(items, at_most))
+}
+
+async fn volumes(link: &Link, at_most: usize) -> Result<Value, Failure> {
+    let found = link
+        .wait(link.client.list_volumes(None::<ListVolumesOptions>), false)
+        .await?;
+    let items = found
+        .volumes
+        .unwrap_or_default()
+        .into_iter()
+        .map(|volume| {
+            Value::record(
+                "Volume",
+                vec![
+                    (
+                        "project",
+                        volume
+                            .labels
+                            .get(values::PROJECT)
+                            .map_or(Value::None, |name| Value::text(name.as_str())),
+                    ),
+                    ("name", Value::text(volume.name)),
+                    ("driver", Value::text(volume.driver)),
+                ],
+            )
+        })
+        .collect();
+    Ok(cut(items, at_most))
+}
+
+/// At most so many, and whether there were more.
+fn cut(mut items: Vec<Value>, at_most: usize) -> Value {
+    let truncated = items.len() > at_most;
+    items.truncate(at_most);
+    Value::List(Arc::new(List { items, truncated }))
+}
+
+/// A little less than the call's deadline, so that the end of patience is told in our own words.
+fn patience(call: &Call) -> Duration {
+    call.within.mul_f64(0.95)
+}
+
+fn unknown_argument(unknown: &Unknown) -> Failure {
+    Failure {
+        unknown: unknown.clone(),
+        definite: true,
+    }
+}
+
+fn maybe_text<'a>(call: &'a Call, name: &str) -> Result<Option<&'a str>, Failure> {
+    match call.arg(name) {
+        Value::None => Ok(None),
+        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
+        value => match value.as_str() {
+            Some(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text)),
+            _ => Err(not_fitting(name)),
+        },
+    }
+}
+
+fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Failure> {
+    maybe_text(call, name)?.ok_or_else(|| not_fitting(name))
+}
+
+fn count(call: &Call, name: &str, most: usize) -> Result<usize, Failure> {
+    match call.arg(name) {
+        Value::Int(number) => usize::try_from(*number)
+            .ok()
+            .filter(|number| (1..=most).contains(number))
+            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
+        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
+        _ => Err(not_fitting(name)),
+    }
+}
+
+fn not_fitting(name: &str) -> Failure {
+    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
+}
+
+impl Provider for Docker {
+    fn name(&self) -> &'static str {
+        "docker"
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        OPERATIONS
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        vec![self.name_of(call).unwrap_or_default()]
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        Box::pin(async move {
+            self.answer(call)
+                .await
+                .unwrap_or_else(|failure| Value::Unknown(Arc::new(failure.unknown)))
+        })
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.act(call).await {
+                Ok(value) => Outcome::Done(value),
+                Err(failure) if failure.definite => Outcome::Failed(failure.unknown),
+                Err(failure) => Outcome::Unclear(failure.unknown),
+            }
+        })
+    }
+
+    fn exceptions(&self) -> Vec<String> {
+        self.engines
+            .iter()
+            .filter(|(_, engine)| !engine.programs.is_empty())
+            .map(|(name, engine)| {
+                format!(
+                    "docker `{name}`: these programs may be run in containers: {}",
+                    engine.programs.join(", ")
+                )
+            })
+            .collect()
+    }
+
+    // The engine knows no rights: whoever may open its socket may do everything.
+    fn privileges(&self, _uses: &[Use]) -> Option<Vec<Privilege>> {
+        Some(Vec::new())
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        Box::pin(async move {
+            let mut lines = Vec::new();
+            for name in self.engines.keys() {
+                let asked = async {
+                    let link = self.link(name, Instant::now() + Duration::from_secs(5)).await?;
+                    link.wait(link.client.version(), false).await
+                };
+                let (state, detail) = match asked.await {
+                    Ok(version) => (
+                        HealthState::Good,
+                        format!("version {}", version.version.unwrap_or_default()),
+                    ),
+                    Err(failure) => (HealthState::Bad, failure.unknown.to_string()),
+                };
+                lines.push(Health {
+                    subject: format!("docker {name}"),
+                    state,
+                    detail,
+                });
+            }
+            lines
+        })
+    }
+}

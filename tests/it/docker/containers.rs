@@ -1,0 +1,195 @@
+//! Containers: what they are, what they say, what is done to them.
+
+use super::{Host, get};
+use crate::support::gated::{field, items, reason};
+use starr::provider::Outcome;
+use starr::value::{Reason, Value};
+use std::time::{Duration, Instant};
+
+const IDLE: &str = "trap 'exit 0' TERM; echo ready; while true; do sleep 0.1; done";
+
+fn of(container: &Value) -> [(&'static str, Value); 1] {
+    [("container", container.clone())]
+}
+
+#[tokio::test]
+async fn what_runs_is_listed_by_project_and_says_what_it_uses() {
+    let host = Host::shared();
+    let world = host.world();
+    host.container("reads-web", "reads", IDLE);
+    host.container("reads-job", "reads", "exit 3");
+    assert_eq!(field(&world.read("ping", &[]).await, "ok"), Value::Bool(true));
+    assert!(field(&world.read("version", &[]).await, "version").as_str().is_some());
+    let project = [("project", Value::text("reads"))];
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let job = loop {
+        let found = items(&world.read("containers.list", &project).await);
+        assert_eq!(found.len(), 2);
+        let job = found
+            .iter()
+            .find(|it| field(it, "name") == Value::text("reads-job"))
+            .unwrap()
+            .clone();
+        if field(&job, "state") == Value::variant("exited") {
+            break job;
+        }
+        assert!(Instant::now() < deadline, "{job:?}");
+    };
+    assert_eq!(field(&job, "exit_code"), Value::Int(3));
+    assert!(matches!(field(&job, "finished"), Value::Time(_)));
+    let web = get(&world, "reads-web").await;
+    assert_eq!(field(&web, "state"), Value::variant("running"));
+    assert_eq!(field(&web, "exit_code"), Value::None);
+    assert_eq!(field(&web, "service"), Value::text("reads-web"));
+    let stats = world.read("stats", &of(&web)).await;
+    assert!(matches!(field(&stats, "memory"), Value::Bytes(1..)), "{stats:?}");
+    assert!(
+        matches!(field(&stats, "processor"), Value::Ratio(share) if (0.0..=4.0).contains(&share)),
+        "{stats:?}"
+    );
+    let projects = items(&world.read("projects.list", &[]).await);
+    let reads = projects
+        .iter()
+        .find(|it| field(it, "name") == Value::text("reads"))
+        .unwrap();
+    assert_eq!(field(reads, "containers"), Value::Int(2));
+    assert_eq!(field(reads, "running"), Value::Int(1));
+    assert!(!items(&world.read("networks.list", &[]).await).is_empty());
+    host.podman(&["volume", "create", "reads-data"]);
+    let volumes = items(&world.read("volumes.list", &[]).await);
+    assert!(volumes.iter().any(|it| field(it, "name") == Value::text("reads-data")));
+    let gone = get(&world, "no-such-container").await;
+    assert_eq!(reason(&gone).0, Reason::Unavailable);
+    let odd = get(&world, "../images/x").await;
+    assert_eq!(reason(&odd).0, Reason::Unparsable);
+    let cut = world
+        .read("containers.list", &[project[0].clone(), ("at_most", Value::Int(1))])
+        .await;
+    assert!(cut.as_list().unwrap().truncated);
+}
+
+#[tokio::test]
+async fn what_a_container_says_is_bounded() {
+    let host = Host::shared();
+    let world = host.world();
+    host.container(
+        "talks",
+        "talk",
+        "i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done; echo trouble >&2",
+    );
+    // 200 bytes a line.
+    let long = "x".repeat(200);
+    host.container(
+        "shouts",
+        "talk",
+        &format!("i=0; while [ $i -lt 9000 ]; do echo {long}; i=$((i+1)); done; sleep 600"),
+    );
+    let talks = get(&world, "talks").await;
+    let lines = |count: i64| [of(&talks)[0].clone(), ("lines", Value::Int(count))];
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let all = items(&world.read("logs.tail", &lines(1000)).await);
+        if all.len() == 101 {
+            assert_eq!(all[0], Value::text("line 0"));
+            assert_eq!(all[100], Value::text("trouble"));
+            break;
+        }
+        assert!(Instant::now() < deadline, "{all:?}");
+    }
+    assert_eq!(items(&world.read("logs.tail", &lines(5)).await).len(), 5);
+    let counted = world
+        .read(
+            "logs.count",
+            &[of(&talks)[0].clone(), ("containing", Value::text("line 9"))],
+        )
+        .await;
+    assert_eq!(field(&counted, "count"), Value::Int(11));
+    let shouts = get(&world, "shouts").await;
+    let all = [of(&shouts)[0].clone(), ("lines", Value::Int(10_000))];
+    loop {
+        let said = world.read("logs.tail", &all).await;
+        if said.as_list().is_some_and(|list| list.truncated) {
+            break;
+        }
+        assert!(Instant::now() < deadline + Duration::from_secs(30), "it is never cut");
+    }
+    let counted = world
+        .read(
+            "logs.count",
+            &[
+                all[0].clone(),
+                ("lines", Value::Int(10_000)),
+                ("containing", Value::text("xx")),
+            ],
+        )
+        .await;
+    assert!(
+        matches!(field(&counted, "count"), Value::AtLeast(5000..)),
+        "{counted:?}"
+    );
+}
+
+#[tokio::test]
+async fn orders_are_carried_out_once_and_only_on_what_was_looked_at() {
+    let host = Host::shared();
+    let world = host.world();
+    host.container("orders", "orders", IDLE);
+    let first = get(&world, "orders").await;
+    let restarted = world.done("containers.restart", &of(&first)).await;
+    assert_eq!(field(&restarted, "state"), Value::variant("running"));
+    assert_ne!(field(&restarted, "started"), field(&first, "started"));
+    // The same order again, from the same look: it has begun anew, and is left alone.
+    let again = world.done("containers.restart", &of(&first)).await;
+    assert_eq!(field(&again, "started"), field(&restarted, "started"));
+    let (why, detail) = world.refused("containers.stop", &of(&first)).await;
+    assert_eq!(why, Reason::Denied, "{detail}");
+    let paused = world.done("containers.pause", &of(&restarted)).await;
+    assert_eq!(field(&paused, "state"), Value::variant("paused"));
+    world.done("containers.pause", &of(&restarted)).await;
+    let on = world.done("containers.unpause", &of(&restarted)).await;
+    assert_eq!(field(&on, "state"), Value::variant("running"));
+    let stopped = world.done("containers.stop", &of(&restarted)).await;
+    assert_eq!(field(&stopped, "state"), Value::variant("exited"));
+    world.done("containers.stop", &of(&restarted)).await;
+    // The undo.
+    let back = world.done("containers.start", &of(&stopped)).await;
+    assert_eq!(field(&back, "state"), Value::variant("running"));
+    // And the undo of that, from the same look.
+    let down = world.done("containers.stop", &of(&stopped)).await;
+    assert_eq!(field(&down, "state"), Value::variant("exited"));
+    let back = world.done("containers.start", &of(&down)).await;
+    host.podman(&["rm", "--force", "--time", "0", "orders"]);
+    host.container("orders", "orders", IDLE);
+    // Another container has its name now.
+    let (why, _) = world.refused("containers.restart", &of(&back)).await;
+    assert_eq!(why, Reason::Unavailable);
+}
+
+#[tokio::test]
+async fn programs_are_run_word_for_word_and_only_those_that_are_named() {
+    let host = Host::shared();
+    let world = host.world();
+    host.container("runs", "runs", IDLE);
+    let container = get(&world, "runs").await;
+    let run = |words: &[&str]| {
+        let words = words.iter().map(|word| Value::text(*word)).collect();
+        [of(&container)[0].clone(), ("argv", Value::list(words))]
+    };
+    let said = world
+        .done("containers.exec", &run(&["/bin/echo", "$(id); `id`", "a b"]))
+        .await;
+    assert_eq!(field(&said, "output"), Value::text("$(id); `id` a b\n"));
+    assert_eq!(field(&said, "code"), Value::Int(0));
+    let failed = world.done("containers.exec", &run(&["/bin/false"])).await;
+    assert_eq!(field(&failed, "code"), Value::Int(1));
+    for words in [&["/bin/sh", "-c", "id"][..], &["echo", "x"], &[]] {
+        world.refused("containers.exec", &run(words)).await;
+    }
+    // What does not end in time may go on: nobody knows.
+    let call = world.call("containers.exec", &run(&["/bin/sleep", "600"]), Duration::from_secs(15));
+    let outcome = world.gate.change(&call).await;
+    assert!(
+        matches!(&outcome, Outcome::Unclear(why) if why.reason == Reason::Timeout),
+        "{outcome:?}"
+    );
+}

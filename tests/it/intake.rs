@@ -1,0 +1,211 @@
+//! From an alert to a run: the runbook it names, its labels as parameters, one run for one thing.
+
+use crate::support::terminal::Terminal;
+use serde_json::{Value as Json, json};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+const BOOK: &str = r##"runbook pool_full(db: Text, above: Int = 5) "Is {db} full?" {
+  timebox 10 min then stop "it took too long"
+  reads   host
+
+  situation {
+    symptom full "Is {db} above {above}?" {
+      read load = host.load()
+      yes when load.cpus > above * 1000
+    }
+    symptom felt "Does somebody complain?" observed by oncall within 2 min
+  }
+  task {
+    goal not full and not felt
+  }
+}
+"##;
+
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("runbooks/team")).unwrap();
+        std::fs::write(folder.path().join("runbooks/team/pool-full.starr"), BOOK).unwrap();
+        std::fs::write(folder.path().join("elsewhere.starr"), BOOK).unwrap();
+        let config = format!(
+            "environments:\n  test:\n    journal: {0}/journal.db\n    people:\n      {1}: {{ roles: [oncall] }}\n    grants:\n      - {{ capability: host, effects: [read], all: true }}\n",
+            folder.path().display(),
+            starr::cli::login()
+        );
+        std::fs::write(folder.path().join("starr.yaml"), config).unwrap();
+        Self(folder)
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
+        command
+            .args(words)
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("TERM", "xterm-256color")
+            .env("NO_COLOR", "1")
+            .env("STARR_CONFIG", self.0.path().join("starr.yaml"));
+        command
+    }
+
+    fn starr(&self, words: &[&str]) -> (i32, String) {
+        said(&self.command(words).output().unwrap())
+    }
+
+    /// The alert through standard input.
+    fn alerted(&self, alert: &Json, words: &[&str]) -> (i32, String) {
+        let mut all = vec!["run", "--alert", "-", "--unattended"];
+        all.extend(words);
+        let mut child = self
+            .command(&all)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(alert.to_string().as_bytes())
+            .unwrap();
+        said(&child.wait_with_output().unwrap())
+    }
+
+    fn runs(&self) -> usize {
+        self.starr(&["runs", "--json"])
+            .1
+            .matches("\"runbook\":\"pool_full\"")
+            .count()
+    }
+}
+
+fn said(output: &Output) -> (i32, String) {
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    (output.status.code().unwrap(), text)
+}
+
+fn alert(labels: &Json, runbook: &str) -> Json {
+    json!({
+        "version": "4", "groupKey": "{}:{db=\"orders\"}", "status": "firing", "receiver": "starr",
+        "alerts": [{"status": "firing", "labels": labels, "annotations": {"runbook": runbook}}]
+    })
+}
+
+#[test]
+fn an_alert_finds_its_runbook_and_gives_it_its_labels() {
+    let desk = Desk::new();
+    let labels = json!({"alertname": "PoolFull", "db": "orders", "above": "7", "severity": "page"});
+    let (code, said) = desk.alerted(&alert(&labels, "team/pool-full"), &[]);
+    assert!(matches!(code, 0 | 1), "{said}");
+    for words in ["Is orders full?", "started by Alertmanager: PoolFull", "above = 7"] {
+        assert!(said.contains(words), "{words:?} is missing in\n{said}");
+    }
+    let report = desk.starr(&["report"]).1;
+    assert!(report.contains("Started by") && report.contains("PoolFull"), "{report}");
+    // What is given by hand counts, and so does a file.
+    let words = ["elsewhere.starr", "--set", "db=billing"];
+    let (_, said) = desk.alerted(&alert(&labels, "no/such/thing"), &words);
+    assert!(said.contains("Is billing full?"), "{said}");
+    // From a file, and by a label.
+    let mut by_label = labels.clone();
+    by_label["runbook"] = json!("team/pool-full.starr");
+    let path = desk.0.path().join("alert.json");
+    std::fs::write(
+        &path,
+        json!({"version": "4", "alerts": [{"status": "firing", "labels": by_label}]}).to_string(),
+    )
+    .unwrap();
+    let (_, said) = desk.starr(&["run", "--alert", "alert.json", "--unattended"]);
+    assert!(said.contains("Is orders full?"), "{said}");
+    assert_eq!(desk.runs(), 3);
+}
+
+#[test]
+fn what_does_not_fit_is_refused_and_nothing_runs() {
+    let desk = Desk::new();
+    let good = json!({"alertname": "PoolFull", "db": "orders"});
+    let refused = |alert: &Json, words: &str| {
+        let (code, said) = desk.alerted(alert, &[]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(words), "{words:?} is missing in\n{said}");
+        assert!(!said.contains('\u{1b}'), "{said}");
+    };
+    for bad in [
+        "../elsewhere",
+        "/etc/passwd",
+        "team/../../elsewhere",
+        "team//pool-full",
+        ".",
+        "",
+        "team/\u{1b}[2J",
+    ] {
+        refused(&alert(&good, bad), "no such file below runbooks");
+    }
+    std::os::unix::fs::symlink("../elsewhere.starr", desk.0.path().join("runbooks/link.starr")).unwrap();
+    refused(&alert(&good, "link"), "no such file below runbooks");
+    refused(&alert(&json!({"alertname": "PoolFull"}), "team/pool-full"), "`db`");
+    refused(
+        &alert(&json!({"db": "orders", "above": "many"}), "team/pool-full"),
+        "above",
+    );
+    refused(
+        &json!({"version": "4", "alerts": [{"status": "firing", "labels": good}]}),
+        "names no runbook",
+    );
+    let two = json!({"version": "4", "commonAnnotations": {"runbook": "team/pool-full"}, "alerts": [
+        {"status": "firing", "labels": {"db": "orders"}}, {"status": "firing", "labels": {"db": "billing"}}]});
+    refused(&two, "differ in `db`");
+    refused(&json!({"some": "thing"}), "expected the web hook of Alertmanager");
+    let mut over = alert(&good, "team/pool-full");
+    over["alerts"][0]["status"] = json!("resolved");
+    let (code, said) = desk.alerted(&over, &[]);
+    assert!(code == 0 && said.contains("is over; nothing was run"), "{said}");
+    assert!(!desk.0.path().join("journal.db").exists());
+}
+
+#[test]
+fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
+    let desk = Desk::new();
+    let orders = alert(&json!({"alertname": "PoolFull", "db": "orders"}), "team/pool-full");
+    std::fs::write(desk.0.path().join("alert.json"), orders.to_string()).unwrap();
+    let mut first = Terminal::start(desk.command(&["run", "--alert", "alert.json"]));
+    first.wait_for("Type yes, no or unknown");
+    let (code, said) = desk.alerted(&orders, &[]);
+    assert!(
+        code == 0 && said.contains("is under way for the same; nothing was started"),
+        "{said}"
+    );
+    // For another database it is another incident.
+    let billing = alert(&json!({"alertname": "PoolFull", "db": "billing"}), "team/pool-full");
+    let (_, said) = desk.alerted(&billing, &[]);
+    assert!(said.contains("Is billing full?"), "{said}");
+    first.answer("no");
+    first.wait_for("a note");
+    first.answer("");
+    assert_eq!(first.end(), 0, "{}", first.seen);
+    // Once it is over, an alert starts the next.
+    let (_, said) = desk.alerted(&orders, &[]);
+    assert!(said.contains("Is orders full?"), "{said}");
+    assert_eq!(desk.runs(), 3);
+}
+
+#[test]
+fn the_line_for_an_alerting_rule_names_the_runbook_and_quotes_its_labels() {
+    let desk = Desk::new();
+    let (code, said) = desk.starr(&["render", "runbooks/team/pool-full.starr", "--alert-command"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("runbook: team/pool-full\n"), "{said}");
+    assert!(
+        said.contains("command: 'starr run runbooks/team/pool-full.starr --set db={{ reReplaceAll \"[^a-zA-Z0-9._:/@%+-]\" \"_\" $labels.db }}'"),
+        "{said}"
+    );
+}

@@ -1,0 +1,219 @@
+//! The same attacks on a journal in PostgreSQL: a superuser changes the tables behind the back of the role that records.
+
+use super::attacks::{A0, A1, A2, ALL, ATTACKS};
+use super::forge::Forged;
+use super::log::{Log, signer};
+use super::second;
+use crate::storage::postgres::place;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection as _, Executor as _, Row as _};
+use starr::journal::note::Note;
+use starr::journal::policy::Policy;
+use starr::journal::verify::Level;
+use starr::journal::{entry::Entry, export, judge, ledger, postgres};
+use std::collections::BTreeMap;
+
+/// Everything that the tables hold.
+async fn read(connection: &mut PgConnection) -> Forged {
+    let items = sqlx::query(
+        "select e.bytes, e.leaf, p.salt, p.body from starr.entries e join starr.payloads p on p.sequence = e.sequence
+          order by e.sequence",
+    )
+    .fetch_all(&mut *connection)
+    .await
+    .unwrap()
+    .iter()
+    .map(|row| super::forge::Item {
+        entry: Entry::decode(row.get(0)).unwrap(),
+        bytes: row.get(0),
+        leaf: row.get(1),
+        salt: row.get(2),
+        body: row.get(3),
+    })
+    .collect();
+    let notes: BTreeMap<u64, Note> = sqlx::query("select size, note from starr.checkpoints")
+        .fetch_all(connection)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let size = u64::try_from(row.get::<i64, _>(0)).unwrap();
+            (size, Note::parse(row.get(1)).unwrap())
+        })
+        .collect();
+    Forged { items, notes }
+}
+
+/// Puts everything into the tables; with `head`, also everything that is computed from the entries.
+async fn write(connection: &mut PgConnection, forged: &Forged, head: bool) {
+    connection
+        .execute("begin; truncate starr.entries, starr.payloads, starr.checkpoints")
+        .await
+        .unwrap();
+    for row in forged.rows() {
+        sqlx::query("insert into starr.entries values ($1, $2, $3, $4, $5, $6, $7, $8)")
+            .bind(row.sequence)
+            .bind(row.run)
+            .bind(row.run_sequence)
+            .bind(row.part)
+            .bind(row.kind)
+            .bind(row.at)
+            .bind(row.bytes)
+            .bind(row.leaf)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        sqlx::query("insert into starr.payloads values ($1, $2, $3)")
+            .bind(row.sequence)
+            .bind(row.salt)
+            .bind(row.body)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    for row in forged.checkpoints() {
+        sqlx::query("insert into starr.checkpoints values ($1, $2, $3, $4)")
+            .bind(row.size)
+            .bind(row.frontier)
+            .bind(row.note)
+            .bind(row.digest)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+    }
+    if head {
+        let head = forged.head();
+        sqlx::query("update starr.head set size = $1, frontier = $2, root = $3, leaf = $4")
+            .bind(head.size)
+            .bind(head.frontier)
+            .bind(head.root)
+            .bind(head.leaf)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
+        let ids: Vec<String> = sqlx::query_scalar("select id from starr.runs")
+            .fetch_all(&mut *connection)
+            .await
+            .unwrap();
+        for run in ids.iter().map(|id| forged.run(id)) {
+            sqlx::query("update starr.runs set entries = $1, started = $2, severity = $3, ended = $4 where id = $5")
+                .bind(run.entries)
+                .bind(run.started)
+                .bind(run.severity)
+                .bind(run.ended)
+                .bind(run.id)
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+        }
+    }
+    connection.execute("commit").await.unwrap();
+}
+
+#[tokio::test]
+async fn every_attack_by_every_attacker_at_every_level_in_postgresql() {
+    let (place, server) = place().await;
+    let log = Log::on(Some(server.clone())).await;
+    let folder = log.folder.path();
+    let mut superuser = place.admin().await;
+    let original = read(&mut superuser).await;
+    assert_eq!((original.items.len(), original.notes.len()), (14, 3));
+    let policies: Vec<(&str, Policy, std::path::PathBuf)> = log
+        .policies()
+        .iter()
+        .map(|(protection, text)| {
+            let file = folder.join(format!("{protection}.policy"));
+            std::fs::write(&file, text).unwrap();
+            (*protection, Policy::parse(text).unwrap(), file)
+        })
+        .collect();
+    let mut exports = Vec::new();
+    let mut cells = 0;
+    for (number, (name, attack, found)) in ATTACKS.iter().enumerate() {
+        for attacker in ALL {
+            // Head and lists of the attack before are put back.
+            write(&mut superuser, &original, true).await;
+            let mut forged = original.clone();
+            attack(&mut forged);
+            match attacker {
+                A0 => {}
+                A1 => forged.make_consistent(None),
+                A2 => forged.make_consistent(Some(&signer())),
+            }
+            write(&mut superuser, &forged, *attacker != A0).await;
+            let store = postgres::read(&server).await.unwrap();
+            let file = folder.join(format!("{number}-{attacker:?}.export"));
+            ledger::export(&store, &mut std::fs::File::create(&file).unwrap())
+                .await
+                .unwrap();
+            for (level, (protection, policy, _)) in policies.iter().enumerate() {
+                let about = format!("{name}, by {attacker:?}, protected by {protection}");
+                let trust = judge::trust(policy).await;
+                let mut verified = store.verify_with(trust).await.unwrap();
+                if *protection == "witnessed" && verified.is_intact() {
+                    judge::ask_witnesses(&store, policy, &mut verified).await.unwrap();
+                }
+                let is_found = policy.demand.missing(&verified).is_some();
+                assert_eq!(is_found, found[level].contains(attacker), "{about}:\n{verified}");
+                if !is_found {
+                    assert!(verified.to_string().contains("rest"), "{about}: {verified}");
+                }
+                cells += 1;
+            }
+            exports.push((format!("{name}, by {attacker:?}"), file));
+        }
+    }
+    assert_eq!(cells, ATTACKS.len() * 3 * 4);
+    // The second verifier has no database driver: it and ours judge what was exported from the changed tables.
+    let files: Vec<_> = exports.iter().map(|(_, file)| file.clone()).collect();
+    for (protection, policy, file) in &policies {
+        let trust = judge::trust(policy).await;
+        for ((about, export), second) in exports.iter().zip(&second::verify(&files, file)) {
+            let mut reader = std::io::BufReader::new(std::fs::File::open(export).unwrap());
+            let verified = export::verify(&mut reader, trust.clone()).unwrap();
+            second::agree(
+                &verified,
+                policy.demand,
+                second,
+                &format!("{about}, protected by {protection}"),
+            );
+        }
+    }
+    superuser.close().await.unwrap();
+}
+
+/// Changes by somebody who computes nothing anew, one on top of the other: each is named.
+#[tokio::test]
+async fn a_broken_journal_in_postgresql_names_the_entry() {
+    let (place, server) = place().await;
+    let _log = Log::on(Some(server.clone())).await;
+    let mut superuser = place.admin().await;
+    for (statement, words) in [
+        (
+            "update starr.payloads set body = '{}' where sequence = 5",
+            "entry 5 does not agree with its payload",
+        ),
+        (
+            "update starr.entries set kind = 'other' where sequence = 6",
+            "column `kind`",
+        ),
+        ("delete from starr.entries where sequence = 7", "entry 7"),
+        ("delete from starr.payloads where sequence = 3", "has lost its payload"),
+        (
+            "insert into starr.payloads values (99, '', '')",
+            "has a payload but no entry",
+        ),
+        ("update starr.leases set epoch = 9", "is leased under epoch 9"),
+        (
+            "create view starr.entries_of_today as select * from starr.entries",
+            "is not a table as starr makes it",
+        ),
+    ] {
+        let mut whole = superuser.begin().await.unwrap();
+        whole.execute(statement).await.unwrap();
+        whole.commit().await.unwrap();
+        let verified = postgres::read(&server).await.unwrap().verify().await.unwrap();
+        assert_eq!(verified.level, Level::Broken, "{statement}");
+        assert!(verified.to_string().contains(words), "{statement}: {verified}");
+    }
+}
