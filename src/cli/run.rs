@@ -377,6 +377,9 @@ pub fn sealed(
     sealing: Arc<journal::seal::Sealing>,
     screen: &Arc<Lines>,
 ) -> Arc<dyn journal::Journal> {
+    if sealing.is_idle() {
+        return journal;
+    }
     let screen = screen.clone();
     Arc::new(journal::seal::Sealed::new(
         journal,

@@ -139,14 +139,22 @@ impl Sealed {
         }
         let last = self.inner.append_all(scope, events).await?;
         let then = events.iter().map(then).max().unwrap_or(Then::Nothing);
-        let since = self.since.fetch_add(events.len() as u64, Ordering::Relaxed) + events.len() as u64;
         if then == Then::Anchor {
             self.anchor().await?;
-        } else if since >= self.sealing.every {
+        } else {
+            self.count(events.len()).await?;
+        }
+        Ok(last)
+    }
+
+    /// Counts entries, and signs the log when they are enough.
+    async fn count(&self, entries: usize) -> Result<(), Error> {
+        let since = self.since.fetch_add(entries as u64, Ordering::Relaxed) + entries as u64;
+        if since >= self.sealing.every {
             self.since.store(0, Ordering::Relaxed);
             self.sealing.checkpoint().await?;
         }
-        Ok(last)
+        Ok(())
     }
 
     /// Anchors; what failed is recorded and shown. Returns how many sinks have it.
@@ -205,6 +213,19 @@ impl Journal for Sealed {
 
     fn append_all<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<u64, Error>> {
         Box::pin(self.record(scope, events))
+    }
+
+    fn append_soon<'a>(&'a self, scope: &'a str, events: &'a [Event]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move {
+            if events
+                .iter()
+                .any(|event| is_change(event) || then(event) != Then::Nothing)
+            {
+                return self.record(scope, events).await.map(|_| ());
+            }
+            self.inner.append_soon(scope, events).await?;
+            self.count(events.len()).await
+        })
     }
 
     fn confirm(&self) -> BoxFuture<'_, Result<(), Error>> {
