@@ -270,7 +270,7 @@ pub enum PolicyCommand {
 #[cfg(feature = "policy")]
 #[derive(Debug, Args)]
 pub struct PolicyExplain {
-    /// run, approve, override or change
+    /// run, approve, override, change, tell or take_lock
     pub act: String,
     /// Who [default: you]
     #[arg(long, value_name = "NAME")]

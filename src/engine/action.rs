@@ -132,6 +132,10 @@ impl<'r> Frame<'r> {
                 }
             }
         }
+        if action.approve.is_some() && !self.run().dry() && self.too_old(self.fresh_since).await? {
+            self.aged();
+        }
+        let asked_at = self.fresh_since;
         let mut roots = Ordered::roots(action);
         roots.push(Root::Text(&action.title));
         if let Some(refuse) = &action.refuse {
@@ -172,7 +176,11 @@ impl<'r> Frame<'r> {
             }
         };
         self.check()?;
-        let orders = match self.recheck(action, orders).await? {
+        let seen_again = match &action.approve {
+            Some(approval) if !approval.seeing.is_empty() => self.too_old(asked_at).await?,
+            _ => false,
+        };
+        let orders = match self.recheck(action, orders, seen_again).await? {
             Rechecked::Proceed(orders) => orders,
             Rechecked::NotNeeded(because) => return Ok(Came::NotNeeded(because)),
             Rechecked::Unclear(because) => return Ok(Came::Unclear(because)),
@@ -420,7 +428,7 @@ impl<'r> Frame<'r> {
     async fn still_wanted(&mut self, action: &'r Action, index: usize, call: &Call) -> Way<Option<Came<'r>>> {
         let mut orders = vec![Ordered::Words(String::new()); action.orders.len()];
         orders[index] = Ordered::Call(Ok(call.clone()));
-        Ok(match self.recheck(action, orders).await? {
+        Ok(match self.recheck(action, orders, false).await? {
             Rechecked::Proceed(orders) if same_call(orders.get(index), call) => None,
             Rechecked::Proceed(_) => Some(Came::Failed("its targets changed since it was approved".to_owned())),
             Rechecked::NotNeeded(because) => Some(Came::NotNeeded(because)),

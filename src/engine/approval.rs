@@ -46,7 +46,7 @@ impl Frame<'_> {
             run: run.world.journal.run_id().to_owned(),
             scope: self.context.scope.clone(),
             environment: environment.name.clone(),
-            requester: run.canonical(&run.requester),
+            requester: run.starter(),
             plan: run.plan.clone(),
             action: action.name.clone(),
             order: order.to_owned(),
@@ -107,6 +107,10 @@ impl Frame<'_> {
                     Heard::Reply(Decision::Approve, person) => {
                         match self.counts(&person, &role, &material, orders, &approvers) {
                             Ok(()) => {
+                                consent.remembered |= self.run().replay.under_way();
+                                // One that is remembered is as old as its entry.
+                                let at = self.run().replay.next_elapsed();
+                                consent.given = Some(at.unwrap_or_else(|| self.run().elapsed()));
                                 self.record(Event::Approved {
                                     action: action.name.clone(),
                                     digest: digest.clone(),
@@ -149,7 +153,6 @@ impl Frame<'_> {
         }
         consent.digest = Some(digest);
         consent.nonce.clone_from(&material.nonce);
-        consent.given = Some(self.run().elapsed());
         consent.approvers = approvers
             .iter()
             .map(|person| self.run().canonical(&person.name))
@@ -167,6 +170,16 @@ impl Frame<'_> {
         approvers: &[Person],
     ) -> Result<(), String> {
         let run = self.run();
+        // What counted when it was given counts, and what did not does not.
+        if run.replay.under_way() {
+            match run.replay.peek() {
+                Some((_, Event::Approved { action, .. })) if action == material.action => return Ok(()),
+                Some((_, Event::NotCounted { action, because, .. })) if action == material.action => {
+                    return Err(because);
+                }
+                _ => {}
+            }
+        }
         let who = run.canonical(&person.name);
         if approvers.iter().any(|known| run.canonical(&known.name) == who) {
             return Err(format!(

@@ -63,6 +63,8 @@ pub(super) struct Consented {
     pub nonce: String,
     /// When the last approval was given, on the monotonic clock.
     pub given: Option<Duration>,
+    /// Some of it was given to an earlier process of the run.
+    pub remembered: bool,
 }
 
 /// A change is an emergency's until this time.
@@ -110,6 +112,14 @@ impl Run {
             .is_some_and(|until| self.elapsed() < until)
     }
 
+    /// Why the policy does not let somebody else than who started the run go on with it, if it does not.
+    pub fn may_go_on(&self) -> Result<(), String> {
+        if self.canonical(&self.operator().name) == self.starter() {
+            return Ok(());
+        }
+        self.may_start()
+    }
+
     /// Why the policy does not let this run start, if it does not.
     pub fn may_start(&self) -> Result<(), String> {
         let environment = &self.world.environment;
@@ -141,6 +151,12 @@ impl Frame<'_> {
                     "the approval is void: it was given more than {} ago",
                     crate::value::show::show_std(valid)
                 ));
+            }
+            if consent.remembered && run.unsure_of_time {
+                return Some(
+                    "the approval is void: the clock was set back while nobody was there, so how old it is is not known"
+                        .to_owned(),
+                );
             }
             if let Some(edited) = self.edited() {
                 return Some(format!("the approval is void: {edited}"));

@@ -156,6 +156,7 @@ impl<'r> Frame<'r> {
                     })
                     .collect(),
                 environment: environment.digest(),
+                policy: run.world.gate.policy_digest().map(hex::encode).unwrap_or_default(),
             },
         }
     }

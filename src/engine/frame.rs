@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The step that says that evidence was too old.
+const OLD: &str = "evidence";
+
 /// What stays the same while a runbook runs.
 pub(super) struct Context<'r> {
     pub run: &'r Run,
@@ -50,6 +53,8 @@ pub(super) struct Frame<'r> {
     pub round: u32,
     /// From which round on answers count for steps: bumped by every change.
     pub fresh: Fresh,
+    /// When that round began: nothing that counts is older.
+    pub fresh_since: Duration,
     pub cache: Arc<Cache>,
     /// Outermost first.
     pub guards: Vec<Guard<'r>>,
@@ -90,6 +95,7 @@ impl<'r> Frame<'r> {
             slots: Slots::new(book.bindings.len()),
             round: 1,
             fresh: Fresh { reads: 1, people: 1 },
+            fresh_since: run.elapsed(),
             cache: Arc::default(),
             guards: Vec::new(),
             because: Vec::new(),
@@ -158,12 +164,37 @@ impl<'r> Frame<'r> {
             reads: self.round,
             people: self.round,
         };
+        self.fresh_since = self.run().elapsed();
     }
 
     /// Time has passed: reads from before do not count any more.
     pub fn aged(&mut self) {
         self.next_round();
         self.fresh.reads = self.round;
+        self.fresh_since = self.run().elapsed();
+    }
+
+    /// Whether evidence that may be as old as this is too old to be decided on; said so in the record. A run that goes on
+    /// finds it old where it found it old before.
+    pub async fn too_old(&mut self, since: Duration) -> Way<bool> {
+        let run = self.run();
+        let old = if run.replay.under_way() {
+            matches!(run.replay.peek(), Some((scope, Event::Step { what, .. })) if scope == self.context.scope && what == OLD)
+        } else {
+            run.elapsed().saturating_sub(since) > super::limits::EVIDENCE_VALID
+        };
+        if old {
+            let detail = format!(
+                "it may be older than {}: asked again first",
+                crate::value::show::show_std(super::limits::EVIDENCE_VALID)
+            );
+            self.record(Event::Step {
+                what: OLD.to_owned(),
+                detail,
+            })
+            .await?;
+        }
+        Ok(old)
     }
 
     /// Asks everything that needs neither a person nor the result of an action, together.

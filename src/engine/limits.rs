@@ -37,5 +37,13 @@ pub const SETTLING: Duration = Duration::from_secs(60);
 
 /// How long an approval is good for after it was given. What it is for is asked again directly before it is sent in any case.
 pub const APPROVAL_VALID: Duration = Duration::from_secs(15 * 60);
+
+/// How old the evidence beside a decision may be; older evidence is asked again before anybody decides on it, and before what was
+/// decided is sent.
+pub const EVIDENCE_VALID: Duration = Duration::from_secs(5 * 60);
+
+/// A wall clock that is behind the record by more than this was set back.
+pub const CLOCK_SLACK: jiff::SignedDuration = jiff::SignedDuration::from_secs(2);
+
 /// How old the intent of a change with a key may be for the change to be sent again: keys are forgotten by who knows them.
 pub const KEY_LIFETIME: Duration = Duration::from_secs(10 * 60);

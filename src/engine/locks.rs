@@ -1,13 +1,14 @@
 //! Locks in the targets: taken before people are asked, held until the run ends, checked by the gate before each change.
 
 use super::action::Ordered;
+use super::consent::Consented;
 use super::people::Heard;
 use super::world::{HeldLock, OnHeld};
 use super::{Frame, Halt, Way, limits};
 use crate::journal::Event;
 use crate::provider::Effect;
 use crate::provider::lock::{Holder, NotTaken};
-use crate::provider::policy::Target;
+use crate::provider::policy::{Asked, Request, Target};
 
 impl Frame<'_> {
     /// Takes the lock of everything the orders change. `Some` says why the action cannot go on.
@@ -95,6 +96,22 @@ impl Frame<'_> {
                 }
                 Heard::Reply(OnHeld::Wait, _) => None,
                 Heard::Reply(OnHeld::TakeOver { because }, by) => {
+                    let request = Request {
+                        person: run.canonical(&by.name),
+                        grounds: run.grounds("", "", &Consented::default()),
+                        asked: Asked::TakeLock {
+                            target: target.clone(),
+                            holder: other.shown.clone(),
+                            reason: because.clone(),
+                        },
+                    };
+                    if let Err(refusal) = run.world.gate.decide(&request) {
+                        let who = request.person;
+                        return Ok(Some(format!(
+                            "{held}; the policy does not let {who} take it over: {}",
+                            refusal.because
+                        )));
+                    }
                     let event = Event::LockTakenOver {
                         target: name.clone(),
                         from: describe(&other.shown, &other.since),

@@ -25,8 +25,9 @@ pub(super) enum Rechecked<'r> {
 }
 
 impl<'r> Frame<'r> {
-    /// Asks `require`s, causes and the checks behind the arguments again; people are not asked again.
-    pub async fn recheck(&mut self, action: &'r Action, orders: Vec<Ordered>) -> Way<Rechecked<'r>> {
+    /// Asks `require`s, causes and the checks behind the arguments again, and the evidence that was shown when that is too old;
+    /// people are not asked again.
+    pub async fn recheck(&mut self, action: &'r Action, orders: Vec<Ordered>, seeing: bool) -> Way<Rechecked<'r>> {
         self.next_round();
         let fresh = self.newest();
         let guards = self.guards.clone();
@@ -41,10 +42,21 @@ impl<'r> Frame<'r> {
             roots.push(Root::Condition(when));
         }
         roots.extend(Ordered::roots(action));
+        let shown = action
+            .approve
+            .iter()
+            .filter(|_| seeing)
+            .flat_map(|approval| &approval.seeing);
+        roots.extend(shown.clone().map(|(_, expr)| Root::Value(expr)));
         self.settle(&roots, fresh).await?;
         for guard in &guards {
             if let Some(stop) = self.guard_again(guard) {
                 return Ok(stop);
+            }
+        }
+        for (_, expr) in shown {
+            if self.value(expr).as_unknown().is_some() {
+                return Ok(Rechecked::Unclear(self.unknown_now(expr)));
             }
         }
         if let Some(when) = &action.when {

@@ -74,10 +74,11 @@ pub(super) enum Recall {
     Again,
 }
 
-/// How long a run had taken when its record ends, and when it began.
+/// How long a run had taken when its record ends, when it began, and the wall time of its last entry.
 pub(super) struct Past {
     pub began: Timestamp,
     pub took: Duration,
+    pub last: Timestamp,
     /// Who started it.
     pub requester: Option<String>,
 }
@@ -139,6 +140,7 @@ impl Replay {
             began,
             took: elapsed,
             requester,
+            last: recorded.last().map_or(began, |entry| entry.at),
         });
         let replay = Self {
             script: Mutex::new(script),
@@ -170,6 +172,12 @@ impl Replay {
         }
         let last = script.next.checked_sub(1).and_then(|last| script.lines.get(last));
         Some(last.map_or(Duration::ZERO, |line| line.elapsed))
+    }
+
+    /// The run's time at the entry that comes next; `None` behind the last one.
+    pub fn next_elapsed(&self) -> Option<Duration> {
+        let script = self.script();
+        script.lines.get(script.next).map(|line| line.elapsed)
     }
 
     /// The wall time of the entry that comes next; `None` when live.
@@ -292,7 +300,7 @@ impl Replay {
                 )),
             };
         };
-        if line.scope != scope || identity(&line.event) != identity(event) {
+        if line.scope != scope || line.event.kind() != event.kind() || identity(&line.event) != identity(event) {
             let found = format!("{} {}", event.kind(), identity(event));
             let recorded = format!("{} {}", line.event.kind(), identity(&line.event));
             return Come::Astray(format!(

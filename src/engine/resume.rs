@@ -51,7 +51,13 @@ pub async fn resume(
     if let Some((_, before)) = run.replay.peek() {
         let mut frame = Frame::outermost(&run, runbook);
         frame.set_parameters(arguments.clone());
-        let changed = differences(&before, &frame.started());
+        let mut changed = differences(&before, &frame.started());
+        if let Err(because) = run.may_go_on() {
+            changed.push(format!(
+                "the policy does not let {} go on with it: {because}",
+                run.operator().name
+            ));
+        }
         if !changed.is_empty() {
             return Ok(Resumed::Changed(changed));
         }
@@ -141,6 +147,17 @@ fn differences(before: &Event, now: &Event) -> Vec<String> {
     } else if old_basis.environment != basis.environment {
         found.push(format!(
             "what the configuration says of the environment {environment} was changed (severities or fields of resources)"
+        ));
+    }
+    if old_basis.policy != basis.policy {
+        let shown = |digest: &str| match digest {
+            "" => "none".to_owned(),
+            digest => short(digest).to_owned(),
+        };
+        found.push(format!(
+            "the policy was changed: its SHA-256 is {}, it was {}",
+            shown(&basis.policy),
+            shown(&old_basis.policy)
         ));
     }
     if major(old_tool) != major(tool_version) {

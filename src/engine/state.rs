@@ -29,6 +29,9 @@ pub(super) struct Run {
     before: Duration,
     /// When this process came to it, on the monotonic clock.
     origin: Duration,
+    /// The wall clock shows an earlier time than the record ends with: how long nobody was there is not known, so nothing that
+    /// was given for a while before that counts any more.
+    pub unsure_of_time: bool,
     /// SHA-256 over the texts of the program: the plan that approvals are bound to.
     pub plan: String,
     /// Who started the run, whoever has it now.
@@ -94,11 +97,15 @@ impl Run {
     ) -> Self {
         let replay = Arc::new(replay);
         let origin = world.clock.elapsed();
+        let now = world.clock.now();
+        let unsure_of_time = past
+            .as_ref()
+            .is_some_and(|past| past.last.duration_since(now) > limits::CLOCK_SLACK);
         let started_by = past.as_ref().and_then(|past| past.requester.clone());
         let requester = started_by.unwrap_or_else(|| world.environment.operator.name.clone());
         let before = past.map_or(Duration::ZERO, |past| {
             // The time between the processes counts too. Wall time alone is never trusted to make it shorter.
-            let since = Duration::try_from(world.clock.now().duration_since(past.began));
+            let since = Duration::try_from(now.duration_since(past.began));
             past.took.max(since.unwrap_or_default())
         });
         if replay.under_way() {
@@ -115,6 +122,7 @@ impl Run {
             replay,
             before,
             origin,
+            unsure_of_time,
             plan,
             requester,
             shared: Mutex::default(),
@@ -351,7 +359,7 @@ impl Run {
         match field {
             RunField::Id => Value::text(self.world.journal.run_id()),
             RunField::Environment => Value::text(self.world.environment.name.as_str()),
-            RunField::Operator => Value::text(self.world.environment.operator.name.as_str()),
+            RunField::Operator => Value::text(self.requester.as_str()),
             RunField::Severity => match &self.shared().severity {
                 Some(name) => Value::text(name.as_str()),
                 None => Value::unknown(
@@ -376,6 +384,12 @@ impl Run {
         }
     }
 
+    /// Who started the run, by the one name that the configuration knows.
+    pub fn starter(&self) -> String {
+        self.canonical(&self.requester)
+    }
+
+    /// Who runs this process.
     pub fn operator(&self) -> Person {
         self.world.environment.operator.clone()
     }

@@ -521,6 +521,9 @@ pub struct Basis {
     pub inputs: Vec<(String, serde_json::Value)>,
     /// SHA-256 over what the environment says: severities, escalation, fields of resources.
     pub environment: String,
+    /// SHA-256 (hex) of the policy; empty where none was configured.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub policy: String,
 }
 
 /// What is known or decided about a change that was in doubt.

@@ -21,7 +21,7 @@ pub struct Case {
     /// The policy that must decide it.
     pub by: Option<String>,
 
-    /// `run`, `approve`, `override` or `change`.
+    /// `run`, `approve`, `override`, `change`, `tell` or `take_lock`.
     pub act: String,
     pub person: String,
     pub environment: String,
@@ -166,16 +166,26 @@ impl Case {
             },
             "change" => Asked::Change {
                 operation: self.operation.clone(),
-                capability: self
-                    .operation
-                    .rsplit_once('.')
-                    .map_or("", |(front, _)| front)
-                    .to_owned(),
+                capability: capability(&self.operation),
                 class: self.class.clone(),
                 target: target()?,
                 count: self.count.unwrap_or(1),
             },
-            other => return Err(format!("`act` is `{other}`; it is run, approve, override or change")),
+            "tell" => Asked::Tell {
+                operation: self.operation.clone(),
+                capability: capability(&self.operation),
+                target: target()?,
+            },
+            "take_lock" => Asked::TakeLock {
+                target: target()?,
+                holder: String::new(),
+                reason: self.reason.clone(),
+            },
+            other => {
+                return Err(format!(
+                    "`act` is `{other}`; it is run, approve, override, change, tell or take_lock"
+                ));
+            }
         };
         Ok(Request {
             person: self.person.clone(),
@@ -195,4 +205,9 @@ impl Case {
             asked,
         })
     }
+}
+
+/// Everything before the last dot of an operation.
+fn capability(operation: &str) -> String {
+    operation.rsplit_once('.').map_or("", |(front, _)| front).to_owned()
 }

@@ -101,6 +101,23 @@ pub(super) fn asked(rules: &Rules, request: &Request) -> Result<Question, String
             people.extend(grounds.approvers.iter().map(String::as_str));
             targets.push(target);
         }
+        Asked::Tell {
+            operation,
+            capability,
+            target,
+        } => {
+            context["action"] = json!(grounds.action);
+            context["operation"] = json!(operation);
+            context["capability"] = json!(capability);
+            context["runbook"] = reference("Runbook", &grounds.runbook);
+            targets.push(target);
+        }
+        Asked::TakeLock { target, holder, reason } => {
+            context["holder"] = json!(holder);
+            context["reason"] = json!(reason);
+            context["runbook"] = reference("Runbook", &grounds.runbook);
+            targets.push(target);
+        }
     }
 
     let environment = reference("Environment", &grounds.environment);
@@ -109,7 +126,7 @@ pub(super) fn asked(rules: &Rules, request: &Request) -> Result<Question, String
         runbook["owner"] = json!(owner);
     }
     let (resource, resource_values, shown) = match &request.asked {
-        Asked::Change { target, .. } => (
+        Asked::Change { target, .. } | Asked::Tell { target, .. } | Asked::TakeLock { target, .. } => (
             uid("Target", &target_id(target))?,
             json!({ "name": target.name, "provider": target.provider }),
             format!("{} {}", target.provider, target.name),

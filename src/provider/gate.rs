@@ -63,9 +63,14 @@ impl Gate {
         self.policy.as_ref().map_or(Ok(()), |policy| policy.decide(request))
     }
 
-    /// What the policy says to a change, target by target.
+    /// SHA-256 of the policy; `None` where none is configured.
+    pub fn policy_digest(&self) -> Option<[u8; 32]> {
+        self.policy.as_ref().map(|policy| policy.digest())
+    }
+
+    /// What the policy says to a change or a tell, target by target.
     pub fn permits(&self, call: &Call, grounds: &Grounds) -> Result<(), Refusal> {
-        if self.policy.is_none() || call.operation.effect != Effect::Change {
+        if self.policy.is_none() || !matches!(call.operation.effect, Effect::Change | Effect::Tell) {
             return Ok(());
         }
         let operation = &call.operation;
@@ -81,12 +86,20 @@ impl Gate {
             self.decide(&Request {
                 person: grounds.requester.clone(),
                 grounds: grounds.clone(),
-                asked: Asked::Change {
-                    operation: operation.full_name(),
-                    capability: operation.capability(),
-                    class: operation.idempotence.class().to_string(),
-                    target,
-                    count: count(call),
+                asked: if operation.effect == Effect::Tell {
+                    Asked::Tell {
+                        operation: operation.full_name(),
+                        capability: operation.capability(),
+                        target,
+                    }
+                } else {
+                    Asked::Change {
+                        operation: operation.full_name(),
+                        capability: operation.capability(),
+                        class: operation.idempotence.class().to_string(),
+                        target,
+                        count: count(call),
+                    }
                 },
             })?;
         }

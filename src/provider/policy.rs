@@ -84,6 +84,20 @@ pub enum Asked {
         /// How many things the whole call touches: the longest list among its arguments, at least 1.
         count: u64,
     },
+    /// A message to people or a system of record. It goes out unless a policy forbids it: a page that no policy thought of must
+    /// not be lost.
+    Tell {
+        operation: String,
+        capability: String,
+        target: Target,
+    },
+    /// The lock of a target is taken from another run.
+    TakeLock {
+        target: Target,
+        /// Who has it, as the target shows it.
+        holder: String,
+        reason: String,
+    },
 }
 
 /// What a call touches, by provider and canonical name.
@@ -101,6 +115,8 @@ impl Asked {
             Asked::Approve { .. } => "approve",
             Asked::Override { .. } => "override",
             Asked::Change { .. } => "change",
+            Asked::Tell { .. } => "tell",
+            Asked::TakeLock { .. } => "take_lock",
         }
     }
 }

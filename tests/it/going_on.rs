@@ -21,9 +21,22 @@ struct Place {
     taken: Arc<AtomicUsize>,
 }
 
+/// What the server does with a request.
+#[derive(Clone, Copy)]
+enum Server {
+    Replies,
+    /// Takes it, and is silent for ever.
+    Silent,
+    /// Replies when nobody waits any more.
+    Late,
+}
+
 impl Place {
-    /// `answers`: the server replies; otherwise it takes the request and is silent for ever.
     fn new(answers: bool) -> Self {
+        Self::with(if answers { Server::Replies } else { Server::Silent })
+    }
+
+    fn with(server: Server) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let hook = format!("http://{}", listener.local_addr().unwrap());
@@ -38,11 +51,15 @@ impl Place {
                     continue;
                 }
                 counter.fetch_add(1, Ordering::SeqCst);
-                if answers {
-                    let _ =
-                        stream.write_all(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-                } else {
-                    silent.push(stream);
+                let done = b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                match server {
+                    Server::Replies => drop(stream.write_all(done)),
+                    Server::Silent => silent.push(stream),
+                    Server::Late => {
+                        // Until the other end has gone.
+                        while stream.read(&mut part).is_ok_and(|read| read > 0) {}
+                        drop(stream.write_all(done));
+                    }
                 }
             }
         });
@@ -238,6 +255,31 @@ async fn a_sh_3_what_never_answers_is_in_doubt_and_not_failed_until_a_person_say
     assert_eq!(settled["event"]["fate"], "done");
     assert_eq!(settled["event"]["by"]["name"], starr::cli::login());
     assert_eq!(place.taken.load(Ordering::SeqCst), 1, "nothing was sent again");
+}
+
+/// P3: a reply that comes when nobody waits any more. What came of the change is not known, it is not sent again, and the run
+/// says so with exit code 4 until a person has looked.
+#[tokio::test]
+async fn a_cr_3_a_late_reply_leaves_a_change_in_doubt() {
+    let place = Place::with(Server::Late);
+    let book = place.book("changes  http", POST);
+    let command = place.run(&book);
+    let (code, seen) = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("Approve?");
+        terminal.answer("yes");
+        let code = terminal.end();
+        (code, terminal.seen)
+    })
+    .await;
+    assert_eq!(code, 4, "{seen}");
+    let entries = place.entries();
+    let results: Vec<_> = entries.iter().filter(|entry| entry["kind"] == "result").collect();
+    assert_eq!(results.len(), 1, "{entries:?}");
+    assert_eq!(results[0]["event"]["outcome"], "unclear", "{results:?}");
+    let output = place.command(&["resume", "latest"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert_eq!(place.taken.load(Ordering::SeqCst), 1, "it is not sent again");
 }
 
 /// A sample of `scripts/kill-campaign`, which kills before every single call.

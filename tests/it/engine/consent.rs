@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-fn text(approve: &str) -> String {
+pub fn text(approve: &str) -> String {
     let good = flag("good");
     // A change of high risk needs two people.
     let risk = if approve.contains(" and ") { "high" } else { "medium" };
@@ -32,16 +32,26 @@ result {{
 type Refuse = Box<dyn Fn(&Request) -> Option<&'static str> + Send + Sync>;
 
 /// Refuses what its function refuses, and remembers what it was asked.
-struct Judge {
+pub struct Judge {
     refuse: Refuse,
-    asked: Mutex<Vec<Request>>,
+    pub asked: Mutex<Vec<Request>>,
+    pub version: u8,
 }
 
 impl Judge {
-    fn new(refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static) -> Arc<Self> {
+        Self::of_version(7, refuse)
+    }
+
+    /// The same in another text, which has another digest.
+    pub fn of_version(
+        version: u8,
+        refuse: impl Fn(&Request) -> Option<&'static str> + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             refuse: Box::new(refuse),
             asked: Mutex::default(),
+            version,
         })
     }
 
@@ -57,7 +67,7 @@ impl Judge {
 
 impl Policy for Judge {
     fn digest(&self) -> [u8; 32] {
-        [7; 32]
+        [self.version; 32]
     }
 
     fn decide(&self, request: &Request) -> Result<(), Refusal> {
@@ -308,7 +318,7 @@ async fn taking_back_is_asked_about_by_its_own_word() {
     );
 }
 
-fn emergency() -> Consent {
+pub fn emergency() -> Consent {
     Consent {
         emergency: Some(Emergency {
             reason: "the shop is down".to_owned(),
@@ -319,7 +329,7 @@ fn emergency() -> Consent {
     }
 }
 
-fn freeze() -> Arc<Judge> {
+pub fn freeze() -> Arc<Judge> {
     Judge::new(|request| (request.asked.word() == "change" && !request.grounds.emergency).then_some("frozen"))
 }
 

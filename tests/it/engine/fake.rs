@@ -1,17 +1,19 @@
 //! A world that tests make up: providers with given answers, people with given replies, a virtual clock, a journal in memory.
 
+use super::outside::{Locks, Wall};
+use super::stage::Stage;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use starr::engine::clock::Virtual;
-use starr::engine::random::Fixed;
 use starr::engine::world::{
-    Answered, ApprovalRequest, Ask, Clock, Decision, Environment, InDoubt, ManualOrder, Observe, Observed, OnUnclear,
-    OnUnknown, People, Reply, Screen, Ticked, UnclearChoice, UnknownChoice, World,
+    Answered, ApprovalRequest, Ask, Clock, Decision, Environment, HeldLock, InDoubt, ManualOrder, Observe, Observed,
+    OnHeld, OnUnclear, OnUnknown, People, Reply, Screen, Ticked, UnclearChoice, UnknownChoice,
 };
 use starr::journal::event::{Fate, Person};
 use starr::journal::{Error, Event, Journal, Memory};
-use starr::provider::gate::{Gate, Grant, Mode};
+use starr::provider::gate::{Grant, Mode};
+use starr::provider::lock::{Held, Holder, NotTaken};
 use starr::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use starr::value::{Reason, Unknown, Value};
 use std::collections::BTreeMap;
@@ -62,6 +64,7 @@ pub struct Backend {
     pub script: Script,
     pub reads: Mutex<Vec<Seen>>,
     pub sent: Mutex<Vec<Seen>>,
+    pub locks: Locks,
     done: Mutex<Vec<String>>,
 }
 
@@ -165,10 +168,10 @@ impl Backend {
     }
 }
 
-struct Fake {
-    name: &'static str,
-    operations: &'static [&'static str],
-    backend: Arc<Backend>,
+pub(super) struct Fake {
+    pub name: &'static str,
+    pub operations: &'static [&'static str],
+    pub backend: Arc<Backend>,
 }
 
 impl Provider for Fake {
@@ -196,6 +199,16 @@ impl Provider for Fake {
         self.backend.change(call).boxed()
     }
 
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Held>>, NotTaken>> {
+        let taken = self.backend.locks.take(&self.backend.clock, target, holder, take_over);
+        std::future::ready(taken).boxed()
+    }
+
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
         async { Vec::new() }.boxed()
     }
@@ -221,11 +234,13 @@ pub struct Crowd {
     pub unclears: Replies<OnUnclear>,
     pub heavies: Replies<bool>,
     pub reflections: Replies<String>,
+    /// What is said where somebody else holds the lock of a target.
+    pub helds: Replies<OnHeld>,
     /// What came of a change that is in doubt, as a person finds out.
     pub fates: Mutex<Option<Fates>>,
 }
 
-fn person(name: &str) -> Person {
+pub(super) fn person(name: &str) -> Person {
     Person {
         name: name.to_owned(),
         by: "test".to_owned(),
@@ -250,6 +265,7 @@ impl Crowd {
             unclears: Mutex::default(),
             heavies: Mutex::default(),
             reflections: Mutex::default(),
+            helds: Mutex::default(),
             fates: Mutex::default(),
         }
     }
@@ -362,6 +378,15 @@ impl People for Crowd {
         .boxed()
     }
 
+    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        async move {
+            self.note(format!("held {}", held.target));
+            let reply = self.reply(&self.helds, &[&held.target, "*"]).await;
+            Reply::Given(reply, person("ann"))
+        }
+        .boxed()
+    }
+
     fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
         self.note(format!("in doubt {}", doubt.id));
         let fate = self.fates.lock().unwrap().as_ref().map(|fates| fates(doubt));
@@ -373,7 +398,7 @@ impl People for Crowd {
     }
 }
 
-struct Blind;
+pub(super) struct Blind;
 
 impl Screen for Blind {
     fn event(&self, _scope: &str, _event: &Event) {}
@@ -441,6 +466,8 @@ pub struct Setup {
     pub arguments: Vec<(String, Value)>,
     pub consent: starr::engine::world::Consent,
     pub policy: Option<Arc<dyn starr::provider::policy::Policy>>,
+    /// How long locks in the targets last; without it there are none.
+    pub locks_last: Option<u64>,
 }
 
 /// What came of a run.
@@ -467,6 +494,7 @@ impl Setup {
             arguments: Vec::new(),
             consent: Default::default(),
             policy: None,
+            locks_last: None,
         }
     }
 
@@ -605,9 +633,14 @@ impl Setup {
             script: self.script,
             reads: Mutex::default(),
             sent: Mutex::default(),
+            locks: Locks {
+                lasts: self.locks_last.map(Duration::from_secs),
+                ..Locks::default()
+            },
             done: Mutex::default(),
         });
-        let stamp = self.clock.clone();
+        let wall = Wall::new(self.clock.clone());
+        let stamp = wall.clone();
         let journal = Arc::new(Failing {
             inner: Memory::with_time("test-run", move || stamp.now()),
             at: Mutex::new(self.fail_at),
@@ -615,6 +648,8 @@ impl Setup {
         });
         Stage {
             clock: self.clock,
+            wall,
+            operator: "olga".to_owned(),
             backend,
             crowd: Arc::new(self.crowd),
             journal,
@@ -625,99 +660,6 @@ impl Setup {
             arguments: self.arguments,
             consent: self.consent,
             policy: self.policy,
-        }
-    }
-}
-
-/// A world in which a run begins, ends in the middle, and goes on.
-pub struct Stage {
-    pub clock: Arc<Virtual>,
-    pub backend: Arc<Backend>,
-    pub crowd: Arc<Crowd>,
-    pub journal: Arc<Failing>,
-    mode: Mode,
-    pub unattended: bool,
-    interrupt_after: Option<u64>,
-    grants: Vec<Grant>,
-    pub arguments: Vec<(String, Value)>,
-    consent: starr::engine::world::Consent,
-    policy: Option<Arc<dyn starr::provider::policy::Policy>>,
-}
-
-impl Stage {
-    fn world(&self, interrupt: tokio::sync::watch::Receiver<bool>) -> World {
-        let mut gate = Gate::new(self.grants.clone(), self.mode);
-        if let Some(policy) = &self.policy {
-            gate.govern(policy.clone());
-        }
-        for (name, operations) in [
-            ("demo", super::OPERATIONS),
-            ("chat", &["post"] as &[_]),
-            ("pager", &["page"]),
-            ("prometheus", &["series"]),
-            ("cluster", &["releases", "rollout.undo"]),
-            ("postgres", &["sessions.list", "sessions.terminate"]),
-        ] {
-            gate.register(Arc::new(Fake {
-                name,
-                operations,
-                backend: self.backend.clone(),
-            }));
-        }
-        World {
-            gate: Arc::new(gate),
-            people: self.crowd.clone(),
-            journal: self.journal.clone(),
-            clock: self.clock.clone(),
-            randomness: Arc::new(Fixed::new(1)),
-            screen: Arc::new(Blind),
-            environment: environment(self.unattended, self.mode == Mode::DryRun),
-            consent: self.consent.clone(),
-            interrupt,
-        }
-    }
-
-    /// Runs to the end, or to where the journal fails.
-    pub async fn begin(&self, program: &Arc<starr::program::Program>) -> Result<starr::engine::Ended, Error> {
-        let (interrupt, receiver) = tokio::sync::watch::channel(false);
-        let world = self.world(receiver);
-        let book = starr::program::RunbookId(0);
-        let work = starr::engine::run(program.clone(), book, self.arguments.clone(), world);
-        let stop = async {
-            if let Some(seconds) = self.interrupt_after {
-                self.clock.sleep(Duration::from_secs(seconds)).await;
-                interrupt.send_replace(true);
-            }
-            std::future::pending::<()>().await;
-        };
-        self.clock
-            .drive(async {
-                match futures::future::select(work.boxed(), stop.boxed()).await {
-                    futures::future::Either::Left((ended, _)) => ended,
-                    futures::future::Either::Right(_) => unreachable!("it never ends"),
-                }
-            })
-            .await
-    }
-
-    /// Goes on from what is recorded, in another process.
-    pub async fn resume(&self, program: &Arc<starr::program::Program>) -> Result<starr::engine::Resumed, Error> {
-        let (_interrupt, receiver) = tokio::sync::watch::channel(false);
-        let world = self.world(receiver);
-        let recorded = self.journal.inner.entries();
-        let book = starr::program::RunbookId(0);
-        let work = starr::engine::resume(program.clone(), book, self.arguments.clone(), world, &recorded);
-        self.clock.drive(work).await
-    }
-
-    /// What came of it.
-    pub fn ran(&self, ended: Result<starr::engine::Ended, Error>) -> Ran {
-        Ran {
-            ended,
-            events: self.journal.inner.events(),
-            backend: self.backend.clone(),
-            crowd: self.crowd.clone(),
-            took: self.clock.elapsed(),
         }
     }
 }
@@ -737,7 +679,7 @@ fn everything(capability: &str) -> Grant {
     }
 }
 
-fn environment(unattended: bool, dry_run: bool) -> Environment {
+pub(super) fn environment(unattended: bool, dry_run: bool) -> Environment {
     Environment {
         name: "test".to_owned(),
         operator: person("olga"),

@@ -4,17 +4,22 @@
 mod actions;
 mod branches;
 mod consent;
+mod disk;
 mod dry;
 mod ends;
 mod escalation;
 mod fake;
+mod hands;
 mod invariants;
 mod loops;
+mod outside;
 mod questions;
 mod ran;
 mod resume;
+mod runners;
 mod sample;
 mod simulator;
+mod stage;
 
 use starr::check::{Context, Library, ModuleSource, check};
 use starr::program::Program;

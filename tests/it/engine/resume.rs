@@ -1,6 +1,6 @@
 //! A run whose process ended goes on: nothing is asked or sent again that is recorded, and nothing is guessed.
 
-use super::fake::Stage;
+use super::stage::Stage;
 use super::{Setup, book, cause, flag};
 use starr::engine::Resumed;
 use starr::engine::world::InDoubt;
@@ -20,8 +20,13 @@ pub fn key(operation: &str, arguments: &[(String, String)]) -> String {
 
 /// A person who looks at the target and says what is true.
 pub fn honest(stage: &Stage) {
-    let backend = stage.backend.clone();
     let journal = stage.journal.clone();
+    honest_about(stage, move || journal.inner.events());
+}
+
+/// The same, where something else records.
+pub fn honest_about(stage: &Stage, events: impl Fn() -> Vec<(String, Event)> + Send + Sync + 'static) {
+    let backend = stage.backend.clone();
     *stage.crowd.fates.lock().unwrap() = Some(Box::new(move |doubt: &InDoubt| {
         let wanted = key(&doubt.operation, &doubt.arguments);
         let sent = backend
@@ -31,9 +36,7 @@ pub fn honest(stage: &Stage) {
             .iter()
             .filter(|seen| seen.what == wanted)
             .count();
-        let known = journal
-            .inner
-            .events()
+        let known = events()
             .iter()
             .filter(|(_, event)| match event {
                 Event::Intent {
@@ -68,9 +71,13 @@ fn unrepeatable(stage: &Stage) -> BTreeMap<String, usize> {
 
 /// Every record is one: intents are there once, each result has one, and nothing is in between.
 pub fn coherent(stage: &Stage, what: &str) {
+    coherent_events(&stage.journal.inner.events(), what);
+}
+
+pub fn coherent_events(events: &[(String, Event)], what: &str) {
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     let mut ended = 0;
-    for (_, event) in stage.journal.inner.events() {
+    for (_, event) in events.iter().cloned() {
         match event {
             Event::Intent { id, .. } => assert_eq!(open.insert(id.clone(), 0), None, "{what}: the intent {id} twice"),
             Event::Result { id, .. } => {
@@ -108,7 +115,7 @@ fn story(events: &[(String, Event)]) -> Vec<String> {
 }
 
 /// Ends the process at every step of a run, and goes on.
-async fn crash_everywhere(make: impl Fn() -> Setup, text: &str) -> usize {
+pub async fn crash_everywhere(make: impl Fn() -> Setup, text: &str) -> usize {
     let program = super::program(text);
     let whole = make().stage();
     let ended = whole.begin(&program).await.unwrap();

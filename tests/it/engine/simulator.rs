@@ -2,23 +2,27 @@
 //! and where the process ends — at which write of the journal, or between an intent and its change — again and again.
 //! `STARR_SEEDS` says how many seeds; `scripts/simulate` runs ten thousand.
 
-use super::fake::Stage;
 use super::invariants::{Dice, busy, wild};
-use super::resume::{coherent, honest, key};
+use super::resume::{coherent_events, honest, key};
+use super::stage::Stage;
 use starr::engine::Resumed;
 use starr::journal::Event;
-use starr::journal::event::ResultKind;
+use starr::journal::event::{Purpose, ResultKind};
 use std::collections::BTreeMap;
 
 /// What holds after every run, however often its process ended.
 fn keeps_its_promises(stage: &Stage, seed: u64) {
-    let what = format!("seed {seed}");
-    coherent(stage, &what);
+    kept(stage, &stage.journal.inner.events(), &format!("seed {seed}"));
+}
+
+/// The same of what something else recorded.
+pub fn kept(stage: &Stage, events: &[(String, Event)], what: &str) {
+    coherent_events(events, what);
+    approved(events, what);
     let mut intended: BTreeMap<String, usize> = BTreeMap::new();
     let mut failed = Vec::new();
-    let events = stage.journal.inner.events();
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
-    for (_, event) in &events {
+    for (_, event) in events {
         match event {
             Event::Intent {
                 id,
@@ -63,6 +67,48 @@ fn keeps_its_promises(stage: &Stage, seed: u64) {
             !failed.contains(&change),
             "{what}: `{change}` happened and is recorded as failed"
         );
+    }
+}
+
+/// P8: what was sent was approved: the digest of each intent was asked for and approved before it, for this action and no other,
+/// and no more after it was refused. P5: a dry run intends nothing.
+fn approved(events: &[(String, Event)], what: &str) {
+    let mut asked: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut open: BTreeMap<&str, bool> = BTreeMap::new();
+    for (_, event) in events {
+        match event {
+            Event::ApprovalRequested { action, digest, .. } => {
+                assert_eq!(
+                    asked.insert(digest, action),
+                    None,
+                    "{what}: {digest} was asked for twice"
+                );
+                open.insert(digest, false);
+            }
+            Event::Approved { action, digest, .. } => {
+                assert_eq!(asked.get(digest.as_str()), Some(&action.as_str()), "{what}: {digest}");
+                open.insert(digest, true);
+            }
+            Event::NotApproved { digest, .. } => {
+                open.insert(digest, false);
+            }
+            Event::Intent {
+                approval: Some(digest),
+                action,
+                purpose,
+                ..
+            } => {
+                assert_eq!(asked.get(digest.as_str()), Some(&action.as_str()), "{what}: {digest}");
+                assert!(
+                    open[digest.as_str()] || *purpose == Purpose::Undo,
+                    "{what}: `{action}` was intended without an approval"
+                );
+            }
+            Event::Intent { action, purpose, .. } => {
+                assert_eq!(*purpose, Purpose::Tell, "{what}: `{action}` has no approval");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -52,13 +52,76 @@ fn tests_of(id: &str, all: &str) -> usize {
         .count()
 }
 
-#[test]
-fn every_case_has_a_test_of_its_name() {
+fn all() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut all = String::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);
-    let without: Vec<&str> = CASES.iter().copied().filter(|id| tests_of(id, &all) == 0).collect();
-    assert!(without.is_empty(), "no test of its name: {without:?}");
-    assert_eq!(tests_of("A-ZZ-9", &all), 0);
+    all
+}
+
+fn page() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/promises.md")).unwrap()
+}
+
+#[test]
+fn every_case_has_a_test_of_its_name() {
+    let all = all();
+    let without: Vec<_> = CASES.iter().filter(|id| tests_of(id, &all) == 0).collect();
+    assert!(without.is_empty(), "no test says that it is about {without:?}");
+}
+
+/// Whether a file or folder of the sources ends so.
+fn is_there(folder: &Path, end: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        path.ends_with(end) || (path.is_dir() && is_there(&path, end))
+    })
+}
+
+/// Every promise has a row, and whatever a row names as its keeper is there: a test, a file of tests, a script.
+#[test]
+fn what_keeps_each_promise_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (all, page) = (all(), page());
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| P")).collect();
+    for number in 1..=22 {
+        let begins = format!("| P{number} |");
+        assert!(
+            rows.iter().any(|row| row.starts_with(&begins)),
+            "P{number} is not printed"
+        );
+    }
+    let mut wrong = Vec::new();
+    for row in rows {
+        let keepers = row.trim_end_matches(['|', ' ']).rsplit(" | ").next().unwrap();
+        let named: Vec<&str> = keepers.split('`').skip(1).step_by(2).collect();
+        let kept = named.iter().filter(|name| {
+            if name.contains('/') || name.contains('.') {
+                let there = root.join(name).exists()
+                    || is_there(&root.join("tests"), name)
+                    || is_there(&root.join("src"), name);
+                if !there {
+                    wrong.push(format!("{name} is not there: {row}"));
+                }
+                return there;
+            }
+            let last = name.rsplit("::").next().unwrap_or(name);
+            let test = match last.strip_suffix('*') {
+                Some(begins) => format!("fn {begins}"),
+                None => format!("fn {last}("),
+            };
+            let module = is_there(&root.join("tests"), &format!("{last}.rs"))
+                || is_there(&root.join("src"), &format!("{last}.rs"));
+            let there = all.contains(&test) || module;
+            if !there && !["compile_fail", "Permit", "ssh-keygen"].contains(name) {
+                wrong.push(format!("no test is called {name}: {row}"));
+            }
+            there
+        });
+        if kept.count() == 0 {
+            wrong.push(format!("nothing keeps it: {row}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

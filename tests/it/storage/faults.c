@@ -1,5 +1,6 @@
 /* Faults of the storage on command: the file named by STARR_TEST_FAULT holds one word while the fault lasts.
  *   full         writes to the journal find no space
+ *   full=TEXT    the same from the first write on that holds this text
  *   sync         syncs of the journal fail
  *   lock         the file system has no locks
  *   clock=N      the wall clock shows N seconds more
@@ -33,6 +34,19 @@ static int is(const char *fault) {
     return word(now, sizeof now) && strncmp(now, fault, strlen(fault)) == 0;
 }
 
+/* Whether this write finds no space. */
+static int full(const void *data, size_t size) {
+    static int struck;
+    char now[64];
+    if (!word(now, sizeof now) || strncmp(now, "full", 4) != 0) {
+        struck = 0;
+        return 0;
+    }
+    if (now[4] != '=') return 1;
+    if (memmem(data, size, now + 5, strlen(now + 5))) struck = 1;
+    return struck;
+}
+
 static int journal(int fd) {
     char link[64], path[512];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -46,13 +60,13 @@ static int journal(int fd) {
 
 ssize_t write(int fd, const void *data, size_t size) {
     int kept = errno;
-    if (journal(fd) && is("full")) FAIL(ENOSPC);
+    if (journal(fd) && full(data, size)) FAIL(ENOSPC);
     errno = kept;
     return syscall(SYS_write, fd, data, size);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
-    if (journal(fd) && is("full")) FAIL(ENOSPC);
+    if (journal(fd) && full(data, size)) FAIL(ENOSPC);
     return syscall(SYS_pwrite64, fd, data, size, at);
 }
 

@@ -232,6 +232,36 @@ fn a_full_disk_at_the_moment_of_the_intent() {
     nothing_is_sent("full", &["there is no space left", "Free some space"]);
 }
 
+/// A-CR-2: exactly the intent finds no space. When there is some again, the run goes on where it was: nobody is asked again for
+/// what is recorded, and the change is sent once.
+#[test]
+fn a_cr_2_a_run_that_found_no_space_for_its_intent_goes_on_when_there_is_some() {
+    let desk = Desk::new();
+    let (code, seen) = desk.approved_after(|| desk.fault("full=intent"));
+    assert_eq!(code, 5, "{seen}");
+    assert!(seen.contains("there is no space left"), "{seen}");
+    assert_eq!(desk.shop.pushes(), 0, "something was sent: {seen}");
+    desk.mended();
+    let kinds = |desk: &Desk| -> Vec<String> {
+        let show: serde_json::Value = serde_json::from_str(&desk.said(&["show", "latest", "--json"])).unwrap();
+        let entries = show["entries"].as_array().unwrap().clone();
+        entries
+            .iter()
+            .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let before = kinds(&desk);
+    assert!(before.contains(&"approved".to_owned()), "it was approved: {before:?}");
+    assert!(!before.contains(&"intent".to_owned()), "and not intended: {before:?}");
+    let mut terminal = Terminal::start(desk.command(&["resume", "latest"]));
+    let code = terminal.end();
+    assert_eq!(code, 0, "{}", terminal.seen);
+    assert!(!terminal.seen.contains("Approve?"), "{}", terminal.seen);
+    assert_eq!(desk.shop.pushes(), 1);
+    assert_eq!(kinds(&desk).iter().filter(|kind| *kind == "intent").count(), 1);
+    assert!(desk.said(&["journal", "verify"]).contains("intact"));
+}
+
 #[test]
 fn a_sync_that_fails_at_the_moment_of_the_intent() {
     nothing_is_sent("sync", &["the disk reported an error", "check the disk"]);
