@@ -245,6 +245,7 @@ fn the_default_says_what_holds_without_a_policy() {
             "anybody-runs",
             "approve-with-the-role",
             "change-what-is-granted",
+            "take-a-lock-over",
             "two-people-override"
         ]
     );

@@ -189,6 +189,7 @@ async fn a_broken_journal_in_postgresql_names_the_entry() {
     let _log = Log::on(Some(server.clone())).await;
     let mut superuser = place.admin().await;
     for (statement, words) in [
+        ("delete from starr.payloads where sequence = 3", "has lost its payload"),
         (
             "update starr.payloads set body = '{}' where sequence = 5",
             "entry 5 does not agree with its payload",
@@ -197,8 +198,6 @@ async fn a_broken_journal_in_postgresql_names_the_entry() {
             "update starr.entries set kind = 'other' where sequence = 6",
             "column `kind`",
         ),
-        ("delete from starr.entries where sequence = 7", "entry 7"),
-        ("delete from starr.payloads where sequence = 3", "has lost its payload"),
         (
             "insert into starr.payloads values (99, '', '')",
             "has a payload but no entry",
@@ -208,6 +207,7 @@ async fn a_broken_journal_in_postgresql_names_the_entry() {
             "create view starr.entries_of_today as select * from starr.entries",
             "is not a table as starr makes it",
         ),
+        ("delete from starr.entries where sequence = 7", "entry 7 is missing"),
     ] {
         let mut whole = superuser.begin().await.unwrap();
         whole.execute(statement).await.unwrap();

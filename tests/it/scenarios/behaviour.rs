@@ -704,7 +704,7 @@ scenario "Nobody whom it is handed to approves" {
   }
   expect {
     changed nothing
-    outcome escalated
+    outcome refused
   }
 }
 "#,
