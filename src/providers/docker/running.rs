@@ -223,15 +223,16 @@ pub async fn exec(link: &Link, seen: &Seen, argv: Vec<String>) -> Result<Value, 
         });
     };
     let output = collect(link, output, true).await?;
-    let after = link.wait(link.client.inspect_exec(&made.id), true).await?;
+    // It ran. An engine that has forgotten it by now does not make that undone: how it ended is not known.
+    let after = link.wait(link.client.inspect_exec(&made.id), true).await.ok();
     let text = |bytes: &[u8]| Value::text(String::from_utf8_lossy(bytes).into_owned());
     Ok(Value::record(
         "Executed",
         vec![
             (
                 "code",
-                match after.exit_code {
-                    Some(code) if !after.running.unwrap_or(false) => Value::Int(code),
+                match after.map(|after| (after.exit_code, after.running.unwrap_or(false))) {
+                    Some((Some(code), false)) => Value::Int(code),
                     _ => Value::unknown(Reason::Unsettled, "the program has not ended, or its end was not seen"),
                 },
             ),

@@ -175,13 +175,20 @@ async fn programs_are_run_word_for_word_and_only_those_that_are_named() {
         let words = words.iter().map(|word| Value::text(*word)).collect();
         [of(&container)[0].clone(), ("argv", Value::list(words))]
     };
-    let said = world
-        .done("containers.exec", &run(&["/bin/echo", "$(id); `id`", "a b"]))
-        .await;
-    assert_eq!(field(&said, "output"), Value::text("$(id); `id` a b\n"));
-    assert_eq!(field(&said, "code"), Value::Int(0));
-    let failed = world.done("containers.exec", &run(&["/bin/false"])).await;
-    assert_eq!(field(&failed, "code"), Value::Int(1));
+    // This engine may forget a program as soon as it ended: its code is then unknown, and never a guess.
+    let ended = async |words: &[&str], code: i64, output: &str| {
+        for _ in 0..20 {
+            let said = world.done("containers.exec", &run(words)).await;
+            assert_eq!(field(&said, "output"), Value::text(output));
+            if field(&said, "code").as_unknown().is_none() {
+                assert_eq!(field(&said, "code"), Value::Int(code));
+                return;
+            }
+        }
+        panic!("the code of {words:?} was never known");
+    };
+    ended(&["/bin/echo", "$(id); `id`", "a b"], 0, "$(id); `id` a b\n").await;
+    ended(&["/bin/false"], 1, "").await;
     for words in [&["/bin/sh", "-c", "id"][..], &["echo", "x"], &[]] {
         world.refused("containers.exec", &run(words)).await;
     }
