@@ -37,7 +37,7 @@ fn the_scenarios_reach_everything() {
     for runbook in [
         "runbooks/host/slow-host.starr",
         "runbooks/sergas/db-pool-exhausted.starr",
-        "runbooks/genericai/db-pool-exhaustion.starr",
+        "runbooks/genericai/db_pool_exhaustion.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
