@@ -38,6 +38,8 @@ fn the_scenarios_reach_everything() {
         "runbooks/host/slow-host.starr",
         "runbooks/sergas/db-pool-exhausted.starr",
         "runbooks/genericai/db_pool_exhaustion.starr",
+        "runbooks/genericai/app_fails_to_start.starr",
+        "runbooks/genericai/rollback.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
