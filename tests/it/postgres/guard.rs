@@ -4,6 +4,7 @@ use super::{World, json, reason, sql_text};
 use crate::support::postgres::{Server, one, run};
 use starr::provider::Provider as _;
 use starr::value::{Reason, Value};
+use std::time::{Duration, Instant};
 
 /// A table with one row and a sequence, both of which the login of the checks could write to if it were let.
 async fn writable() -> (crate::support::postgres::Place, World) {
@@ -200,32 +201,41 @@ async fn the_servers_log_shows_the_transaction_around_every_check() {
     world
         .query("select $1::text as mark", vec![Value::text(mark.as_str())])
         .await;
-    let log = Server::shared().log();
-    let used = log
-        .lines()
-        .position(|line| line.contains(&format!("= '{mark}'")))
-        .unwrap_or_else(|| panic!("the parameter is not in the log:\n{log}"));
-    let before: Vec<&str> = log.lines().take(used).collect();
-    let begun = before
-        .iter()
-        .rposition(|line| line.contains("BEGIN READ ONLY"))
-        .unwrap();
     let pid = |line: &str| {
         line.split_once('[')
             .and_then(|(_, rest)| rest.split_once(']'))
             .map(|(pid, _)| pid.to_owned())
     };
-    assert!(begun < used);
+    // The server tidies the connection up after the answer: the log is read until that is written, or for ten seconds.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let (log, own, used) = loop {
+        let log = Server::shared().log();
+        let mine = log.lines().find(|line| line.contains(&format!("= '{mark}'"))).map(pid);
+        let mine = mine.unwrap_or_else(|| panic!("the parameter is not in the log:\n{log}"));
+        let own: Vec<String> = log
+            .lines()
+            .filter(|line| pid(line) == mine)
+            .map(str::to_owned)
+            .collect();
+        let used = own
+            .iter()
+            .position(|line| line.contains(&format!("= '{mark}'")))
+            .unwrap();
+        if own[used..].iter().any(|line| line.contains("DISCARD ALL")) || Instant::now() > deadline {
+            break (log, own, used);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let (before, behind) = own.split_at(used);
+    let begun = before
+        .iter()
+        .rposition(|line| line.contains("BEGIN READ ONLY"))
+        .unwrap();
     assert!(
         before[begun..]
             .iter()
             .any(|line| line.contains("SET LOCAL statement_timeout"))
     );
-    let behind: Vec<&str> = log
-        .lines()
-        .skip(used)
-        .filter(|line| pid(line) == pid(before[begun]))
-        .collect();
     assert!(behind.iter().any(|line| line.contains("ROLLBACK")), "{behind:?}");
     assert!(behind.iter().any(|line| line.contains("DISCARD ALL")), "{behind:?}");
     assert!(
