@@ -28,9 +28,11 @@ pub const NAMES: &[&str] = &[
 
 #[cfg(feature = "alertmanager")]
 pub mod alertmanager;
+pub mod arguments;
 pub mod detached;
 #[cfg(feature = "docker")]
 pub mod docker;
+pub mod failure;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "http")]

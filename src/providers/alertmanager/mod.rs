@@ -5,8 +5,9 @@ mod silences;
 
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::providers::arguments::{Arguments, limited};
 use crate::providers::http::service::{Answer, NoAnswer, Service};
-use crate::value::{List, Reason, Unknown, Value, probe};
+use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -65,7 +66,8 @@ impl Alertmanager {
     async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
         let begin = Instant::now();
         let until = begin + patience(call);
-        let on = text(call, "on")?;
+        let arguments = Arguments(call);
+        let on = arguments.text("on")?;
         match &*call.operation.path {
             "ready" => {
                 let (reply, status) = self.service.reach(on, "/-/ready", until).await?;
@@ -93,11 +95,14 @@ impl Alertmanager {
                 let filter: Vec<(&str, String)> = matchers.iter().map(|matcher| ("filter", matcher.text())).collect();
                 let found = self.ask(on, "/api/v2/alerts", &filter, until).await?;
                 let items = found.as_array().ok_or_else(odd)?;
-                Ok(cut(items.iter().map(alert).collect(), count(call, "at_most", 10_000)?))
+                Ok(limited(
+                    items.iter().map(alert).collect(),
+                    arguments.limit("at_most", 10_000)?,
+                ))
             }
             "silences.list" => {
                 let found = self.ask(on, "/api/v2/silences", &[], until).await?;
-                let wanted = maybe_text(call, "state")?;
+                let wanted = arguments.maybe_text("state")?;
                 let items = found
                     .as_array()
                     .ok_or_else(odd)?
@@ -105,7 +110,7 @@ impl Alertmanager {
                     .filter(|silence| wanted.is_none_or(|wanted| silences::state(silence) == Some(wanted)))
                     .map(|silence| silences::value(call.arg("on"), silence))
                     .collect();
-                Ok(cut(items, count(call, "at_most", 10_000)?))
+                Ok(limited(items, arguments.limit("at_most", 10_000)?))
             }
             other => Err(wrong(Reason::Internal, format!("`alertmanager.{other}` is not a read"))),
         }
@@ -225,40 +230,6 @@ fn alert(alert: &Json) -> Value {
             ("annotations", object(alert.get("annotations"))),
         ],
     )
-}
-
-fn maybe_text<'a>(call: &'a Call, name: &str) -> Result<Option<&'a str>, Unknown> {
-    match call.arg(name) {
-        Value::None => Ok(None),
-        Value::Unknown(unknown) => Err((**unknown).clone()),
-        value => value.as_str().map(Some).ok_or_else(|| not_fitting(name)),
-    }
-}
-
-fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Unknown> {
-    maybe_text(call, name)?.ok_or_else(|| not_fitting(name))
-}
-
-fn count(call: &Call, name: &str, most: usize) -> Result<usize, Unknown> {
-    match call.arg(name) {
-        Value::Int(number) => usize::try_from(*number)
-            .ok()
-            .filter(|number| (1..=most).contains(number))
-            .ok_or_else(|| wrong(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-        Value::Unknown(unknown) => Err((**unknown).clone()),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-fn not_fitting(name: &str) -> Unknown {
-    wrong(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
-}
-
-/// At most so many, and whether there were more.
-fn cut(mut items: Vec<Value>, at_most: usize) -> Value {
-    let truncated = items.len() > at_most;
-    items.truncate(at_most);
-    Value::List(Arc::new(List { items, truncated }))
 }
 
 impl Provider for Alertmanager {

@@ -1,7 +1,8 @@
 //! Silences: made once for a key, known again by who made them and by what stands in their comment.
 
-use super::{Alertmanager, Json, odd, open, patience, refused, text, text_of, time, word, wrong};
+use super::{Alertmanager, Json, odd, open, patience, refused, text_of, time, word, wrong};
 use crate::provider::{Call, Outcome};
+use crate::providers::arguments::{Arguments, not_fitting};
 use crate::value::{Reason, Unknown, Value};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -159,7 +160,7 @@ fn is_ours(silence: &Json, comment: &str) -> bool {
 }
 
 fn comment(call: &Call) -> Result<&str, Unknown> {
-    let comment = text(call, "comment")?;
+    let comment = Arguments(call).text("comment")?;
     if comment.trim().is_empty() || comment.len() > COMMENT_BYTES || comment.chars().any(char::is_control) {
         return Err(wrong(
             Reason::Unparsable,
@@ -172,7 +173,7 @@ fn comment(call: &Call) -> Result<&str, Unknown> {
 impl Alertmanager {
     fn lasting(&self, call: &Call) -> Result<Duration, Unknown> {
         let Value::Duration(nanoseconds) = call.arg("lasting") else {
-            return Err(super::not_fitting("lasting"));
+            return Err(not_fitting("lasting"));
         };
         let lasting = Duration::from_nanos(u64::try_from(*nanoseconds).unwrap_or(0));
         if lasting < Duration::from_secs(60) {
@@ -210,7 +211,7 @@ impl Alertmanager {
                 .as_deref()
                 .ok_or_else(|| wrong(Reason::Internal, "no key was recorded for this call"))?;
             Ok::<_, Unknown>((
-                text(call, "on")?,
+                Arguments(call).text("on")?,
                 given(call.arg("matching"), false)?,
                 self.lasting(call)?,
                 marked(comment(call)?, key),
@@ -279,8 +280,13 @@ impl Alertmanager {
     /// `silences.end`: those that were made here with exactly these conditions and this comment.
     pub(super) async fn end(&self, call: &Call) -> Outcome {
         let until = Instant::now() + patience(call);
-        let prepared =
-            (|| Ok::<_, Unknown>((text(call, "on")?, given(call.arg("matching"), false)?, comment(call)?)))();
+        let prepared = (|| {
+            Ok::<_, Unknown>((
+                Arguments(call).text("on")?,
+                given(call.arg("matching"), false)?,
+                comment(call)?,
+            ))
+        })();
         let (on, wanted, comment) = match prepared {
             Ok(prepared) => prepared,
             Err(problem) => return Outcome::Failed(problem),

@@ -1,28 +1,8 @@
 //! What a failed conversation with the engine means.
 
+pub use crate::providers::failure::Failure;
 use crate::value::{Reason, Unknown};
 use bollard::errors::Error;
-
-/// A call that has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub unknown: Unknown,
-    /// True when the engine has said, or it is clear, that nothing was done.
-    pub definite: bool,
-}
-
-impl Failure {
-    /// Nothing was sent, or the engine refused it.
-    pub fn definite(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            unknown: Unknown {
-                reason,
-                detail: detail.into(),
-            },
-            definite: true,
-        }
-    }
-}
 
 /// Classifies an error. `sent`: a change was on its way.
 pub fn classify(error: &Error, sent: bool) -> Failure {

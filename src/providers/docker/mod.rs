@@ -7,8 +7,9 @@ mod values;
 
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::providers::arguments::{Arguments, limited, not_fitting};
 use crate::value::probe::{self, Reply};
-use crate::value::{List, Reason, Unknown, Value};
+use crate::value::{List, Reason, Value};
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
 };
@@ -104,6 +105,7 @@ impl Docker {
     async fn answer(&self, call: &Call) -> Result<Value, Failure> {
         let begin = Instant::now();
         let until = begin + patience(call);
+        let arguments = Arguments(call);
         let name = self.name_of(call)?;
         let path = &*call.operation.path;
         if path == "ping" {
@@ -129,17 +131,17 @@ impl Docker {
                 let mut filters = HashMap::new();
                 let mut labels = Vec::new();
                 for (argument, label) in [("project", values::PROJECT), ("service", values::SERVICE)] {
-                    if let Some(text) = maybe_text(call, argument)? {
+                    if let Some(text) = maybe_text(arguments, argument)? {
                         labels.push(format!("{label}={text}"));
                     }
                 }
                 if !labels.is_empty() {
                     filters.insert("label".to_owned(), labels);
                 }
-                containers(&link, engine, filters, count(call, "at_most", 500)?).await
+                containers(&link, engine, filters, arguments.limit("at_most", 500)?).await
             }
             "containers.get" => {
-                let wanted = text(call, "name")?;
+                let wanted = text(arguments, "name")?;
                 let found = inspect(&link, wanted).await?;
                 Ok(values::container(engine, &found))
             }
@@ -150,8 +152,8 @@ impl Docker {
                 running::stats(&link, &seen).await
             }
             "projects.list" => projects(&link).await,
-            "networks.list" => networks(&link, count(call, "at_most", 10_000)?).await,
-            "volumes.list" => volumes(&link, count(call, "at_most", 10_000)?).await,
+            "networks.list" => networks(&link, arguments.limit("at_most", 10_000)?).await,
+            "volumes.list" => volumes(&link, arguments.limit("at_most", 10_000)?).await,
             other => Err(Failure::definite(
                 Reason::Internal,
                 format!("docker.{other} is not a read"),
@@ -301,7 +303,7 @@ async fn networks(link: &Link, at_most: usize) -> Result<Value, Failure> {
             )
         })
         .collect();
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 async fn volumes(link: &Link, at_most: usize) -> Result<Value, Failure> {
@@ -329,14 +331,7 @@ async fn volumes(link: &Link, at_most: usize) -> Result<Value, Failure> {
             )
         })
         .collect();
-    Ok(cut(items, at_most))
-}
-
-/// At most so many, and whether there were more.
-fn cut(mut items: Vec<Value>, at_most: usize) -> Value {
-    let truncated = items.len() > at_most;
-    items.truncate(at_most);
-    Value::List(Arc::new(List { items, truncated }))
+    Ok(limited(items, at_most))
 }
 
 /// A little less than the call's deadline, so that the end of patience is told in our own words.
@@ -344,41 +339,16 @@ fn patience(call: &Call) -> Duration {
     call.within.mul_f64(0.95)
 }
 
-fn unknown_argument(unknown: &Unknown) -> Failure {
-    Failure {
-        unknown: unknown.clone(),
-        definite: true,
+/// A name of the engine: what is empty or not printable is none.
+fn maybe_text<'a>(arguments: Arguments<'a>, name: &str) -> Result<Option<&'a str>, Failure> {
+    match arguments.maybe_text(name)? {
+        Some(text) if text.is_empty() || text.chars().any(char::is_control) => Err(not_fitting(name).into()),
+        other => Ok(other),
     }
 }
 
-fn maybe_text<'a>(call: &'a Call, name: &str) -> Result<Option<&'a str>, Failure> {
-    match call.arg(name) {
-        Value::None => Ok(None),
-        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
-        value => match value.as_str() {
-            Some(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text)),
-            _ => Err(not_fitting(name)),
-        },
-    }
-}
-
-fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Failure> {
-    maybe_text(call, name)?.ok_or_else(|| not_fitting(name))
-}
-
-fn count(call: &Call, name: &str, most: usize) -> Result<usize, Failure> {
-    match call.arg(name) {
-        Value::Int(number) => usize::try_from(*number)
-            .ok()
-            .filter(|number| (1..=most).contains(number))
-            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-fn not_fitting(name: &str) -> Failure {
-    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
+fn text<'a>(arguments: Arguments<'a>, name: &str) -> Result<&'a str, Failure> {
+    maybe_text(arguments, name)?.ok_or_else(|| not_fitting(name).into())
 }
 
 impl Provider for Docker {
@@ -403,13 +373,7 @@ impl Provider for Docker {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            match self.act(call).await {
-                Ok(value) => Outcome::Done(value),
-                Err(failure) if failure.definite => Outcome::Failed(failure.unknown),
-                Err(failure) => Outcome::Unclear(failure.unknown),
-            }
-        })
+        Box::pin(async move { self.act(call).await.map_or_else(Failure::outcome, Outcome::Done) })
     }
 
     fn exceptions(&self) -> Vec<String> {

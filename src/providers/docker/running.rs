@@ -6,6 +6,7 @@ use super::values;
 use super::{Link, inspect, text};
 use crate::limits::{DOCKER_LINES, DOCKER_OUTPUT_BYTES};
 use crate::provider::Call;
+use crate::providers::arguments::{Arguments, not_fitting};
 use crate::value::{List, Reason, Value};
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -34,7 +35,7 @@ impl Seen {
     pub fn of(container: &Value) -> Result<Self, Failure> {
         let wrong = || Failure::definite(Reason::Unparsable, "the container does not say which one it is");
         if let Value::Unknown(unknown) = container {
-            return Err(super::unknown_argument(unknown));
+            return Err((**unknown).clone().into());
         }
         let record = container.as_record().ok_or_else(wrong)?;
         let word = |field: &str| {
@@ -147,17 +148,17 @@ pub fn argv(call: &Call, engine: &Engine) -> Result<Vec<String>, Failure> {
         .arg("argv")
         .as_list()
         .filter(|list| !list.truncated)
-        .ok_or_else(|| super::not_fitting("argv"))?;
+        .ok_or_else(|| not_fitting("argv"))?;
     let words = list
         .items
         .iter()
         .map(|word| word.as_str().filter(|word| !word.contains('\0')).map(str::to_owned))
         .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| super::not_fitting("argv"))?;
+        .ok_or_else(|| not_fitting("argv"))?;
     let size: usize = words.iter().map(String::len).sum();
     match words.first() {
-        None => Err(super::not_fitting("argv")),
-        Some(_) if size > 16 * 1024 => Err(super::not_fitting("argv")),
+        None => Err(not_fitting("argv").into()),
+        Some(_) if size > 16 * 1024 => Err(not_fitting("argv").into()),
         Some(program) if engine.programs.contains(program) => Ok(words),
         Some(program) => Err(wrong(format!(
             "`{}` is not among the `programs` that this environment lets be run in containers",
@@ -246,10 +247,10 @@ pub async fn exec(link: &Link, seen: &Seen, argv: Vec<String>) -> Result<Value, 
 /// The last lines of a container, both streams, and whether there were more.
 async fn lines(link: &Link, call: &Call) -> Result<(Vec<String>, bool), Failure> {
     let seen = Seen::of(call.arg("container"))?;
-    let wanted = super::count(call, "lines", DOCKER_LINES)?;
+    let wanted = Arguments(call).limit("lines", DOCKER_LINES)?;
     let since = match call.arg("newer_than") {
         Value::Duration(nanoseconds) => Timestamp::now().as_second() - nanoseconds / 1_000_000_000,
-        _ => return Err(super::not_fitting("newer_than")),
+        _ => return Err(not_fitting("newer_than").into()),
     };
     let options = LogsOptions {
         stdout: true,
@@ -299,7 +300,7 @@ pub async fn tail(link: &Link, call: &Call) -> Result<Value, Failure> {
 
 /// `logs.count`
 pub async fn count(link: &Link, call: &Call) -> Result<Value, Failure> {
-    let wanted = text(call, "containing")?;
+    let wanted = text(Arguments(call), "containing")?;
     let (lines, cut) = lines(link, call).await?;
     let count = lines.iter().filter(|line| line.contains(wanted)).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);

@@ -1,11 +1,11 @@
 //! Changes to workloads. Each reads the object, makes sure that it is the one that was meant, and writes with the version that
 //! was read: whoever was faster wins, and then it is read and made sure of again.
 
-use super::Arguments;
 use super::exchange::{Patch, Place};
 use super::failure::{Failure, Refusal};
 use super::json::{self, Json};
 use super::workloads::{Kind, Target, container_of, only_deployments, same, scale_value, variable_of, workload};
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Value};
 use jiff::Timestamp;
 use serde_json::json;
@@ -81,7 +81,7 @@ fn not_paused(object: &Json) -> Result<(), Failure> {
 }
 
 /// `scale.set`
-pub async fn scale(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn scale(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     if target.kind == Kind::DaemonSet {
         return Err(Failure::definite(
@@ -133,7 +133,7 @@ pub async fn scale(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value
 /// `rollout.restart`
 pub async fn restart(
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     key: Option<&str>,
     now: Timestamp,
 ) -> Result<Value, Failure> {
@@ -167,7 +167,7 @@ const OWN: &[&str] = &[
 
 /// `rollout.undo`: the template and annotations of an earlier replica set become those of the deployment. There is no operation of
 /// the server for it.
-pub async fn undo(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn undo(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     only_deployments(&target)?;
     let revision = arguments.record("to")?;
@@ -256,7 +256,7 @@ fn equal(one: &Json, other: &Json) -> bool {
 }
 
 /// `rollout.pause`, `rollout.resume`, `rollout.set_paused`
-pub async fn pause(place: &Place<'_>, arguments: &Arguments<'_>, to: bool, now: Timestamp) -> Result<Value, Failure> {
+pub async fn pause(place: &Place<'_>, arguments: Arguments<'_>, to: bool, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     only_deployments(&target)?;
     edit(place, &target, now, |object| {
@@ -277,7 +277,7 @@ fn in_container(name: &str, mut change: Json) -> Step {
 }
 
 /// `images.set`
-pub async fn image(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn image(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let (name, to) = (arguments.text("container")?, arguments.text("to")?);
     if to.is_empty() || to.chars().any(|c| c.is_whitespace() || c.is_control()) {
@@ -301,7 +301,7 @@ pub async fn image(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp)
 }
 
 /// `resources.set`
-pub async fn resources(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn resources(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let (name, of) = (arguments.text("container")?, arguments.text("of")?);
     let quantity = |argument: &str| match arguments.maybe_text(argument)? {
@@ -328,7 +328,7 @@ pub async fn resources(place: &Place<'_>, arguments: &Arguments<'_>, now: Timest
 }
 
 /// `environment.set`
-pub async fn variable(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn variable(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let (name, variable) = (arguments.text("container")?, arguments.text("name")?);
     let to = arguments.maybe_text("to")?;

@@ -4,7 +4,8 @@ use super::config::Role;
 use super::exchange::Place;
 use super::failure::{Failure, Refusal, crop};
 use super::json::{self, Json};
-use super::{Arguments, listed};
+use super::{choice, listed};
+use crate::providers::arguments::Arguments;
 use crate::value::{List, Reason, Value};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ pub async fn version(place: &Place<'_>) -> Result<Value, Failure> {
 }
 
 /// `access.check`
-pub async fn access(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn access(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let (resource, subresource) = match arguments.text("resource")?.split_once('/') {
         Some((resource, subresource)) => (resource, Some(subresource)),
         None => (arguments.text("resource")?, None),
@@ -39,7 +40,7 @@ pub async fn access(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Valu
     if let Some(subresource) = subresource {
         attributes["subresource"] = subresource.into();
     }
-    if let Some(name) = arguments.selector("name")? {
+    if let Some(name) = choice(arguments, "name")? {
         attributes["name"] = name.into();
     }
     let role = if arguments.flag("for_changes") {
@@ -83,7 +84,7 @@ pub fn access_value(answer: &Json) -> Result<Value, Failure> {
 }
 
 /// `nodes.list`
-pub async fn nodes(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn nodes(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let items = place
         .list("/api/v1/nodes", &[], arguments.limit("at_most", 5_000)?)
         .await?;
@@ -91,7 +92,7 @@ pub async fn nodes(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp)
 }
 
 /// `nodes.get`
-pub async fn one_node(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn one_node(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let path = place.path("v1", "nodes", Some(arguments.text("name")?))?;
     let object = place.get(&path, &[]).await?;
     Ok(node(arguments.value("cluster"), &object, now))
@@ -187,7 +188,7 @@ fn asked(pod: &Json, pointer: &str) -> f64 {
 }
 
 /// `nodes.allocation`
-pub async fn allocation(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn allocation(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let at_most = arguments.limit("at_most", 5_000)?;
     let nodes = place.list("/api/v1/nodes", &[], at_most).await?;
     let running = "status.phase!=Succeeded,status.phase!=Failed";
@@ -258,8 +259,8 @@ fn without_metrics(failure: Failure) -> Failure {
 }
 
 /// `top.pods`
-pub async fn top_pods(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
-    let selector = arguments.selector("selector")?;
+pub async fn top_pods(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
+    let selector = choice(arguments, "selector")?;
     let query: Vec<_> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     let items = place
         .list(
@@ -288,7 +289,7 @@ pub async fn top_pods(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Va
 }
 
 /// `top.nodes`
-pub async fn top_nodes(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn top_nodes(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let items = place
         .list(
             &place.path(METRICS, "nodes", None)?,

@@ -1,6 +1,8 @@
 //! What a failed conversation with the API server means: which kind of not knowing, and whether a change may have happened.
 
 use super::json::{self, Json};
+use crate::provider::Outcome;
+pub use crate::providers::failure::crop;
 use crate::value::{Reason, Unknown};
 
 /// A call that has no answer.
@@ -34,6 +36,13 @@ pub enum Refusal {
     Other,
 }
 
+/// What was unknown before anything was sent.
+impl From<Unknown> for Failure {
+    fn from(unknown: Unknown) -> Self {
+        Self::definite(unknown.reason, unknown.detail)
+    }
+}
+
 impl Failure {
     /// Nothing was sent, or the server refused it.
     pub fn definite(reason: Reason, detail: impl Into<String>) -> Self {
@@ -52,6 +61,15 @@ impl Failure {
         Self {
             definite: false,
             ..Self::definite(reason, detail)
+        }
+    }
+
+    /// What it means for a change.
+    pub fn outcome(self) -> Outcome {
+        if self.definite {
+            Outcome::Failed(self.unknown)
+        } else {
+            Outcome::Unclear(self.unknown)
         }
     }
 }
@@ -199,14 +217,6 @@ pub fn cause(problem: &(dyn std::error::Error + 'static)) -> Cause {
         next = error.source();
     }
     found
-}
-
-/// The first `limit` characters.
-pub fn crop(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -23,12 +23,13 @@ use self::failure::{Cause, Failure, cause};
 use self::json::Json;
 use self::writes::Fared;
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::providers::arguments::Arguments;
 use crate::value::probe::{self, Reply};
-use crate::value::{List, Reason, Record, Unknown, Value};
+use crate::value::{List, Reason, Value};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use ring::hmac;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -190,7 +191,7 @@ impl Kubernetes {
     }
 
     /// Where a call goes: its cluster or namespace, or that of the record it is about.
-    fn place(&self, arguments: &Arguments, deadline: Deadline) -> Result<(Place<'_>, &Instance), Failure> {
+    fn place(&self, arguments: Arguments, deadline: Deadline) -> Result<(Place<'_>, &Instance), Failure> {
         let whole = |name: &str| {
             let instance = self.cluster(name)?;
             let place = Place {
@@ -200,7 +201,7 @@ impl Kubernetes {
             };
             Ok((place, instance))
         };
-        match arguments.place() {
+        match place(arguments) {
             Some((true, name)) => whole(name),
             Some((false, name)) => self.namespace(name, deadline),
             None => Err(Failure::definite(
@@ -227,8 +228,8 @@ impl Kubernetes {
             }
             return Ok(Value::list(left));
         }
-        let (place, instance) = self.place(&arguments, deadline)?;
-        let (place, arguments) = (&place, &arguments);
+        let (place, instance) = self.place(arguments, deadline)?;
+        let (place, arguments) = (&place, arguments);
         match what {
             "server" => reachable(place).await,
             "version" => cluster::version(place).await,
@@ -274,10 +275,10 @@ impl Kubernetes {
         let now = Timestamp::now();
         let what = &*call.operation.path;
         if matches!(what, "pods.evict" | "pods.delete") {
-            return self.move_pods(&arguments, what == "pods.evict", deadline).await;
+            return self.move_pods(arguments, what == "pods.evict", deadline).await;
         }
-        let (place, _) = self.place(&arguments, deadline)?;
-        let (place, arguments) = (&place, &arguments);
+        let (place, _) = self.place(arguments, deadline)?;
+        let (place, arguments) = (&place, arguments);
         let key = call.key.as_deref();
         match what {
             "scale.set" => changes::scale(place, arguments).await,
@@ -305,7 +306,7 @@ impl Kubernetes {
         }
     }
 
-    async fn move_pods(&self, arguments: &Arguments<'_>, evict: bool, deadline: Deadline) -> Result<Value, Failure> {
+    async fn move_pods(&self, arguments: Arguments<'_>, evict: bool, deadline: Deadline) -> Result<Value, Failure> {
         let groups = pods::named(arguments.value("pods"))?;
         let count: usize = groups.iter().map(|(_, pods)| pods.len()).sum();
         if count > writes::PODS {
@@ -364,92 +365,30 @@ pub fn listed(items: &Items, make: impl FnMut(&Json) -> Value) -> Value {
     }))
 }
 
-/// The arguments of a call, each taken as what it must be.
-#[derive(Clone, Copy)]
-pub struct Arguments<'a>(&'a Call);
-
-impl<'a> Arguments<'a> {
-    /// The value as it is.
-    pub fn value(&self, name: &str) -> &'a Value {
-        self.0.arg(name)
-    }
-
-    /// A text, an enum value, or the name of a resource.
-    pub fn maybe_text(&self, name: &str) -> Result<Option<&'a str>, Failure> {
-        match self.value(name) {
-            Value::None => Ok(None),
-            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
-            value => value.as_str().map(Some).ok_or_else(|| not_fitting(name)),
-        }
-    }
-
-    /// A text that must be there.
-    pub fn text(&self, name: &str) -> Result<&'a str, Failure> {
-        self.maybe_text(name)?.ok_or_else(|| not_fitting(name))
-    }
-
-    /// A text that chooses among objects. An empty one would choose all of them, which nobody has asked for.
-    pub fn selector(&self, name: &str) -> Result<Option<&'a str>, Failure> {
-        match self.maybe_text(name)? {
-            Some(text) if text.trim().is_empty() => Err(Failure::definite(
-                Reason::Unparsable,
-                format!("`{name}` is empty; leave it out to mean all"),
-            )),
-            other => Ok(other),
-        }
-    }
-
-    /// A record.
-    pub fn record(&self, name: &str) -> Result<&'a Record, Failure> {
-        match self.value(name) {
-            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
-            value => value.as_record().ok_or_else(|| not_fitting(name)),
-        }
-    }
-
-    /// Nanoseconds, not negative.
-    pub fn duration(&self, name: &str) -> Result<i64, Failure> {
-        match self.value(name) {
-            Value::Duration(nanoseconds) if *nanoseconds >= 0 => Ok(*nanoseconds),
-            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
-            _ => Err(not_fitting(name)),
-        }
-    }
-
-    /// A switch; off when it is anything else.
-    pub fn flag(&self, name: &str) -> bool {
-        matches!(self.value(name), Value::Bool(true))
-    }
-
-    /// A number of things, at least 1 and at most `most`.
-    pub fn limit(&self, name: &str, most: usize) -> Result<usize, Failure> {
-        match self.value(name) {
-            Value::Int(number) => usize::try_from(*number)
-                .ok()
-                .filter(|number| (1..=most).contains(number))
-                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-            Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
-            _ => Err(not_fitting(name)),
-        }
-    }
-
-    /// The resource a call is about: whether it is a whole cluster, and its name.
-    fn place(&self) -> Option<(bool, &'a str)> {
-        let inside = |argument: &str, field: &str| {
-            self.value(argument)
-                .as_record()
-                .and_then(|record| record.get(field))
-                .and_then(Value::as_str)
-        };
-        None.or_else(|| self.value("cluster").as_str().map(|name| (true, name)))
-            .or_else(|| self.value("namespace").as_str().map(|name| (false, name)))
-            .or_else(|| inside("workload", "namespace").map(|name| (false, name)))
-            .or_else(|| inside("node", "cluster").map(|name| (true, name)))
+/// A text that chooses among objects. An empty one would choose all of them, which nobody has asked for.
+pub fn choice<'a>(arguments: Arguments<'a>, name: &str) -> Result<Option<&'a str>, Failure> {
+    match arguments.maybe_text(name)? {
+        Some(text) if text.trim().is_empty() => Err(Failure::definite(
+            Reason::Unparsable,
+            format!("`{name}` is empty; leave it out to mean all"),
+        )),
+        other => Ok(other),
     }
 }
 
-fn not_fitting(name: &str) -> Failure {
-    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
+/// The resource a call is about: whether it is a whole cluster, and its name.
+fn place<'a>(arguments: Arguments<'a>) -> Option<(bool, &'a str)> {
+    let inside = |argument: &str, field: &str| {
+        arguments
+            .value(argument)
+            .as_record()
+            .and_then(|record| record.get(field))
+            .and_then(Value::as_str)
+    };
+    None.or_else(|| arguments.value("cluster").as_str().map(|name| (true, name)))
+        .or_else(|| arguments.value("namespace").as_str().map(|name| (false, name)))
+        .or_else(|| inside("workload", "namespace").map(|name| (false, name)))
+        .or_else(|| inside("node", "cluster").map(|name| (true, name)))
 }
 
 impl Provider for Kubernetes {
@@ -462,24 +401,10 @@ impl Provider for Kubernetes {
     }
 
     fn targets(&self, call: &Call) -> Vec<String> {
-        if let Some((_, name)) = Arguments(call).place() {
+        if let Some((_, name)) = place(Arguments(call)) {
             return vec![name.to_owned()];
         }
-        let Some(list) = call.arg("pods").as_list() else {
-            return vec![String::new()];
-        };
-        let names: BTreeSet<String> = list
-            .items
-            .iter()
-            .map(|item| {
-                item.as_record()
-                    .and_then(|record| record.get("namespace"))
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            })
-            .collect();
-        names.into_iter().collect()
+        Arguments(call).sources("pods", "namespace")
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
@@ -491,12 +416,7 @@ impl Provider for Kubernetes {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            match self.act(call).await {
-                Ok(value) => Outcome::Done(value),
-                Err(failure) => outcome(failure.definite, failure.unknown),
-            }
-        })
+        Box::pin(async move { self.act(call).await.map_or_else(Failure::outcome, Outcome::Done) })
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
@@ -512,13 +432,5 @@ impl Provider for Kubernetes {
             }
             lines
         })
-    }
-}
-
-fn outcome(definite: bool, unknown: Unknown) -> Outcome {
-    if definite {
-        Outcome::Failed(unknown)
-    } else {
-        Outcome::Unclear(unknown)
     }
 }

@@ -3,7 +3,8 @@
 use super::exchange::Place;
 use super::failure::{Failure, crop};
 use super::json::{self, Json};
-use super::{Arguments, listed};
+use super::{choice, listed};
+use crate::providers::arguments::Arguments;
 use crate::value::{List, Reason, Value};
 use base64::Engine as _;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// `services.list`
-pub async fn services(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn services(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let services = place
         .list(
             &place.path("v1", "services", None)?,
@@ -94,7 +95,7 @@ pub fn service(namespace: &Value, object: &Json, ready: i64, not_ready: i64) -> 
 }
 
 /// `services.endpoints`
-pub async fn endpoints(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn endpoints(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let service = arguments.text("service")?;
     // A service that is not there has no endpoints either, and that must not look like a service without pods.
     place.get(&place.path("v1", "services", Some(service))?, &[]).await?;
@@ -150,8 +151,8 @@ pub fn endpoint(object: &Json) -> Value {
 }
 
 /// `config_maps.list`
-pub async fn config_maps(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
-    let selector = arguments.selector("selector")?;
+pub async fn config_maps(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+    let selector = choice(arguments, "selector")?;
     let query: Vec<_> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     let path = place.path("v1", "configmaps", None)?;
     let items = place.list(&path, &query, arguments.limit("at_most", 1_000)?).await?;
@@ -163,7 +164,7 @@ pub async fn config_maps(place: &Place<'_>, arguments: &Arguments<'_>, now: Time
 pub async fn one_config_map(
     what: &str,
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     now: Timestamp,
 ) -> Result<Value, Failure> {
     let path = place.path("v1", "configmaps", Some(arguments.text("name")?))?;
@@ -209,7 +210,7 @@ pub fn config_map(namespace: &Value, object: &Json, now: Timestamp) -> Value {
 pub async fn secrets(
     what: &str,
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     salt: &hmac::Key,
     now: Timestamp,
 ) -> Result<Value, Failure> {
@@ -263,7 +264,7 @@ pub fn encoded(value: &str) -> String {
 }
 
 /// `autoscalers.list`
-pub async fn autoscalers(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn autoscalers(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = place.path("autoscaling/v2", "horizontalpodautoscalers", None)?;
     let items = place.list(&path, &[], arguments.limit("at_most", 1_000)?).await?;
     let namespace = arguments.value("namespace");
@@ -378,7 +379,7 @@ pub fn quota(object: &Json) -> Vec<(f64, Value)> {
 }
 
 /// `disruption_budgets.list`
-pub async fn budgets(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn budgets(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = place.path("policy/v1", "poddisruptionbudgets", None)?;
     let mut found = place.list(&path, &[], arguments.limit("at_most", 1_000)?).await?;
     found
@@ -407,8 +408,8 @@ pub fn budget(object: &Json) -> Value {
 }
 
 /// `jobs.list`
-pub async fn jobs(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
-    let selector = arguments.selector("selector")?;
+pub async fn jobs(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+    let selector = choice(arguments, "selector")?;
     let query: Vec<_> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     let path = place.path("batch/v1", "jobs", None)?;
     let mut found = place.list(&path, &query, arguments.limit("at_most", 1_000)?).await?;
@@ -458,7 +459,7 @@ pub fn job(object: &Json, now: Timestamp) -> Value {
 }
 
 /// The path of an object of any kind. Secrets are not objects like others: their values would come along.
-pub fn any(place: &Place<'_>, arguments: &Arguments<'_>, named: bool) -> Result<String, Failure> {
+pub fn any(place: &Place<'_>, arguments: Arguments<'_>, named: bool) -> Result<String, Failure> {
     let (api, resource) = (arguments.text("api")?, arguments.text("resource")?);
     if resource.eq_ignore_ascii_case("secrets") || resource.eq_ignore_ascii_case("secret") {
         return Err(Failure::definite(
@@ -471,15 +472,15 @@ pub fn any(place: &Place<'_>, arguments: &Arguments<'_>, named: bool) -> Result<
 }
 
 /// `objects.get`
-pub async fn get(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn get(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     Ok(json::document(without_fields(
         place.get(&any(place, arguments, true)?, &[]).await?,
     )))
 }
 
 /// `objects.list`
-pub async fn list(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
-    let selector = arguments.selector("selector")?;
+pub async fn list(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
+    let selector = choice(arguments, "selector")?;
     let query: Vec<_> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     let at_most = arguments.limit("at_most", 5_000)?;
     let found = place.list(&any(place, arguments, false)?, &query, at_most).await?;

@@ -4,7 +4,8 @@ use super::exchange::Place;
 use super::failure::{Failure, Refusal, crop};
 use super::json::{self, Json};
 use super::workloads::Target;
-use super::{Arguments, listed};
+use super::{choice, listed};
+use crate::providers::arguments::Arguments;
 use crate::value::{List, Reason, Value};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -19,9 +20,9 @@ const AT_ONCE: usize = 4;
 const EVENTS: usize = 5_000;
 
 /// `pods.list`
-pub async fn list(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
-    let selector = arguments.selector("selector")?;
-    let node = arguments.selector("node")?.map(|node| format!("spec.nodeName={node}"));
+pub async fn list(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+    let selector = choice(arguments, "selector")?;
+    let node = choice(arguments, "node")?.map(|node| format!("spec.nodeName={node}"));
     let mut query: Vec<(&str, &str)> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     query.extend(node.as_deref().map(|node| ("fieldSelector", node)));
     let path = place.path("v1", "pods", None)?;
@@ -32,7 +33,7 @@ pub async fn list(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) 
 }
 
 /// `pods.of`
-pub async fn of_workload(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn of_workload(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let object = target.object(place).await?;
     let selector = json::selector(object.pointer("/spec/selector").unwrap_or(&Json::Null));
@@ -301,17 +302,17 @@ fn container(status: &Json) -> Value {
 }
 
 /// `events.list`
-pub async fn events(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn events(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let mut fields: Vec<String> = Vec::new();
     match arguments.maybe_text("type")? {
         Some("warning") => fields.push("type=Warning".to_owned()),
         Some("normal") => fields.push("type=Normal".to_owned()),
         _ => {}
     }
-    if let Some(kind) = arguments.selector("kind")? {
+    if let Some(kind) = choice(arguments, "kind")? {
         fields.push(format!("involvedObject.kind={kind}"));
     }
-    if let Some(name) = arguments.selector("name")? {
+    if let Some(name) = choice(arguments, "name")? {
         fields.push(format!("involvedObject.name={name}"));
     }
     let fields = fields.join(",");
@@ -328,7 +329,9 @@ pub async fn events(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp
         .items
         .iter()
         .filter_map(|object| latest(object).map(|last| (last, object)))
-        .filter(|(last, _)| (now.as_nanosecond() - last.as_nanosecond()) <= i128::from(newer_than))
+        .filter(|(last, _)| {
+            (now.as_nanosecond() - last.as_nanosecond()) <= i128::try_from(newer_than.as_nanos()).unwrap_or(i128::MAX)
+        })
         .collect();
     // The server cannot sort, and the last of its times is not filled in for all of them.
     events.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
@@ -393,7 +396,7 @@ struct Log {
 }
 
 /// `logs.tail`
-pub async fn tail(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn tail(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let (logs, truncated) = logs(place, arguments).await?;
     let items = logs
         .iter()
@@ -414,7 +417,7 @@ pub async fn tail(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value,
 }
 
 /// `logs.count`
-pub async fn count(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn count(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let wanted = arguments.text("containing")?;
     if wanted.is_empty() {
         return Err(Failure::definite(
@@ -444,13 +447,13 @@ pub async fn count(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value
 }
 
 /// The logs of every container of every pod that is asked for, and whether there are more pods.
-async fn logs(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<(Vec<Log>, bool), Failure> {
+async fn logs(place: &Place<'_>, arguments: Arguments<'_>) -> Result<(Vec<Log>, bool), Failure> {
     let lines = arguments.limit("lines", 10_000)?;
     let at_most = arguments.limit("at_most", 100)?;
-    let seconds = (arguments.duration("newer_than")? / 1_000_000_000).max(1);
+    let seconds = arguments.duration("newer_than")?.as_secs().max(1);
     let previous = arguments.flag("previous");
-    let only = arguments.selector("container")?;
-    let (pods, truncated) = match (arguments.selector("pod")?, arguments.selector("selector")?) {
+    let only = choice(arguments, "container")?;
+    let (pods, truncated) = match (choice(arguments, "pod")?, choice(arguments, "selector")?) {
         (Some(name), None) => {
             let path = place.path("v1", "pods", Some(name))?;
             (vec![place.get(&path, &[]).await?], false)

@@ -3,7 +3,8 @@
 use super::exchange::Place;
 use super::failure::{Failure, crop};
 use super::json::{self, Json};
-use super::{Arguments, listed};
+use super::{choice, listed};
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Value};
 use jiff::Timestamp;
 
@@ -54,7 +55,7 @@ pub struct Target {
 
 impl Target {
     /// Reads the record of a call.
-    pub fn of(arguments: &Arguments) -> Result<Self, Failure> {
+    pub fn of(arguments: Arguments) -> Result<Self, Failure> {
         let odd = || {
             Failure::definite(
                 Reason::Unparsable,
@@ -103,7 +104,7 @@ pub fn same(object: &Json, uid: &str, name: &str) -> Result<(), Failure> {
 }
 
 /// `workloads.get`
-pub async fn get(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn get(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let kind = kind(arguments)?;
     let path = place.path("apps/v1", kind.resource(), Some(arguments.text("name")?))?;
     let object = place.get(&path, &[]).await?;
@@ -111,17 +112,17 @@ pub async fn get(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -
 }
 
 /// `workloads.list`
-pub async fn list(place: &Place<'_>, arguments: &Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+pub async fn list(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
     let kind = kind(arguments)?;
     let path = place.path("apps/v1", kind.resource(), None)?;
-    let selector = arguments.selector("selector")?;
+    let selector = choice(arguments, "selector")?;
     let query: Vec<_> = selector.iter().map(|selector| ("labelSelector", *selector)).collect();
     let items = place.list(&path, &query, arguments.limit("at_most", 5_000)?).await?;
     let namespace = arguments.value("namespace");
     Ok(listed(&items, |object| workload(namespace, kind, object, now)))
 }
 
-fn kind(arguments: &Arguments) -> Result<Kind, Failure> {
+fn kind(arguments: Arguments) -> Result<Kind, Failure> {
     Kind::of(arguments.text("kind")?)
         .ok_or_else(|| Failure::definite(Reason::Unparsable, "`kind` is none of the kinds of workloads"))
 }
@@ -267,7 +268,7 @@ fn revision_number(object: &Json) -> Option<i64> {
 pub async fn rollout(
     what: &str,
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     now: Timestamp,
 ) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
@@ -357,7 +358,7 @@ pub fn revision(object: &Json, current: Option<i64>, now: Timestamp) -> Value {
 }
 
 /// `scale.get`
-pub async fn scale(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn scale(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     if target.kind == Kind::DaemonSet {
         return Err(Failure::definite(
@@ -392,7 +393,7 @@ pub fn container_of<'a>(object: &'a Json, name: &str) -> Result<&'a Json, Failur
 }
 
 /// `images.get`, `resources.get`, `environment.get`
-pub async fn of_container(what: &str, place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn of_container(what: &str, place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let object = target.object(place).await?;
     let name = arguments.text("container")?;

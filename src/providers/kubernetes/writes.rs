@@ -1,6 +1,6 @@
 //! Changes to pods, nodes, config maps, secrets, jobs, and any other object.
 
-use super::Arguments;
+use super::choice;
 use super::cluster::node;
 use super::exchange::{MANAGER, Patch, Place};
 use super::failure::{Failure, Refusal};
@@ -8,6 +8,7 @@ use super::json::{self, Json};
 use super::objects::{any, encoded, job, without_fields};
 use super::pods::Named;
 use super::workloads::same;
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Value};
 use jiff::Timestamp;
 use serde_json::json;
@@ -103,7 +104,7 @@ pub fn deleted(fared: Fared) -> Value {
 /// `nodes.cordon`, `nodes.uncordon`, `nodes.set_schedulable`
 pub async fn schedulable(
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     to: bool,
     now: Timestamp,
 ) -> Result<Value, Failure> {
@@ -131,7 +132,7 @@ pub async fn schedulable(
 }
 
 /// `config_maps.set`
-pub async fn config_map(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn config_map(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let (key, to) = (arguments.text("key")?, arguments.maybe_text("to")?);
     let path = place.path("v1", "configmaps", Some(arguments.text("name")?))?;
     // In a patch, null removes.
@@ -143,7 +144,7 @@ pub async fn config_map(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<
 }
 
 /// `secrets.set`: the server's words are left out of a refusal, for they may repeat the value.
-pub async fn secret(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn secret(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let key = arguments.text("key")?;
     let path = place.path("v1", "secrets", Some(arguments.text("name")?))?;
     let Value::Secret(secret) = arguments.value("to") else {
@@ -169,7 +170,7 @@ pub async fn secret(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Valu
 /// `jobs.run_now`: the job's name comes from the key, so that the same key makes one job.
 pub async fn run_now(
     place: &Place<'_>,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     key: Option<&str>,
     now: Timestamp,
 ) -> Result<Value, Failure> {
@@ -211,7 +212,7 @@ pub async fn run_now(
 }
 
 /// The document of a call.
-fn document(arguments: &Arguments, name: &str) -> Result<Json, Failure> {
+fn document(arguments: Arguments, name: &str) -> Result<Json, Failure> {
     match arguments.value(name) {
         Value::Json(document) => Ok((**document).clone()),
         Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
@@ -223,10 +224,10 @@ fn document(arguments: &Arguments, name: &str) -> Result<Json, Failure> {
 }
 
 /// `objects.patch`
-pub async fn patch(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn patch(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = any(place, arguments, true)?;
     let uid = must(arguments, "uid")?;
-    let version = arguments.selector("version")?;
+    let version = choice(arguments, "version")?;
     let mut body = document(arguments, "patch")?;
     let kind = match arguments.text("as")? {
         "strategic" => Patch::Strategic,
@@ -265,7 +266,7 @@ pub async fn patch(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value
 }
 
 /// `objects.apply`
-pub async fn apply(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn apply(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = any(place, arguments, true)?;
     let name = arguments.text("name")?;
     let mut manifest = document(arguments, "manifest")?;
@@ -296,7 +297,7 @@ pub async fn apply(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value
 }
 
 /// `objects.delete`: what belongs to the object goes with it.
-pub async fn delete(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Value, Failure> {
+pub async fn delete(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = any(place, arguments, true)?;
     let options = json!({
         "apiVersion": "v1",
@@ -314,7 +315,7 @@ pub async fn delete(place: &Place<'_>, arguments: &Arguments<'_>) -> Result<Valu
 }
 
 /// A text that may not be empty: an empty precondition is none.
-fn must<'a>(arguments: &Arguments<'a>, name: &str) -> Result<&'a str, Failure> {
+fn must<'a>(arguments: Arguments<'a>, name: &str) -> Result<&'a str, Failure> {
     let text = arguments.text(name)?;
     if text.is_empty() {
         return Err(Failure::definite(Reason::Unparsable, format!("`{name}` is empty")));

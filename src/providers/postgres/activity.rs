@@ -1,14 +1,15 @@
 //! Reads of what sessions are doing: `pg_stat_activity`, `pg_locks`, `pg_prepared_xacts`.
 
-use super::Arguments;
 use super::connection::{Deadline, Pool};
 use super::failure::Failure;
 use super::guard::{Line, Reading};
 use super::values::{list, maybe, moment, session, session_columns, span, state, state_words, text};
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Value};
 use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Most sessions one call returns.
 const SESSIONS: usize = crate::limits::POSTGRES_SESSIONS;
@@ -30,6 +31,10 @@ fn own(reading: &Reading<'_>) -> Result<PgArguments, Failure> {
     Ok(arguments)
 }
 
+fn microseconds(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
 fn add<'t, T>(arguments: &mut PgArguments, value: T) -> Result<(), Failure>
 where
     T: sqlx::Encode<'t, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
@@ -40,7 +45,7 @@ where
 }
 
 /// `sessions.list`
-pub async fn sessions(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn sessions(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let db = arguments.value("db");
     let wanted = match arguments.maybe_text("state")? {
         None => None,
@@ -54,10 +59,13 @@ pub async fn sessions(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline
     reading.lease().needs_sight()?;
     let mut bound = own(&reading)?;
     add(&mut bound, wanted)?;
-    add(&mut bound, arguments.duration("older_than")?.unwrap_or(0) / 1_000)?;
     add(
         &mut bound,
-        arguments.duration("transaction_older_than")?.map(|nanos| nanos / 1_000),
+        arguments.maybe_duration("older_than")?.map_or(0, microseconds),
+    )?;
+    add(
+        &mut bound,
+        arguments.maybe_duration("transaction_older_than")?.map(microseconds),
     )?;
     add(&mut bound, arguments.maybe_text("application")?)?;
     add(&mut bound, arguments.maybe_text("user")?)?;
@@ -99,7 +107,7 @@ pub async fn sessions(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline
 }
 
 /// `sessions.by_state`
-pub async fn by_state(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn by_state(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let mut reading = Reading::begin(pool, deadline).await?;
     reading.lease().needs_sight()?;
     let mut bound = own(&reading)?;
@@ -130,7 +138,7 @@ pub async fn by_state(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline
 }
 
 /// `sessions.by_client`
-pub async fn by_client(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn by_client(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let mut reading = Reading::begin(pool, deadline).await?;
     reading.lease().needs_sight()?;
     let mut bound = own(&reading)?;
@@ -204,12 +212,15 @@ pub async fn remaining(
 }
 
 /// `transactions.list`
-pub async fn transactions(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn transactions(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let db = arguments.value("db");
     let mut reading = Reading::begin(pool, deadline).await?;
     reading.lease().needs_sight()?;
     let mut bound = own(&reading)?;
-    add(&mut bound, arguments.duration("older_than")?.unwrap_or(0) / 1_000)?;
+    add(
+        &mut bound,
+        arguments.maybe_duration("older_than")?.map_or(0, microseconds),
+    )?;
     add(&mut bound, arguments.flag("all_databases"))?;
     add(&mut bound, SESSIONS as i64 + 1)?;
     let lines = reading
@@ -304,7 +315,7 @@ async fn waiting(pool: &Pool, deadline: Deadline) -> Result<Waiting, Failure> {
 }
 
 /// `locks.blocked`
-pub async fn blocked(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn blocked(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let db = arguments.value("db");
     let waiting = waiting(pool, deadline).await?;
     let mut items = Vec::new();
@@ -332,7 +343,7 @@ pub async fn blocked(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline)
 }
 
 /// `locks.blockers`
-pub async fn blockers(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn blockers(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let db = arguments.value("db");
     let waiting = waiting(pool, deadline).await?;
     let mut lines = BTreeMap::new();

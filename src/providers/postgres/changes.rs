@@ -4,10 +4,11 @@ use super::activity::Identity;
 use super::connection::{Deadline, Lease, Pool};
 use super::failure::{Failure, classify};
 use super::parameters::{constant, quoted};
+use super::server;
 use super::values::state_words;
-use super::{Arguments, server};
 use crate::provider::Outcome;
-use crate::value::{Reason, Unknown, Value};
+use crate::providers::arguments::Arguments;
+use crate::value::{Reason, Value};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::{Arguments as _, AssertSqlSafe, Row};
 use std::collections::BTreeSet;
@@ -22,17 +23,8 @@ const WATCH: Duration = Duration::from_secs(5);
 /// Between two looks at sessions that are going.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What came of it, as the gate takes it.
-pub fn outcome(failure: Failure) -> Outcome {
-    if failure.definite {
-        Outcome::Failed(failure.unknown)
-    } else {
-        Outcome::Unclear(failure.unknown)
-    }
-}
-
 fn done(result: Result<Value, Failure>) -> Outcome {
-    result.map_or_else(outcome, Outcome::Done)
+    result.map_or_else(Failure::outcome, Outcome::Done)
 }
 
 /// A session of a call, as it was when it was listed.
@@ -52,12 +44,7 @@ fn targets(sessions: &Value) -> Result<BTreeSet<Target>, Failure> {
             return Err(Failure::definite(Reason::Truncated, "the list of sessions was cut"));
         }
         Value::List(list) => list,
-        Value::Unknown(unknown) => {
-            return Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            });
-        }
+        Value::Unknown(unknown) => return Err((**unknown).clone().into()),
         _ => return Err(Failure::definite(Reason::Unparsable, "the sessions are not a list")),
     };
     if list.items.len() > SESSIONS {
@@ -435,26 +422,19 @@ async fn send_with(
     }
 }
 
-fn named(unknown: Unknown) -> Failure {
-    Failure {
-        unknown,
-        definite: true,
-    }
-}
-
 /// `schema.name` in quotes.
-fn qualified(arguments: &Arguments<'_>, name: &str) -> Result<String, Failure> {
-    let schema = quoted(arguments.text("schema")?).map_err(named)?;
-    let name = quoted(arguments.text(name)?).map_err(named)?;
+fn qualified(arguments: Arguments<'_>, name: &str) -> Result<String, Failure> {
+    let schema = quoted(arguments.text("schema")?)?;
+    let name = quoted(arguments.text(name)?)?;
     Ok(format!("{schema}.{name}"))
 }
 
 /// `tables.analyze`
-pub async fn analyze(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Outcome {
+pub async fn analyze(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Outcome {
     done(analyzed(pool, arguments, deadline).await)
 }
 
-async fn analyzed(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+async fn analyzed(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let table = qualified(arguments, "table")?;
     let mut lease = begin(pool, deadline, 1_000).await?;
     let sql = if lease.rights().version >= 170_000 {
@@ -496,13 +476,13 @@ async fn analyzed(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) ->
 }
 
 /// `indexes.create_concurrently`
-pub async fn create_index(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Outcome {
+pub async fn create_index(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Outcome {
     done(created(pool, arguments, deadline).await)
 }
 
-async fn created(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+async fn created(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let table = qualified(arguments, "table")?;
-    let name = quoted(arguments.text("name")?).map_err(named)?;
+    let name = quoted(arguments.text("name")?)?;
     let mut columns = Vec::new();
     match arguments.value("columns") {
         Value::List(list) if !list.truncated && !list.items.is_empty() => {
@@ -510,7 +490,7 @@ async fn created(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> 
                 let column = item
                     .as_str()
                     .ok_or_else(|| Failure::definite(Reason::Unparsable, "a column's name is not a text"))?;
-                columns.push(quoted(column).map_err(named)?);
+                columns.push(quoted(column)?);
             }
         }
         _ => {
@@ -563,7 +543,7 @@ async fn created(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> 
     }
 }
 
-async fn found(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Vec<Value>, Failure> {
+async fn found(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Vec<Value>, Failure> {
     match server::find_index(pool, arguments, deadline).await? {
         Value::List(list) => Ok(list.items.clone()),
         _ => Err(Failure::definite(Reason::Internal, "a list of indexes is not a list")),
@@ -571,10 +551,10 @@ async fn found(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Re
 }
 
 /// `indexes.drop_concurrently`
-pub async fn drop_index(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Outcome {
+pub async fn drop_index(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Outcome {
     let sql = match qualified(arguments, "name") {
         Ok(name) => format!("DROP INDEX CONCURRENTLY IF EXISTS {name}"),
-        Err(failure) => return outcome(failure),
+        Err(failure) => return failure.outcome(),
     };
     let millis = deadline.server_millis();
     done(
@@ -597,11 +577,11 @@ const REFUSED_SETTINGS: &[&str] = &[
 ];
 
 /// `settings.set`
-pub async fn set(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Outcome {
+pub async fn set(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Outcome {
     done(was_set(pool, arguments, deadline).await)
 }
 
-async fn was_set(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+async fn was_set(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let name = arguments.text("name")?.to_ascii_lowercase();
     let plain = name
         .bytes()
@@ -612,7 +592,7 @@ async fn was_set(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> 
             "this setting cannot be set for a database",
         ));
     }
-    let setting = quoted(&name).map_err(named)?;
+    let setting = quoted(&name)?;
     let mut lease = begin(pool, deadline, 1_000).await?;
     let rows = ask(
         &mut lease,
@@ -626,10 +606,10 @@ async fn was_set(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> 
         .first()
         .and_then(|row| row.try_get("here").ok())
         .ok_or_else(|| Failure::definite(Reason::Unparsable, "the server does not say which database this is"))?;
-    let here = quoted(&here).map_err(named)?;
+    let here = quoted(&here)?;
     let sql = match arguments.maybe_text("to")? {
         Some(value) => {
-            let value = constant(value).map_err(named)?;
+            let value = constant(value)?;
             format!("ALTER DATABASE {here} SET {setting} TO {value}")
         }
         None => format!("ALTER DATABASE {here} RESET {setting}"),

@@ -1,36 +1,8 @@
 //! What a failed conversation with the server means: which kind of not knowing, and whether a change may have happened.
 
+pub use crate::providers::failure::{Failure, crop};
 use crate::value::{Reason, Unknown};
 use std::io::ErrorKind;
-
-/// A call that has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub unknown: Unknown,
-    /// True when the server has said, or it is clear, that nothing was done. False only when a change may have happened.
-    pub definite: bool,
-}
-
-impl Failure {
-    /// Nothing was sent, or the server refused it.
-    pub fn definite(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            unknown: Unknown {
-                reason,
-                detail: detail.into(),
-            },
-            definite: true,
-        }
-    }
-
-    /// Sent, and no definite answer came back.
-    pub fn unclear(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            definite: false,
-            ..Self::definite(reason, detail)
-        }
-    }
-}
 
 /// What the server's answer to somebody who wants in was, when it was not a welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,17 +142,9 @@ fn io_words(problem: &std::io::Error) -> String {
     }
 }
 
-/// The first `limit` characters.
-pub fn crop(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{classify, crop, meaning};
+    use super::{classify, meaning};
     use crate::value::Reason;
 
     #[test]
@@ -202,11 +166,5 @@ mod tests {
         // A hostile server may send a code of any length and of any characters.
         assert_eq!(meaning("").0, Reason::Unavailable);
         assert_eq!(meaning("é").0, Reason::Unavailable);
-    }
-
-    #[test]
-    fn cropping_counts_characters() {
-        assert_eq!(crop("äöü", 2), "äö…");
-        assert_eq!(crop("äöü", 3), "äöü");
     }
 }

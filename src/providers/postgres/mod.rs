@@ -19,6 +19,7 @@ mod values;
 use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::native::{PreviewPass, Previewed, Privilege, Reference, Resolved, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::providers::arguments::Arguments;
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
 use changes::{Ended, Signal};
@@ -27,7 +28,7 @@ use connection::{Deadline, NO_SUCH_NAME, Own, Pool, connect};
 use failure::{Failure, Refusal, classify, refusal};
 use futures::future::BoxFuture;
 use sqlx::Connection;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -119,22 +120,22 @@ impl Postgres {
             "server" => reachable(&instance.database, deadline).await,
             "admission" => admission(&instance.database, deadline).await,
             "connections" => server::connections(pool, deadline).await,
-            "sessions.list" => activity::sessions(pool, &arguments, deadline).await,
-            "sessions.by_state" => activity::by_state(pool, &arguments, deadline).await,
-            "sessions.by_client" => activity::by_client(pool, &arguments, deadline).await,
-            "locks.blocked" => activity::blocked(pool, &arguments, deadline).await,
-            "locks.blockers" => activity::blockers(pool, &arguments, deadline).await,
-            "transactions.list" => activity::transactions(pool, &arguments, deadline).await,
+            "sessions.list" => activity::sessions(pool, arguments, deadline).await,
+            "sessions.by_state" => activity::by_state(pool, arguments, deadline).await,
+            "sessions.by_client" => activity::by_client(pool, arguments, deadline).await,
+            "locks.blocked" => activity::blocked(pool, arguments, deadline).await,
+            "locks.blockers" => activity::blockers(pool, arguments, deadline).await,
+            "transactions.list" => activity::transactions(pool, arguments, deadline).await,
             "transactions.prepared" => activity::prepared(pool, deadline).await,
             "replication.slots" => server::slots(pool, deadline).await,
             "replication.standbys" => server::standbys(pool, deadline).await,
-            "settings.get" => server::setting(pool, &arguments, deadline).await,
-            "settings.of_database" => server::database_setting(pool, &arguments, deadline).await,
-            "tables.list" => server::tables(pool, &arguments, deadline).await,
-            "indexes.list" => server::indexes(pool, &arguments, deadline).await,
-            "indexes.find" => server::find_index(pool, &arguments, deadline).await,
-            "statements.top" => server::statements(pool, &arguments, deadline).await,
-            "query" => query::query(pool, &arguments, deadline).await,
+            "settings.get" => server::setting(pool, arguments, deadline).await,
+            "settings.of_database" => server::database_setting(pool, arguments, deadline).await,
+            "tables.list" => server::tables(pool, arguments, deadline).await,
+            "indexes.list" => server::indexes(pool, arguments, deadline).await,
+            "indexes.find" => server::find_index(pool, arguments, deadline).await,
+            "statements.top" => server::statements(pool, arguments, deadline).await,
+            "query" => query::query(pool, arguments, deadline).await,
             other => Err(Failure::definite(
                 Reason::Internal,
                 format!("postgres.{other} is not a read"),
@@ -168,20 +169,24 @@ impl Postgres {
         if let Some(signal) = signal {
             return match self.signal(signal, arguments.value("sessions"), deadline).await {
                 Ok(ended) => Outcome::Done(ended.value()),
-                Err(failure) => changes::outcome(failure),
+                Err(failure) => failure.outcome(),
             };
         }
-        let instance = match arguments.text("db").and_then(|name| self.instance(name)) {
+        let instance = match arguments
+            .text("db")
+            .map_err(Failure::from)
+            .and_then(|name| self.instance(name))
+        {
             Ok(instance) => instance,
-            Err(failure) => return changes::outcome(failure),
+            Err(failure) => return failure.outcome(),
         };
         let pool = &instance.change;
         match &*call.operation.path {
-            "settings.set" => changes::set(pool, &arguments, deadline).await,
-            "tables.analyze" => changes::analyze(pool, &arguments, deadline).await,
-            "indexes.create_concurrently" => changes::create_index(pool, &arguments, deadline).await,
-            "indexes.drop_concurrently" => changes::drop_index(pool, &arguments, deadline).await,
-            "execute" => query::execute(pool, &arguments, deadline).await,
+            "settings.set" => changes::set(pool, arguments, deadline).await,
+            "tables.analyze" => changes::analyze(pool, arguments, deadline).await,
+            "indexes.create_concurrently" => changes::create_index(pool, arguments, deadline).await,
+            "indexes.drop_concurrently" => changes::drop_index(pool, arguments, deadline).await,
+            "execute" => query::execute(pool, arguments, deadline).await,
             other => Outcome::Failed(Unknown {
                 reason: Reason::Internal,
                 detail: format!("postgres.{other} is not a change"),
@@ -303,77 +308,6 @@ async fn admission(database: &Database, deadline: Deadline) -> Result<Value, Fai
     Ok(Value::variant(word))
 }
 
-/// The arguments of a call, each taken as what it must be.
-#[derive(Clone, Copy)]
-pub(super) struct Arguments<'a>(&'a Call);
-
-impl<'a> Arguments<'a> {
-    /// The value as it is.
-    fn value(&self, name: &str) -> &'a Value {
-        self.0.arg(name)
-    }
-
-    /// A text, an enum value, or the name of a resource.
-    fn maybe_text(&self, name: &str) -> Result<Option<&'a str>, Failure> {
-        match self.value(name) {
-            Value::None => Ok(None),
-            Value::Unknown(unknown) => Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            }),
-            Value::Code { .. } => Err(not_fitting(name)),
-            value => match value.as_str() {
-                Some(text) if text.contains('\0') => Err(Failure::definite(
-                    Reason::Unparsable,
-                    format!("`{name}` holds a zero byte"),
-                )),
-                Some(text) => Ok(Some(text)),
-                None => Err(not_fitting(name)),
-            },
-        }
-    }
-
-    fn text(&self, name: &str) -> Result<&'a str, Failure> {
-        self.maybe_text(name)?.ok_or_else(|| not_fitting(name))
-    }
-
-    /// Nanoseconds.
-    fn duration(&self, name: &str) -> Result<Option<i64>, Failure> {
-        match self.value(name) {
-            Value::None => Ok(None),
-            Value::Duration(nanoseconds) => Ok(Some(*nanoseconds)),
-            Value::Unknown(unknown) => Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            }),
-            _ => Err(not_fitting(name)),
-        }
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        matches!(self.value(name), Value::Bool(true))
-    }
-
-    /// A number of rows, at least 1 and at most `most`.
-    fn limit(&self, name: &str, most: usize) -> Result<usize, Failure> {
-        match self.value(name) {
-            Value::Int(number) => usize::try_from(*number)
-                .ok()
-                .filter(|number| (1..=most).contains(number))
-                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-            Value::Unknown(unknown) => Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            }),
-            _ => Err(not_fitting(name)),
-        }
-    }
-}
-
-fn not_fitting(name: &str) -> Failure {
-    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
-}
-
 impl Provider for Postgres {
     fn name(&self) -> &'static str {
         "postgres"
@@ -387,21 +321,7 @@ impl Provider for Postgres {
         if let Some(name) = call.arg("db").as_str() {
             return vec![name.to_owned()];
         }
-        let Some(list) = call.arg("sessions").as_list() else {
-            return vec![String::new()];
-        };
-        let names: BTreeSet<String> = list
-            .items
-            .iter()
-            .map(|item| {
-                item.as_record()
-                    .and_then(|record| record.get("db"))
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            })
-            .collect();
-        names.into_iter().collect()
+        Arguments(call).sources("sessions", "db")
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {

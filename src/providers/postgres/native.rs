@@ -6,9 +6,10 @@ use super::failure::{Failure, classify};
 use super::guard::Reading;
 use super::names::{Name, names};
 use super::parameters::{Bound, bind, constant, quoted};
-use super::{Arguments, Postgres, statement};
+use super::{Postgres, statement};
 use crate::provider::native::{Previewed, Privilege, Reference, ReferenceKind, Resolved, Use};
 use crate::provider::{Call, Effect};
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Value};
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Row};
@@ -251,17 +252,21 @@ impl Postgres {
     /// What a change would do: explained, or done and rolled back, as the configuration says.
     pub(super) async fn preview_of(&self, call: &Call) -> Previewed {
         let arguments = Arguments(call);
-        let instance = match arguments.text("db").and_then(|name| self.instance(name)) {
+        let instance = match arguments
+            .text("db")
+            .map_err(Failure::from)
+            .and_then(|name| self.instance(name))
+        {
             Ok(instance) => instance,
             Err(failure) => return Previewed::Unknown(failure.unknown),
         };
         let rolled_back = instance.database.preview == Preview::RolledBack;
         let deadline = Deadline::new(call.within);
         let result = match &*call.operation.path {
-            "execute" if rolled_back => tried(&instance.change, &arguments, deadline).await,
-            "execute" => explained(&instance.change, &arguments, deadline).await,
+            "execute" if rolled_back => tried(&instance.change, arguments, deadline).await,
+            "execute" => explained(&instance.change, arguments, deadline).await,
             "settings.set" if rolled_back => {
-                set(&instance.change, &instance.database.database, &arguments, deadline).await
+                set(&instance.change, &instance.database.database, arguments, deadline).await
             }
             // What ends sessions and what is built concurrently cannot be rolled back.
             _ => return Previewed::NoPreview,
@@ -324,18 +329,15 @@ async fn look_up(pool: &Pool, reference: &Reference) -> Result<bool, Failure> {
         .flag("there")
 }
 
-fn prepared(arguments: &Arguments<'_>) -> Result<(String, Bound), Failure> {
+fn prepared(arguments: Arguments<'_>) -> Result<(String, Bound), Failure> {
     let text = super::query::literal(arguments)?;
     let text = statement::change(text).map_err(|why| Failure::definite(Reason::Denied, why))?;
-    let bound = bind(arguments.value("parameters")).map_err(|unknown| Failure {
-        unknown,
-        definite: true,
-    })?;
+    let bound = bind(arguments.value("parameters"))?;
     Ok((text, bound))
 }
 
 /// The plan of a statement. It is not run: options stand in parentheses, so that a text that begins with `analyze` is no option; what planning itself does (functions that are called while planning) is rolled back.
-async fn explained(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Vec<String>, Failure> {
+async fn explained(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Vec<String>, Failure> {
     let (text, bound) = prepared(arguments)?;
     let mut lease = super::changes::begin(pool, deadline, 1_000).await?;
     let work = async {
@@ -360,7 +362,7 @@ async fn explained(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -
 }
 
 /// Runs a statement in a transaction that is rolled back. Triggers run, locks are held for that long, and sequences move on.
-async fn tried(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Vec<String>, Failure> {
+async fn tried(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Vec<String>, Failure> {
     let (text, bound) = prepared(arguments)?;
     let rows = rolled_back(pool, deadline, text, bound.arguments, bound.secret).await?;
     Ok(vec![format!(
@@ -372,23 +374,15 @@ async fn tried(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Re
 async fn set(
     pool: &Pool,
     database: &str,
-    arguments: &Arguments<'_>,
+    arguments: Arguments<'_>,
     deadline: Deadline,
 ) -> Result<Vec<String>, Failure> {
-    let refused = |unknown| Failure {
-        unknown,
-        definite: true,
-    };
     let name = arguments.text("name")?;
-    let database = quoted(database).map_err(refused)?;
+    let database = quoted(database)?;
     // A name with a dot is a setting of an extension: each part is a name of its own.
-    let setting = name
-        .split('.')
-        .map(|part| quoted(part).map_err(refused))
-        .collect::<Result<Vec<_>, _>>()?
-        .join(".");
+    let setting = name.split('.').map(quoted).collect::<Result<Vec<_>, _>>()?.join(".");
     let to = match arguments.maybe_text("to")? {
-        Some(to) => format!("SET {setting} TO {}", constant(to).map_err(refused)?),
+        Some(to) => format!("SET {setting} TO {}", constant(to)?),
         None => format!("RESET {setting}"),
     };
     let text = format!("ALTER DATABASE {database} {to}");

@@ -1,12 +1,12 @@
 //! The generic operations: one statement of the author that reads, one that changes.
 
-use super::Arguments;
 use super::connection::{Deadline, Pool};
 use super::failure::Failure;
 use super::guard::Reading;
 use super::parameters::{Bound, bind};
 use super::statement::{self, Shape};
 use crate::provider::Outcome;
+use crate::providers::arguments::Arguments;
 use crate::value::{CodeLanguage, Reason, Value};
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const RESULT_BYTES: usize = crate::limits::POSTGRES_RESULT_BYTES;
 const ROWS: usize = crate::limits::POSTGRES_ROWS;
 
 /// The statement's text: only source text in backticks is one.
-pub(super) fn literal<'a>(arguments: &Arguments<'a>) -> Result<&'a str, Failure> {
+pub(super) fn literal<'a>(arguments: Arguments<'a>) -> Result<&'a str, Failure> {
     match arguments.value("sql") {
         Value::Code {
             language: None | Some(CodeLanguage::Sql),
@@ -34,7 +34,7 @@ pub(super) fn literal<'a>(arguments: &Arguments<'a>) -> Result<&'a str, Failure>
     }
 }
 
-fn bound(arguments: &Arguments<'_>) -> Result<Bound, Failure> {
+fn bound(arguments: Arguments<'_>) -> Result<Bound, Failure> {
     bind(arguments.value("parameters")).map_err(|unknown| Failure {
         unknown,
         definite: true,
@@ -42,7 +42,7 @@ fn bound(arguments: &Arguments<'_>) -> Result<Bound, Failure> {
 }
 
 /// `query`
-pub async fn query(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn query(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let query = statement::query(literal(arguments)?).map_err(|why| Failure::definite(Reason::Denied, why))?;
     let limit = arguments.limit("at_most", ROWS)?;
     let Bound {
@@ -115,7 +115,7 @@ pub async fn query(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -
 }
 
 /// `execute`
-pub async fn execute(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Outcome {
+pub async fn execute(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Outcome {
     let prepared = literal(arguments)
         .and_then(|text| statement::change(text).map_err(|why| Failure::definite(Reason::Denied, why)))
         .and_then(|text| Ok((text, bound(arguments)?)));
@@ -128,7 +128,7 @@ pub async fn execute(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline)
             |_| Value::unknown(Reason::Arithmetic, "more rows than can be counted"),
             Value::Int,
         )),
-        Err(failure) => super::changes::outcome(failure),
+        Err(failure) => failure.outcome(),
     }
 }
 

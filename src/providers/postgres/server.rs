@@ -1,10 +1,10 @@
 //! Reads of the server itself: connections, settings, replication, tables, indexes, statements.
 
-use super::Arguments;
 use super::connection::{Deadline, Pool};
 use super::failure::Failure;
 use super::guard::{Line, Reading};
 use super::values::{list, maybe, maybe_text, milliseconds, moment, span, text};
+use crate::providers::arguments::Arguments;
 use crate::value::{Reason, Secret, Value};
 use sqlx::Arguments as _;
 use sqlx::postgres::PgArguments;
@@ -150,7 +150,7 @@ pub async fn standbys(pool: &Pool, deadline: Deadline) -> Result<Value, Failure>
 }
 
 /// `settings.get`
-pub async fn setting(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn setting(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let name = arguments.text("name")?;
     let lines = rows(
         pool,
@@ -235,7 +235,7 @@ fn size_unit(unit: &str) -> Option<f64> {
 }
 
 /// `settings.of_database`
-pub async fn database_setting(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn database_setting(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let name = arguments.text("name")?;
     let lines = rows(
         pool,
@@ -257,7 +257,7 @@ pub async fn database_setting(pool: &Pool, arguments: &Arguments<'_>, deadline: 
 }
 
 /// `tables.list`
-pub async fn tables(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn tables(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let limit = arguments.limit("at_most", 10_000)?;
     let lines = rows(
         pool,
@@ -341,7 +341,7 @@ pub fn index(line: &Line) -> Result<Value, Failure> {
 }
 
 /// `indexes.list`
-pub async fn indexes(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn indexes(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let limit = arguments.limit("at_most", 10_000)?;
     let lines = rows(
         pool,
@@ -358,7 +358,7 @@ pub async fn indexes(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline)
 }
 
 /// `indexes.find`
-pub async fn find_index(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn find_index(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let lines = rows(
         pool,
         index_rows!("where c.relname = $1 and n.nspname = $2 limit 2"),
@@ -391,7 +391,7 @@ macro_rules! statements {
 }
 
 /// `statements.top`
-pub async fn statements(pool: &Pool, arguments: &Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
+pub async fn statements(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
     let limit = arguments.limit("at_most", 1_000)?;
     let order = arguments.maybe_text("by")?.unwrap_or("mean_time");
     let mut reading = Reading::begin(pool, deadline).await?;

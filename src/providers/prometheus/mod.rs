@@ -7,8 +7,9 @@ mod values;
 use crate::limits::PROMETHEUS_SAMPLES;
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::providers::arguments::Arguments;
 use crate::providers::http::service::{Answer, Service};
-use crate::value::{List, Reason, Unknown, Value, probe};
+use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -55,7 +56,8 @@ impl Prometheus {
     async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
         let begin = Instant::now();
         let until = begin + call.within.mul_f64(0.95);
-        let on = text(call, "on")?;
+        let arguments = Arguments(call);
+        let on = arguments.text("on")?;
         match &*call.operation.path {
             "ready" => {
                 let (reply, status) = self.service.reach(on, "/-/ready", until).await?;
@@ -67,7 +69,7 @@ impl Prometheus {
             }
             "samples" => {
                 let data = self.instant(on, &self.query(call)?, until).await?;
-                values::samples(&data, count(call, "at_most", PROMETHEUS_SAMPLES)?)
+                values::samples(&data, arguments.limit("at_most", PROMETHEUS_SAMPLES)?)
             }
             "series" => {
                 let (data, grid) = self.range(on, call, until).await?;
@@ -75,7 +77,7 @@ impl Prometheus {
             }
             "range" => {
                 let (data, grid) = self.range(on, call, until).await?;
-                values::all_series(&data, grid, count(call, "at_most", 1_000)?)
+                values::all_series(&data, grid, arguments.limit("at_most", 1_000)?)
             }
             "percentile" => {
                 let data = self.instant(on, &percentile(call)?, until).await?;
@@ -83,18 +85,18 @@ impl Prometheus {
             }
             "rules" => {
                 let data = self.ask(on, "/api/v1/rules", &[], until).await?;
-                values::rules(&data, count(call, "at_most", 10_000)?)
+                values::rules(&data, arguments.limit("at_most", 10_000)?)
             }
             "targets" => {
                 let state = [("state", "active".to_owned())];
                 let data = self.ask(on, "/api/v1/targets", &state, until).await?;
-                let job = maybe_text(call, "job")?;
-                values::targets(&data, job, count(call, "at_most", 10_000)?)
+                let job = arguments.maybe_text("job")?;
+                values::targets(&data, job, arguments.limit("at_most", 10_000)?)
             }
             "alerts" => {
                 let data = self.ask(on, "/api/v1/alerts", &[], until).await?;
-                let name = maybe_text(call, "name")?;
-                values::alerts(&data, name, count(call, "at_most", 10_000)?)
+                let name = arguments.maybe_text("name")?;
+                values::alerts(&data, name, arguments.limit("at_most", 10_000)?)
             }
             other => Err(wrong(Reason::Internal, format!("`prometheus.{other}` is not a read"))),
         }
@@ -115,7 +117,8 @@ impl Prometheus {
     /// The samples of the last `over`, `step` apart; and the grid on which they were asked.
     async fn range(&self, on: &str, call: &Call, until: Instant) -> Result<(Json, values::Grid), Unknown> {
         let query = self.query(call)?;
-        let (over, step) = (duration(call, "over")?, duration(call, "step")?);
+        let arguments = Arguments(call);
+        let (over, step) = (arguments.duration("over")?, arguments.duration("step")?);
         if step < Duration::from_secs(1) {
             return Err(wrong(Reason::Unparsable, "`step` is less than a second"));
         }
@@ -158,7 +161,8 @@ fn seconds(time: Timestamp) -> String {
 
 /// The query of a percentile of a histogram.
 fn percentile(call: &Call) -> Result<String, Unknown> {
-    let name = text(call, "histogram")?;
+    let arguments = Arguments(call);
+    let name = arguments.text("histogram")?;
     let name = name.strip_suffix("_bucket").unwrap_or(name);
     if !query::is_metric(name) {
         return Err(wrong(Reason::Unparsable, "`histogram` is not the name of a metric"));
@@ -167,7 +171,7 @@ fn percentile(call: &Call) -> Result<String, Unknown> {
         Value::Ratio(rank) if (0.0..=1.0).contains(rank) => *rank,
         _ => return Err(wrong(Reason::Unparsable, "`rank` is not between 0 % and 100 %")),
     };
-    let over = duration(call, "over")?.as_millis();
+    let over = arguments.duration("over")?.as_millis();
     if over < 1_000 {
         return Err(wrong(Reason::Unparsable, "`over` is less than a second"));
     }
@@ -219,50 +223,6 @@ fn of_status(status: u16, said: &str) -> Unknown {
         format!(": {said}")
     };
     wrong(reason, format!("the server answered with status {status}{said}"))
-}
-
-fn maybe_text<'a>(call: &'a Call, name: &str) -> Result<Option<&'a str>, Unknown> {
-    match call.arg(name) {
-        Value::None => Ok(None),
-        Value::Unknown(unknown) => Err((**unknown).clone()),
-        value => value.as_str().map(Some).ok_or_else(|| not_fitting(name)),
-    }
-}
-
-fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Unknown> {
-    maybe_text(call, name)?.ok_or_else(|| not_fitting(name))
-}
-
-fn duration(call: &Call, name: &str) -> Result<Duration, Unknown> {
-    match call.arg(name) {
-        Value::Duration(nanoseconds) => u64::try_from(*nanoseconds)
-            .map(Duration::from_nanos)
-            .map_err(|_| not_fitting(name)),
-        Value::Unknown(unknown) => Err((**unknown).clone()),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-fn count(call: &Call, name: &str, most: usize) -> Result<usize, Unknown> {
-    match call.arg(name) {
-        Value::Int(number) => usize::try_from(*number)
-            .ok()
-            .filter(|number| (1..=most).contains(number))
-            .ok_or_else(|| wrong(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-        Value::Unknown(unknown) => Err((**unknown).clone()),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-fn not_fitting(name: &str) -> Unknown {
-    wrong(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
-}
-
-/// At most so many, and whether there were more.
-fn cut(mut items: Vec<Value>, at_most: usize) -> Value {
-    let truncated = items.len() > at_most;
-    items.truncate(at_most);
-    Value::List(Arc::new(List { items, truncated }))
 }
 
 impl Provider for Prometheus {

@@ -1,7 +1,8 @@
 //! Replies as values. A number that is none (`NaN`) is unknown, and what a server leaves out is not zero.
 
-use super::{Json, cut, wrong};
+use super::{Json, wrong};
 use crate::limits::PROMETHEUS_SAMPLES;
+use crate::providers::arguments::limited;
 use crate::value::{Reason, Series, Unknown, Value};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -118,7 +119,7 @@ pub fn samples(data: &Json, at_most: usize) -> Result<Value, Unknown> {
             ))
         })
         .collect::<Result<_, Unknown>>()?;
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 fn series(result: &Json, grid: Grid) -> Result<Value, Unknown> {
@@ -166,7 +167,7 @@ pub fn all_series(data: &Json, grid: Grid, at_most: usize) -> Result<Value, Unkn
             ))
         })
         .collect::<Result<_, Unknown>>()?;
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 fn text<'a>(json: &'a Json, name: &str) -> &'a str {
@@ -262,7 +263,7 @@ pub fn rules(data: &Json, at_most: usize) -> Result<Value, Unknown> {
             ));
         }
     }
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 /// `targets`
@@ -298,7 +299,7 @@ pub fn targets(data: &Json, job: Option<&str>, at_most: usize) -> Result<Value, 
             )
         })
         .collect();
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 /// `alerts`
@@ -332,7 +333,7 @@ pub fn alerts(data: &Json, name: Option<&str>, at_most: usize) -> Result<Value, 
             )
         })
         .collect();
-    Ok(cut(items, at_most))
+    Ok(limited(items, at_most))
 }
 
 #[cfg(test)]

@@ -92,12 +92,7 @@ pub fn listed(clients: &Value) -> Result<Vec<Listed>, Failure> {
             return Err(Failure::definite(Reason::Truncated, "the list of clients was cut"));
         }
         Value::List(list) => &list.items,
-        Value::Unknown(unknown) => {
-            return Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            });
-        }
+        Value::Unknown(unknown) => return Err((**unknown).clone().into()),
         _ => return Err(Failure::definite(Reason::Unparsable, "the clients are not a list")),
     };
     items

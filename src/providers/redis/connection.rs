@@ -231,12 +231,7 @@ async fn stream(server: &Server, role: Role, until: Instant) -> Result<Box<dyn S
     if !server.tls() {
         return Ok(Box::new(tcp));
     }
-    let ours = |unknown| {
-        Closed::Other(Failure {
-            unknown,
-            definite: true,
-        })
-    };
+    let ours = |unknown| Closed::Other(Failure::from(unknown));
     let identity = server.login(role).and_then(|login| login.client.as_ref());
     let config = tls::of_client(server.ca.as_deref(), identity).map_err(ours)?;
     let name = ServerName::try_from(host.to_owned()).map_err(|_| {
@@ -278,10 +273,7 @@ async fn tcp(host: &str, port: u16, until: Instant) -> Result<TcpStream, Closed>
                     Reason::Unreachable,
                     "the host's name cannot be looked up at the moment",
                 )),
-                names::Failure::Unknown(unknown) => Closed::Other(Failure {
-                    unknown,
-                    definite: true,
-                }),
+                names::Failure::Unknown(unknown) => Closed::Other(unknown.into()),
             })?
         }
     };

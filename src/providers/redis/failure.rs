@@ -1,46 +1,8 @@
 //! What a failed conversation with the server means: which kind of not knowing, and whether a change may have happened.
 
-use crate::provider::Outcome;
-use crate::value::{Reason, Unknown};
+pub use crate::providers::failure::{Failure, crop};
+use crate::value::Reason;
 use ::redis::{ErrorKind, RedisError};
-
-/// A call that has no answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub unknown: Unknown,
-    /// True when the server has said, or it is clear, that nothing was done. False only when a change may have happened.
-    pub definite: bool,
-}
-
-impl Failure {
-    /// Nothing was sent, or the server refused it.
-    pub fn definite(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            unknown: Unknown {
-                reason,
-                detail: detail.into(),
-            },
-            definite: true,
-        }
-    }
-
-    /// The same, when a change was on its way.
-    pub fn after_sending(self) -> Self {
-        Self {
-            definite: false,
-            ..self
-        }
-    }
-
-    /// What it means for a change.
-    pub fn outcome(self) -> Outcome {
-        if self.definite {
-            Outcome::Failed(self.unknown)
-        } else {
-            Outcome::Unclear(self.unknown)
-        }
-    }
-}
 
 /// The server's answer to somebody who wants in, when it is not a welcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,8 +71,8 @@ pub fn classify(error: &RedisError, sent: bool) -> Failure {
         // What the server says to a refused login may repeat it.
         let detail = match (advice, code) {
             ("the login was refused", _) => advice.to_owned(),
-            ("", _) => crop(&format!("{code} {words}"), 200),
-            _ => crop(&format!("{advice}: {code} {words}"), 200),
+            ("", _) => crop(format!("{code} {words}").trim(), 200),
+            _ => crop(format!("{advice}: {code} {words}").trim(), 200),
         };
         return Failure::definite(reason, detail);
     }
@@ -130,17 +92,9 @@ pub fn classify(error: &RedisError, sent: bool) -> Failure {
 /// The words of a reply that is larger than what is read.
 pub const TOO_LARGE: &str = "the reply is larger than 16 MiB";
 
-/// The first `limit` characters.
-pub fn crop(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.trim().to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, classify, crop, refusal};
+    use super::{Refusal, classify, refusal};
     use crate::value::Reason;
     use ::redis::RedisError;
 
@@ -187,11 +141,5 @@ mod tests {
         assert!(!classify(&broken(), true).definite);
         assert!(classify(&broken(), false).definite);
         assert_eq!(classify(&broken(), true).unknown.reason, Reason::Unreachable);
-    }
-
-    #[test]
-    fn cropping_counts_characters() {
-        assert_eq!(crop("äöü", 2), "äö…");
-        assert_eq!(crop("äöü ", 4), "äöü");
     }
 }

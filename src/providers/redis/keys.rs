@@ -330,12 +330,7 @@ pub fn seen(keys: &Value) -> Result<Vec<Seen>, Failure> {
             return Err(Failure::definite(Reason::Truncated, "the list of keys was cut"));
         }
         Value::List(list) => &list.items,
-        Value::Unknown(unknown) => {
-            return Err(Failure {
-                unknown: (**unknown).clone(),
-                definite: true,
-            });
-        }
+        Value::Unknown(unknown) => return Err((**unknown).clone().into()),
         _ => return Err(wrong("the keys are not a list")),
     };
     if items.len() > REDIS_KEYS {

@@ -14,8 +14,9 @@ mod settings;
 use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::providers::arguments::{Arguments, not_fitting};
 use crate::value::probe::{self, Reply};
-use crate::value::{Reason, Unknown, Value};
+use crate::value::{Reason, Value};
 use config::{Config, Role, Server};
 use connection::{Closed, Link, open};
 use failure::{Failure, Refusal};
@@ -99,12 +100,13 @@ impl Redis {
     async fn answer(&self, call: &Call) -> Result<Value, Failure> {
         let begin = Instant::now();
         let until = begin + patience(call);
+        let arguments = Arguments(call);
         let path = &*call.operation.path;
         if path == "keys.remaining" {
             return self.remaining(call.arg("keys"), until).await;
         }
         let given = call.arg("server");
-        let name = text(call, "server")?;
+        let name = arguments.text("server")?;
         match path {
             "ping" => return reachable(self.server(name)?, begin, until).await,
             "admission" => return admission(self.server(name)?, until).await,
@@ -114,47 +116,47 @@ impl Redis {
         let link = &mut link;
         match path {
             "version" => Ok(info::version(&Info::ask(link, &["server", "replication"]).await?)),
-            "info" => document(link, text(call, "section")?).await,
+            "info" => document(link, arguments.text("section")?).await,
             "memory" => Ok(info::memory(&Info::ask(link, &["memory"]).await?)),
             "statistics" => Ok(info::statistics(&Info::ask(link, &["stats", "server"]).await?)),
-            "window" => info::window(link, duration(call, "over")?).await,
+            "window" => info::window(link, arguments.duration("over")?).await,
             "clients" => Ok(info::clients(&Info::ask(link, &["clients", "stats"]).await?)),
-            "clients.list" => activity::clients(link, given, count(call, "at_most", 10_000)?).await,
+            "clients.list" => activity::clients(link, given, arguments.limit("at_most", 10_000)?).await,
             "replication" => Ok(info::replication(&Info::ask(link, &["replication"]).await?)),
             "persistence" => Ok(info::persistence(&Info::ask(link, &["persistence"]).await?)),
-            "slow_log" => activity::slow_log(link, count(call, "at_most", 1_000)?).await,
-            "latency" => activity::latency(link, duration(call, "over")?).await,
+            "slow_log" => activity::slow_log(link, arguments.limit("at_most", 1_000)?).await,
+            "latency" => activity::latency(link, arguments.duration("over")?).await,
             "keys.count" => keys::count(link).await,
             "keys.scan" => {
                 keys::scan(
                     link,
                     given,
-                    text(call, "pattern")?,
-                    maybe_text(call, "kind")?,
-                    count(call, "at_most", 10_000)?,
+                    arguments.text("pattern")?,
+                    arguments.maybe_text("kind")?,
+                    arguments.limit("at_most", 10_000)?,
                 )
                 .await
             }
             "keys.largest" => {
                 let at_least = match call.arg("at_least") {
                     Value::Bytes(bytes) => *bytes,
-                    _ => return Err(not_fitting("at_least")),
+                    _ => return Err(not_fitting("at_least").into()),
                 };
                 keys::largest(
                     link,
                     given,
-                    text(call, "pattern")?,
+                    arguments.text("pattern")?,
                     at_least,
-                    count(call, "at_most", 1_000)?,
-                    count(call, "look_at", crate::limits::REDIS_KEYS)?,
+                    arguments.limit("at_most", 1_000)?,
+                    arguments.limit("look_at", crate::limits::REDIS_KEYS)?,
                 )
                 .await
             }
             "keys.expiry" => {
-                let look_at = count(call, "look_at", crate::limits::REDIS_KEYS)?;
-                keys::sample(link, text(call, "pattern")?, look_at).await
+                let look_at = arguments.limit("look_at", crate::limits::REDIS_KEYS)?;
+                keys::sample(link, arguments.text("pattern")?, look_at).await
             }
-            "settings.get" => settings::get(link, given, text(call, "name")?).await,
+            "settings.get" => settings::get(link, given, arguments.text("name")?).await,
             other => Err(Failure::definite(
                 Reason::Internal,
                 format!("redis.{other} is not a read"),
@@ -189,10 +191,15 @@ impl Redis {
 
     async fn act(&self, call: &Call) -> Result<Value, Failure> {
         let until = Instant::now() + patience(call);
+        let arguments = Arguments(call);
         match &*call.operation.path {
             "settings.set" => {
-                let (name, setting, to) = (text(call, "server")?, text(call, "name")?, text(call, "to")?);
-                let from = maybe_text(call, "from")?;
+                let (name, setting, to) = (
+                    arguments.text("server")?,
+                    arguments.text("name")?,
+                    arguments.text("to")?,
+                );
+                let from = arguments.maybe_text("from")?;
                 let server = self.server(name)?;
                 settings::may_change(server, setting, to)?;
                 let mut link = open(server, Role::Change, 0, until).await.map_err(Closed::failure)?;
@@ -200,7 +207,7 @@ impl Redis {
                 settings::set(&mut link, fence.as_ref(), call.arg("server"), setting, to, from).await
             }
             "settings.keep" => {
-                let name = text(call, "server")?;
+                let name = arguments.text("server")?;
                 let mut link = open(self.server(name)?, Role::Change, 0, until)
                     .await
                     .map_err(Closed::failure)?;
@@ -223,7 +230,8 @@ impl Redis {
                 Ok(total.value())
             }
             "keys.expire" => {
-                let after = i64::try_from(duration(call, "after")?.as_millis()).map_err(|_| not_fitting("after"))?;
+                let after =
+                    i64::try_from(arguments.duration("after")?.as_millis()).map_err(|_| not_fitting("after"))?;
                 if after < 1_000 {
                     return Err(Failure::definite(
                         Reason::Unparsable,
@@ -344,53 +352,6 @@ async fn document(link: &mut Link, section: &str) -> Result<Value, Failure> {
     Ok(Value::Json(Arc::new(serde_json::Value::Object(fields))))
 }
 
-fn unknown_argument(unknown: &Unknown) -> Failure {
-    Failure {
-        unknown: unknown.clone(),
-        definite: true,
-    }
-}
-
-/// A text, an enum value, or the name of a resource.
-fn maybe_text<'a>(call: &'a Call, name: &str) -> Result<Option<&'a str>, Failure> {
-    match call.arg(name) {
-        Value::None => Ok(None),
-        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
-        Value::Code { .. } => Err(not_fitting(name)),
-        value => value.as_str().map(Some).ok_or_else(|| not_fitting(name)),
-    }
-}
-
-fn text<'a>(call: &'a Call, name: &str) -> Result<&'a str, Failure> {
-    maybe_text(call, name)?.ok_or_else(|| not_fitting(name))
-}
-
-fn duration(call: &Call, name: &str) -> Result<Duration, Failure> {
-    match call.arg(name) {
-        Value::Duration(nanoseconds) => u64::try_from(*nanoseconds)
-            .map(Duration::from_nanos)
-            .map_err(|_| not_fitting(name)),
-        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-/// A number of things, at least 1 and at most `most`.
-fn count(call: &Call, name: &str, most: usize) -> Result<usize, Failure> {
-    match call.arg(name) {
-        Value::Int(number) => usize::try_from(*number)
-            .ok()
-            .filter(|number| (1..=most).contains(number))
-            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{name}` is not between 1 and {most}"))),
-        Value::Unknown(unknown) => Err(unknown_argument(unknown)),
-        _ => Err(not_fitting(name)),
-    }
-}
-
-fn not_fitting(name: &str) -> Failure {
-    Failure::definite(Reason::Unparsable, format!("`{name}` is missing or of another kind"))
-}
-
 impl Provider for Redis {
     fn name(&self) -> &'static str {
         "redis"
@@ -404,22 +365,10 @@ impl Provider for Redis {
         if let Some(name) = call.arg("server").as_str() {
             return vec![name.to_owned()];
         }
-        let list = ["keys", "clients"].iter().find_map(|name| call.arg(name).as_list());
-        let Some(list) = list else {
-            return vec![String::new()];
-        };
-        let names: BTreeSet<String> = list
-            .items
-            .iter()
-            .map(|item| {
-                item.as_record()
-                    .and_then(|record| record.get("server"))
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-                    .to_owned()
-            })
-            .collect();
-        names.into_iter().collect()
+        let name = ["keys", "clients"]
+            .into_iter()
+            .find(|name| call.arg(name).as_list().is_some());
+        Arguments(call).sources(name.unwrap_or("keys"), "server")
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
