@@ -40,6 +40,9 @@ fn the_scenarios_reach_everything() {
         "runbooks/genericai/db_pool_exhaustion.starr",
         "runbooks/genericai/app_fails_to_start.starr",
         "runbooks/genericai/rollback.starr",
+        "runbooks/genericai/ai_rate_limiting.starr",
+        "runbooks/genericai/critical_system_failure.starr",
+        "runbooks/genericai/triage.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
