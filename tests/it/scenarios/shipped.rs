@@ -43,6 +43,8 @@ fn the_scenarios_reach_everything() {
         "runbooks/genericai/ai_rate_limiting.starr",
         "runbooks/genericai/critical_system_failure.starr",
         "runbooks/genericai/triage.starr",
+        "runbooks/aiwf/container_wont_start.starr",
+        "runbooks/aiwf/port_conflicts.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
