@@ -19,8 +19,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub struct LookedAt {
     names: BTreeSet<Arc<str>>,
-    /// Something is compared or asked about whole: then every field counts.
+    /// Something is compared whole: then every field counts.
     whole: bool,
+    /// Something that is no single value is handed to a read.
+    handed: bool,
 }
 
 impl LookedAt {
@@ -36,6 +38,11 @@ impl LookedAt {
     /// Whether a field that was left out, as `session.age`, can decide anything.
     pub fn may_decide(&self, field: &str) -> bool {
         self.whole || field.split('.').any(|name| self.names.contains(name))
+    }
+
+    /// Whether such a field can at most tell one read from another, as part of what the read is asked about.
+    pub fn may_tell_apart(&self, field: &str) -> bool {
+        self.handed && !self.may_decide(field)
     }
 
     fn book(&mut self, book: &Runbook) {
@@ -103,14 +110,14 @@ impl LookedAt {
         });
     }
 
-    /// What is asked is known by its arguments: of one that is no single value every field counts.
+    /// What is asked is known by its arguments: by every field of one that is no single value.
     fn asked(&mut self, call: &CallExpr) {
         for arg in &call.args {
             let ty = match &arg.value.ty {
                 Type::List(of) if arg.each => of,
                 ty => ty,
             };
-            self.whole |= !single(ty);
+            self.handed |= !single(ty);
             self.expr(&arg.value);
         }
     }
@@ -179,17 +186,14 @@ impl Suite {
     /// The fields that were left out and decide an answer: each with its line of `given`.
     ///
     /// The scenario is run again with nothing known of what was left out. An answer that is lost rests on it; behind the first
-    /// difference that is no answer (an order without its target) other values take its place.
+    /// difference that is no answer (an order without its target) other values take its place. A field that is only handed on to
+    /// reads gets another value: with nothing known of it the read could not be asked, whatever its answer.
     pub fn deciding(&self, index: usize, ran: &Ran, runtime: &Runtime) -> Vec<(usize, String)> {
         let looked_at = &self.prepared.looked_at;
-        let open: Vec<&(usize, String)> = ran
-            .left_out
-            .iter()
-            .filter(|(_, field)| looked_at.may_decide(field))
-            .collect();
-        if open.is_empty() {
-            return Vec::new();
-        }
+        let those = |may: fn(&LookedAt, &str) -> bool| -> BTreeSet<(usize, String)> {
+            let fields = ran.left_out.iter().filter(|(_, field)| may(looked_at, field));
+            fields.cloned().collect()
+        };
         let differs = |filling: Filling| {
             let again = self.run(
                 index,
@@ -202,7 +206,26 @@ impl Suite {
             );
             difference(&ran.entries, &again.entries)
         };
-        match differs(Filling::Unknown(None)) {
+        let found = Self::lost_without(those(LookedAt::may_decide), &differs);
+        if !found.is_empty() {
+            return found;
+        }
+        let handed = those(LookedAt::may_tell_apart);
+        if handed.is_empty() || matches!(differs(Filling::Other), Difference::None) {
+            return Vec::new();
+        }
+        handed.into_iter().collect()
+    }
+
+    /// Those of these fields without which an answer is lost; all of them when it takes several.
+    fn lost_without(
+        open: BTreeSet<(usize, String)>,
+        differs: &dyn Fn(Filling) -> Difference,
+    ) -> Vec<(usize, String)> {
+        if open.is_empty() {
+            return Vec::new();
+        }
+        match differs(Filling::Unknown(open.clone())) {
             Difference::None => return Vec::new(),
             Difference::Answer => {}
             Difference::Way => {
@@ -211,13 +234,13 @@ impl Suite {
                 }
             }
         }
-        let found: Vec<(usize, String)> = open
-            .iter()
-            .filter(|field| matches!(differs(Filling::Unknown(Some((**field).clone()))), Difference::Answer))
-            .map(|field| (*field).clone())
-            .collect();
+        let alone = |field: &&(usize, String)| {
+            let filling = Filling::Unknown(BTreeSet::from([(*field).clone()]));
+            matches!(differs(filling), Difference::Answer)
+        };
+        let found: Vec<(usize, String)> = open.iter().filter(alone).cloned().collect();
         if found.is_empty() {
-            open.into_iter().cloned().collect()
+            open.into_iter().collect()
         } else {
             found
         }
@@ -321,5 +344,17 @@ runbook book(db: Postgres) "Book" {{
     fn what_is_compared_whole_can_decide_with_every_field() {
         assert!(looked_at("sessions.without(old).count > 3", "let old = sessions.first(2)").may_decide("pid"));
         assert!(looked_at("sessions.tally.count > 3", "").may_decide("pid"));
+    }
+
+    #[test]
+    fn what_is_handed_to_a_read_can_tell_it_from_another() {
+        let looked_at = looked_at(
+            "left.count > 3",
+            "read left = postgres.sessions.remaining(sessions.where(it.age > 5 min))",
+        );
+        assert!(looked_at.may_tell_apart("pid"));
+        assert!(!looked_at.may_decide("pid"));
+        assert!(looked_at.may_decide("age"));
+        assert!(!looked_at.may_tell_apart("age"));
     }
 }

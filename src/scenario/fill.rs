@@ -4,6 +4,7 @@ use crate::provider::Call;
 use crate::value::types::ResourceType;
 use crate::value::{Reason, Record, Secret, Series, Type, Value};
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What stands in the place of what is left out.
@@ -13,8 +14,8 @@ pub enum Filling {
     First,
     /// Entirely other ones: an answer that changes with them rests on something that was not given.
     Other,
-    /// Nothing is known of it; of this field of this line of `given` alone when it is named, and [`Filling::First`] elsewhere.
-    Unknown(Option<(usize, String)>),
+    /// Nothing is known of these fields, each of a line of `given`; [`Filling::First`] elsewhere.
+    Unknown(BTreeSet<(usize, String)>),
 }
 
 /// Where values are filled in.
@@ -94,10 +95,9 @@ impl Filler<'_> {
             self.left_out.push(path.to_owned());
         }
         match self.filling {
-            Filling::Unknown(None) => value.clone(),
-            Filling::Unknown(Some((line, field))) if *line == self.line && field == path => value.clone(),
+            Filling::Unknown(fields) if fields.contains(&(self.line, path.to_owned())) => value.clone(),
             Filling::Other => self.made(ty, path, index, true),
-            Filling::First | Filling::Unknown(Some(_)) => self.made(ty, path, index, false),
+            Filling::First | Filling::Unknown(_) => self.made(ty, path, index, false),
         }
     }
 

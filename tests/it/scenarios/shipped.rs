@@ -36,7 +36,14 @@ fn the_scenarios_reach_everything() {
     assert!(text.contains("coverage 100 %"), "{text}");
     for runbook in [
         "runbooks/host/slow-host.starr",
+        "runbooks/sergas/cache-performance.starr",
+        "runbooks/sergas/circuit-breaker-stuck-open.starr",
         "runbooks/sergas/db-pool-exhausted.starr",
+        "runbooks/sergas/distributed-tracing.starr",
+        "runbooks/sergas/high-error-rates.starr",
+        "runbooks/sergas/kill-switch.starr",
+        "runbooks/sergas/memory-leak.starr",
+        "runbooks/sergas/starr-skeleton.starr",
         "runbooks/genericai/db_pool_exhaustion.starr",
         "runbooks/genericai/app_fails_to_start.starr",
         "runbooks/genericai/rollback.starr",
