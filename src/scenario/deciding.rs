@@ -218,10 +218,7 @@ impl Suite {
     }
 
     /// Those of these fields without which an answer is lost; all of them when it takes several.
-    fn lost_without(
-        open: BTreeSet<(usize, String)>,
-        differs: &dyn Fn(Filling) -> Difference,
-    ) -> Vec<(usize, String)> {
+    fn lost_without(open: BTreeSet<(usize, String)>, differs: &dyn Fn(Filling) -> Difference) -> Vec<(usize, String)> {
         if open.is_empty() {
             return Vec::new();
         }
