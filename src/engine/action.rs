@@ -9,12 +9,13 @@ use super::send::{Delivered, Sending};
 use super::undo::{Applied, AppliedShared, SentOrder};
 use super::verify::Watch;
 use super::world::{ManualOrder, OnUnclear, UnclearChoice};
-use super::{Finish, Flow, Frame, Leave, Way, call, conceal, limits, words};
+use super::{Finish, Flow, Frame, Leave, Way, call, conceal, limits};
 use crate::eval;
 use crate::journal::Event;
 use crate::journal::event::{Person, PlannedCall, Purpose, Shown};
 use crate::program::{Action, ActionId, BindingId, CallExpr, End, OrderKind, Outcome, Refuse};
 use crate::provider::{self, Call};
+use crate::render::words;
 use crate::value::show::show_std;
 use crate::value::{Answer, Type, Unknown, Value};
 use std::sync::Arc;
@@ -352,11 +353,14 @@ impl<'r> Frame<'r> {
     /// A dry run says what it would send and goes on; what follows from the change stays unknown.
     async fn plan_only(&mut self, action: &'r Action, order: &str) -> Way<Came<'r>> {
         let asked = match &action.approve {
-            Some(approval) => format!("would ask approval by {} and then do it", words::approval(approval)),
+            Some(approval) => format!("would ask approval by {} and then do it", words::approvers(approval)),
             None => "would do it without asking".to_owned(),
         };
         let mut next = vec![asked];
-        next.push(format!("if it fails: {}", words::outcome(&action.failed, true)));
+        next.push(format!(
+            "if it fails: {}",
+            self.words(&self.view()).order(&action.failed, self.place)
+        ));
         next.push("whether it works is not known; the dry run goes on behind it".to_owned());
         let mut events = vec![Event::ActionEnded {
             name: action.name.clone(),
@@ -713,10 +717,15 @@ impl<'r> Frame<'r> {
             undo,
             ..outcome.clone()
         };
+        let next = if changed {
+            self.words(&self.view()).doing(&shown, self.place)
+        } else {
+            self.words(&self.view()).doing_unchanged(&shown, self.place)
+        };
         self.record(Event::ActionEnded {
             name: action.name.clone(),
             outcome: came.to_owned(),
-            next: words::outcome(&shown, changed),
+            next,
             kept: changed && !undo,
         })
         .await

@@ -4,12 +4,12 @@ use super::action::Ordered;
 use super::consent::{self, Consented, Material};
 use super::people::Heard;
 use super::world::{ApprovalRequest, Decision};
-use super::{Frame, Way, call, words};
+use super::{Frame, Way, call};
 use crate::journal::Event;
 use crate::journal::event::Person;
 use crate::program::{Action, Approval, Risk, UndoKind};
 use crate::provider::policy::{Asked, Request, Target};
-use crate::value::show::show_std;
+use crate::render::words;
 use std::time::Duration;
 
 /// How many decisions in a row may not count before the request is refused.
@@ -266,15 +266,10 @@ impl Frame<'_> {
         digest: &str,
         deadline: Duration,
     ) -> ApprovalRequest {
-        let sources = &self.run().program.sources;
-        let condition = action.verify.as_ref().map(|verify| sources.text(verify.condition.span));
-        let left = show_std(self.context.remaining());
-        let mut consequences = words::consequences(action, condition, &left, &self.book().header.timebox_then);
-        for undo in &action.undos {
-            if let UndoKind::None { because } = &undo.kind {
-                consequences.push(format!("it is not taken back because {}", self.fill(because)));
-            }
-        }
+        let view = self.view();
+        let words = self.words(&view);
+        let mut consequences = words.consequences(action, self.place);
+        consequences.push(words.timebox_left(&self.book().header, self.context.remaining()));
         // What cannot be taken back and is of high risk must be typed, so that a reflex is not enough.
         let irreversible = action
             .undos
@@ -305,7 +300,7 @@ fn decisions(approval: &Approval) -> Vec<String> {
     if approval.all {
         approval.roles.clone()
     } else {
-        vec![words::approval(approval)]
+        vec![words::approvers(approval)]
     }
 }
 

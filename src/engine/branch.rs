@@ -3,13 +3,13 @@
 use super::frame::Guard;
 use super::people::Heard;
 use super::questions::Root;
-use super::steps::Place;
 use super::verify::Watch;
 use super::world::{OnUnknown, UnknownChoice};
 use super::{Flow, Frame, Leave, Way, limits};
 use crate::eval;
 use crate::journal::Event;
 use crate::program::{BindingId, Branch, Cause, Expr, ExprKind, Step, StepKind};
+use crate::render::words::{Fate, Place};
 use crate::value::show::show_std;
 use crate::value::{Answer, Type, Value};
 
@@ -196,17 +196,14 @@ impl<'r> Frame<'r> {
 
     /// What choosing this cause says about the earlier ones.
     fn implied(&self, branch: &Branch, index: usize, treated: &[bool]) -> Vec<String> {
-        branch.causes[..index]
-            .iter()
-            .zip(treated)
-            .map(|(cause, treated)| {
-                if *treated {
-                    format!("and *{}* was treated, and the goal is not reached", cause.name)
-                } else {
-                    format!("and not *{}*, which was refuted", cause.name)
-                }
-            })
-            .collect()
+        let fate = |earlier: usize| {
+            if treated[earlier] {
+                Fate::Treated
+            } else {
+                Fate::Refuted(String::new())
+            }
+        };
+        self.words(&self.view()).implied(branch, index, &fate)
     }
 
     /// The operator's choice; true: ask again. Nobody, or nobody in time, is `cannot tell`.
@@ -343,7 +340,8 @@ impl<'r> Frame<'r> {
         because.extend(self.implied(branch, index, treated));
         self.because.extend(because);
         self.guards.push(Guard::Cause(&cause.when, &cause.name));
-        let flow = self.run_steps(&cause.steps, Place::Block).await?;
+        let inside = if branch.once { Place::CauseOnce } else { Place::Cause };
+        let flow = self.run_steps(&cause.steps, inside).await?;
         self.guards.pop();
         self.because.truncate(depth);
         Ok(flow)
@@ -356,7 +354,7 @@ impl<'r> Frame<'r> {
             because: because.to_owned(),
         })
         .await?;
-        self.run_steps(steps, Place::Block).await
+        self.run_steps(steps, self.place).await
     }
 
     /// A round that no longer fits the timebox does what the timebox says at its end.

@@ -2,10 +2,10 @@
 
 use super::frame::Guard;
 use super::questions::Root;
-use super::steps::Place;
 use super::{Finish, Flow, Frame, Leave, Way, call, limits};
 use crate::journal::Event;
 use crate::program::Each;
+use crate::render::words::Place;
 use crate::value::Value;
 
 impl<'r> Frame<'r> {
@@ -16,6 +16,9 @@ impl<'r> Frame<'r> {
         self.settle(&roots, self.fresh).await?;
         let items = self.elements(each)?;
         let sizes = self.batch_sizes(each, items.len())?;
+        let inside = Place::Each {
+            in_cause: self.place != Place::Steps && self.place != Place::Each { in_cause: false },
+        };
         let mut failed = 0;
         let mut index = 0;
         for batch in 1.. {
@@ -38,7 +41,7 @@ impl<'r> Frame<'r> {
                 self.slots.forget(&each.inner);
                 self.slots.set(each.element, item.clone(), self.round);
                 self.guards.push(Guard::Element(each.element, &each.list));
-                let flow = self.run_steps(&each.steps, Place::Element).await?;
+                let flow = self.run_steps(&each.steps, inside).await?;
                 self.guards.pop();
                 if self.failed_actions > before.0 {
                     failed += 1;

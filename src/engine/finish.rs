@@ -2,13 +2,13 @@
 
 use super::answers::truth;
 use super::questions::Root;
-use super::steps::Place;
 use super::verify::Watch;
 use super::{Ended, Finish, Flow, Frame, Halt, Leave, Outcome, Way, limits};
 use crate::eval;
 use crate::journal::Event;
 use crate::journal::event::Basis;
 use crate::program::{BindingId, BindingKind, End, Expr};
+use crate::render::words::Place;
 use crate::value::{Answer, Reason, Secret, Type, Value, tagged};
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl<'r> Frame<'r> {
             goal,
         })
         .await?;
-        match self.run_steps(&self.book().steps, Place::Block).await? {
+        match self.run_steps(&self.book().steps, Place::Steps).await? {
             Flow::Next | Flow::NextStep | Flow::NextCause => Ok(()),
         }
     }
@@ -140,7 +140,9 @@ impl<'r> Frame<'r> {
             occasion: environment.occasion.clone(),
             prose: self.fill_all(&book.prose),
             timebox_seconds: book.header.timebox.as_secs(),
-            timebox_then: super::words::end(&book.header.timebox_then),
+            timebox_then: self
+                .words(&self.view())
+                .end(&book.header.timebox_then, Place::Steps, true),
             basis: Basis {
                 inputs: book
                     .params

@@ -12,6 +12,7 @@ use crate::program::sign::{self, Sign};
 use crate::program::{
     BindingId, BindingKind, Expr, Outcome, Question, QuestionForm, Runbook, RunbookId, Template, needs,
 };
+use crate::render::words::{Place, Words};
 use crate::value::{Answer, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,6 +69,8 @@ pub(super) struct Frame<'r> {
     pub unclear_actions: u32,
     /// A `not approved` line ended it.
     pub refused: bool,
+    /// Where the steps stand that are being run: what "next" means.
+    pub place: Place,
 }
 
 impl<'r> Frame<'r> {
@@ -104,6 +107,7 @@ impl<'r> Frame<'r> {
             failed_actions: 0,
             unclear_actions: 0,
             refused: false,
+            place: Place::Steps,
         }
     }
 
@@ -128,6 +132,11 @@ impl<'r> Frame<'r> {
     /// The names as they are now, however old.
     pub fn view(&self) -> View<'_> {
         View::new(self.run(), self.book(), &self.slots, Fresh::default())
+    }
+
+    /// The words that people are told, with the values of this scope.
+    pub fn words<'a>(&'a self, scope: &'a dyn eval::Scope) -> Words<'a> {
+        Words::new(&self.run().program, self.book(), scope)
     }
 
     /// A template with the present values.

@@ -38,7 +38,6 @@ mod steps;
 mod timebox;
 mod undo;
 mod verify;
-mod words;
 
 use crate::journal;
 use crate::program::{Program, RunbookId};

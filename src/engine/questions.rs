@@ -9,6 +9,7 @@ use crate::eval;
 use crate::journal::Event;
 use crate::journal::event::{Evidence, Person};
 use crate::program::{BindingId, BindingKind, CallExpr, Expr, Question, QuestionForm, Template};
+use crate::render::words;
 use crate::value::{Answer, List, Reason, Value};
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -515,7 +516,7 @@ impl Context<'_> {
         let answer = eval::answer(value);
         let good = self.signs.get(&id).and_then(|sign| sign.judge(answer));
         let reason = value.as_unknown().map(ToString::to_string);
-        let line = super::words::answer_line(&name, answer, good, &evidence, reason.as_deref(), by.as_ref());
+        let line = words::answer_line(&name, answer, good, &evidence, reason.as_deref(), by.as_ref());
         let key = if self.scope.is_empty() {
             name.clone()
         } else {

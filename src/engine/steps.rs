@@ -8,18 +8,11 @@ use crate::journal::Event;
 use crate::program::{
     Advice, BindingId, BindingKind, Expr, OrderKind, Outcome, Question, QuestionForm, Step, StepKind,
 };
+use crate::render::words::Place;
 use crate::value::show::show_std;
 use crate::value::{Answer, Value};
 use futures::future::BoxFuture;
 use std::time::Duration;
-
-/// Where a list of steps stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Block,
-    /// Directly in an `each`: `next step` is the next element.
-    Element,
-}
 
 impl<'r> Frame<'r> {
     /// Runs a list of steps to its end.
@@ -28,30 +21,38 @@ impl<'r> Frame<'r> {
         'r: 'a,
     {
         Box::pin(async move {
-            let guards = self.guards.len();
-            let mut entering = true;
-            for (index, step) in steps.iter().enumerate() {
-                self.run().count_step(step.span)?;
-                self.check()?;
-                if entering {
-                    let targets = self.needed_on_entering(&steps[index..]);
-                    self.enter(&targets, self.fresh).await?;
-                    self.assess().await?;
-                }
-                let flow = self.step(step).await?;
-                entering = self.effectful(&step.kind);
-                match flow {
-                    Flow::Next => {}
-                    Flow::NextStep if place == Place::Block => {}
-                    Flow::NextStep | Flow::NextCause => {
-                        self.guards.truncate(guards);
-                        return Ok(flow);
-                    }
+            let around = std::mem::replace(&mut self.place, place);
+            let flow = self.in_order(steps).await;
+            self.place = around;
+            flow
+        })
+    }
+
+    async fn in_order(&mut self, steps: &'r [Step]) -> Way<Flow> {
+        let guards = self.guards.len();
+        let mut entering = true;
+        for (index, step) in steps.iter().enumerate() {
+            self.run().count_step(step.span)?;
+            self.check()?;
+            if entering {
+                let targets = self.needed_on_entering(&steps[index..]);
+                self.enter(&targets, self.fresh).await?;
+                self.assess().await?;
+            }
+            let flow = self.step(step).await?;
+            entering = self.effectful(&step.kind);
+            match flow {
+                Flow::Next => {}
+                // In an `each` the next step is the next element.
+                Flow::NextStep if !matches!(self.place, Place::Each { .. }) => {}
+                Flow::NextStep | Flow::NextCause => {
+                    self.guards.truncate(guards);
+                    return Ok(flow);
                 }
             }
-            self.guards.truncate(guards);
-            Ok(Flow::Next)
-        })
+        }
+        self.guards.truncate(guards);
+        Ok(Flow::Next)
     }
 
     /// After these, answers from before may no longer be true.
@@ -269,9 +270,10 @@ impl<'r> Frame<'r> {
     }
 
     async fn otherwise(&mut self, what: &str, outcome: &'r Outcome, because: &str) -> Way<Flow> {
+        let next = self.words(&self.view()).doing_elsewhere(outcome, self.place);
         self.record(Event::Step {
             what: what.to_owned(),
-            detail: format!("{because}: {}", super::words::outcome(outcome, false)),
+            detail: format!("{because}: {next}"),
         })
         .await?;
         self.follow(what, outcome, because).await

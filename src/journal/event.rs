@@ -101,7 +101,7 @@ pub enum Event {
         when: String,
         answer: Answer,
         chosen: bool,
-        /// Why it was not chosen, or what choosing it implies ("and not *leak*, which was refuted").
+        /// Why it was not chosen, or what choosing it implies ("and not `leak`, which was refuted").
         because: String,
         parts: Vec<Evidence>,
         round: u32,

@@ -6,9 +6,9 @@
 use crate::eval::Scope;
 use crate::eval::text::Texts;
 pub use crate::eval::text::code;
-use crate::journal::event::Evidence;
+use crate::journal::event::{Evidence, Person};
 use crate::program::{
-    Action, Approval, BindingId, Branch, End, EscalationRow, Expr, Header, OrderKind, Outcome, Program, Risk, Runbook,
+    Action, Approval, Branch, End, EscalationRow, Expr, Header, OrderKind, Outcome, Program, Risk, Runbook,
     SeverityRow, SeverityWhen, Undo, UndoKind, UndoWhen, Verify,
 };
 use crate::provider::Idempotence;
@@ -66,13 +66,22 @@ impl<'a> Words<'a> {
 
     /// What happens at the end of the timebox.
     pub fn timebox(&self, header: &Header) -> String {
+        let after = format!("{} after the start", show_std(header.timebox));
+        self.timebox_ends(header, &after)
+    }
+
+    /// The same when so much of it is left.
+    pub fn timebox_left(&self, header: &Header, left: Duration) -> String {
+        self.timebox_ends(header, &format!("In {}, when the timebox ends,", show_std(left)))
+    }
+
+    fn timebox_ends(&self, header: &Header, when: &str) -> String {
         let end = match &header.timebox_then {
             End::Stop(reason) => format!("the run stops and pages nobody: {}", self.text(reason)),
             _ => "the run escalates and ends".to_owned(),
         };
         format!(
-            "{} after the start nothing new begins, except taking back changes already made; then {end}{}.",
-            show_std(header.timebox),
+            "{when} nothing new begins, except taking back changes already made; then {end}{}.",
             default_mark(header.timebox_written)
         )
     }
@@ -241,6 +250,13 @@ impl<'a> Words<'a> {
         format!("{}{}", parts.join(", then "), default_mark(outcome.written))
     }
 
+    /// As [`Self::doing`] for a guard, which has no change of its own: `require`, `wait until`.
+    pub fn doing_elsewhere(&self, outcome: &Outcome, place: Place) -> String {
+        let mut parts = Vec::new();
+        self.rest(outcome, place, true, &mut parts);
+        format!("{}{}", parts.join(", then "), default_mark(outcome.written))
+    }
+
     fn rest(&self, outcome: &Outcome, place: Place, doing: bool, parts: &mut Vec<String>) {
         for tell in &outcome.tells {
             parts.push(format!(
@@ -294,6 +310,12 @@ impl<'a> Words<'a> {
     /// Everything an approver must know about where the run goes, one sentence a line.
     pub fn consequences(&self, action: &Action, place: Place) -> Vec<String> {
         let mut lines = Vec::new();
+        if action.approve.is_some() {
+            lines.push(
+                "On approval the answers behind it are asked again: if one has changed, the approval is void."
+                    .to_owned(),
+            );
+        }
         lines.extend(self.frozen(action).map(sentence));
         lines.extend(self.limit(action).map(sentence));
         if let Some(verify) = &action.verify {
@@ -399,44 +421,67 @@ impl<'a> Words<'a> {
              again with fresh answers, each cause at most once."
         }
     }
-
-    /// The line of a question's answer: "pool_full  yes, bad: 97 %, limit 90 %, for 12 min".
-    pub fn answer_line(&self, question: BindingId, answer: Answer, evidence: &[Evidence]) -> String {
-        let good = crate::program::sign::good(self.runbook, question, answer);
-        answer_line(&self.runbook.binding(question).name, answer, good, evidence)
-    }
 }
 
-/// The line of an answer; `good` is its sign in the goal, `None` when the goal does not mention the question.
-pub fn answer_line(name: &str, answer: Answer, good: Option<bool>, evidence: &[Evidence]) -> String {
-    let mark = match good {
-        Some(true) => ", good",
-        Some(false) => ", bad",
-        None => "",
-    };
-    let parts: Vec<String> = evidence
-        .iter()
-        .map(|part| {
-            let mut words = Vec::new();
-            words.push(if part.limit.is_empty() && !part.text.is_empty() {
-                format!("{} {}", part.text, part.actual)
-            } else {
-                part.actual.clone()
-            });
-            if !part.limit.is_empty() {
-                words.push(format!("limit {}", part.limit));
-            }
-            if !part.detail.is_empty() {
-                words.push(part.detail.clone());
-            }
-            words.join(", ")
-        })
-        .collect();
-    if parts.is_empty() {
-        format!("{name}  {}{mark}", answer.word())
-    } else {
-        format!("{name}  {}{mark}: {}", answer.word(), parts.join("; "))
+/// Parts of the evidence that the line of an answer shows.
+const SHOWN: usize = 3;
+
+/// The line of an answer: "pool_full  yes, bad: 97 %, limit 90 %, for 12 min". `good` is its sign in the goal, `None` when the goal
+/// does not mention the question; `reason` says why an answer is unknown, `by` who said it.
+pub fn answer_line(
+    name: &str,
+    answer: Answer,
+    good: Option<bool>,
+    evidence: &[Evidence],
+    reason: Option<&str>,
+    by: Option<&Person>,
+) -> String {
+    let mut line = format!("{name}  {}", answer.word());
+    match good {
+        Some(true) => line.push_str(", good"),
+        Some(false) => line.push_str(", bad"),
+        None => {}
     }
+    if let Some(reason) = reason {
+        line.push_str(&format!(" ({reason})"));
+    }
+    // What is unknown for the reason that was just given has nothing to add.
+    let said = |part: &Evidence| reason.is_some_and(|reason| part.actual.contains(reason));
+    let told: Vec<&Evidence> = evidence
+        .iter()
+        .filter(|part| !part.actual.is_empty() && !said(part))
+        .collect();
+    let mut parts: Vec<String> = told.iter().take(SHOWN).map(|part| evidence_words(part)).collect();
+    if told.len() > SHOWN {
+        parts.push(format!("and {} more", told.len() - SHOWN));
+    }
+    if !parts.is_empty() {
+        line.push_str(&format!(": {}", parts.join("; ")));
+    }
+    if let Some(person) = by {
+        line.push_str(&format!(", said by {}", person.name));
+    }
+    line
+}
+
+fn evidence_words(part: &Evidence) -> String {
+    let mut words = vec![if part.limit.is_empty() && !part.text.is_empty() {
+        format!("{} {}", part.text, part.actual)
+    } else {
+        part.actual.clone()
+    }];
+    if !part.limit.is_empty() {
+        words.push(format!("limit {}", part.limit));
+    }
+    if !part.detail.is_empty() {
+        words.push(part.detail.clone());
+    }
+    words.join(", ")
+}
+
+/// Who has to approve, as a role is asked: "oncall or dba".
+pub fn approvers(approval: &Approval) -> String {
+    approval.roles.join(if approval.all { " and " } else { " or " })
 }
 
 /// The risk as a word.
@@ -545,10 +590,21 @@ mod tests {
         };
         let evidence = std::slice::from_ref(&evidence);
         assert_eq!(
-            answer_line("pool_full", Answer::Yes, Some(false), evidence),
+            answer_line("pool_full", Answer::Yes, Some(false), evidence, None, None),
             "pool_full  yes, bad: 97 %, limit 90 %, for 12 min"
         );
-        assert_eq!(answer_line("raining", Answer::Yes, None, &[]), "raining  yes");
+        assert_eq!(
+            answer_line("raining", Answer::Yes, None, &[], None, None),
+            "raining  yes"
+        );
+        let many = vec![evidence[0].clone(); 5];
+        let dora = Person {
+            name: "dora".to_owned(),
+            by: "login".to_owned(),
+        };
+        let line = answer_line("pool_full", Answer::Unknown, None, &many, Some("timeout"), Some(&dora));
+        assert!(line.starts_with("pool_full  unknown (timeout): 97 %"), "{line}");
+        assert!(line.ends_with("; and 2 more, said by dora"), "{line}");
     }
 
     #[test]

@@ -189,7 +189,7 @@ async fn approved_ends_exactly_those_sessions_and_is_resolved() {
         "pool_full  yes, bad",
         "abandoned",
         "severity sev1",
-        "not *locked*",
+        "not `locked`",
         "RESOLVED",
     ] {
         assert!(seen.contains(words), "{words:?} is missing in\n{seen}");

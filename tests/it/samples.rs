@@ -108,7 +108,7 @@ fn every_command_line_is_understood() {
             let line = line.split(" #").next().unwrap_or_default().trim();
             let arguments = line
                 .strip_prefix("starr ")
-                .or_else(|| line.strip_prefix("cargo run --quiet -- "));
+                .or_else(|| line.strip_prefix("cargo run -- "));
             if let Some(arguments) = arguments {
                 let words = std::iter::once("starr").chain(arguments.split_whitespace());
                 if let Err(problem) = Cli::try_parse_from(words) {

@@ -234,13 +234,15 @@ async fn the_approval_says_in_words_what_follows_and_its_digest_is_in_the_intent
     assert_eq!(request.calls[0].operation, "demo.parts.fix");
     let text = request.consequences.join("\n");
     for part in [
-        "targets that no longer match are dropped and none are added",
-        "it worked if `good` comes true within 2 min, looked at every 30 s",
-        "if it fails: taking the change back, then escalating",
-        "if its effect is unclear: the change stays in place, then escalating",
-        "if it is refused, or nobody answers in time: nothing is changed, escalating",
-        "by `demo.parts.fix`; this approval covers it",
-        "the timebox ends in 1 h",
+        "if one has changed, the approval is void",
+        "It worked when “`good`” comes true within 2 min (asked every 30 s)",
+        "): take the change back, then escalate, which ends the run",
+        "If nobody can tell whether it worked: keep the change in place, then escalate, which ends the run",
+        "; only the operator may choose to take it back",
+        "If it is not approved: change nothing, then escalate, which ends the run",
+        "Taken back by `demo.parts.fix(",
+        "The approval covers the undo as well",
+        "In 1 h, when the timebox ends, nothing new begins, except taking back changes already made; then the run escalates and ends",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

@@ -68,7 +68,7 @@ async fn a_refuted_cause_is_passed_over_and_its_implication_is_said() {
             )
         })
         .collect();
-    assert_eq!(because, ["a: refuted", "b: and not *a*, which was refuted"]);
+    assert_eq!(because, ["a: refuted", "b: and not `a`, which was refuted"]);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn after_a_treated_cause_the_branch_is_asked_again_with_fresh_answers() {
         because
             .last()
             .unwrap()
-            .contains("*a* was treated, and the goal is not reached"),
+            .contains("`a` was treated, and the goal is not reached"),
         "{because:?}"
     );
 }

@@ -189,6 +189,6 @@ async fn the_evidence_of_the_run_can_be_told() {
     ));
     let ran = Setup::new().flag("a", true).run(&text).await;
     let told = ran.of("told")[0]["arguments"][1][1].as_str().unwrap().to_owned();
-    assert!(told.contains("a: yes, bad"), "{told}");
+    assert!(told.contains("a  yes, bad"), "{told}");
     assert!(told.contains("test-run"), "{told}");
 }

@@ -290,7 +290,7 @@ async fn a_release_that_is_not_to_blame_is_put_back_and_the_sessions_are_ended()
     let requests = ran.crowd.requests.lock().unwrap();
     let because = requests[1].because.join("\n");
     assert!(
-        because.contains("and *leak* was treated, and the goal is not reached"),
+        because.contains("`leak` was treated, and the goal is not reached"),
         "{because}"
     );
     assert_eq!(requests[1].seeing[0].0, "stuck.sessions");
@@ -312,5 +312,5 @@ async fn silence_from_postgres_is_not_health() {
             .all(|what| !what.starts_with("undo") && !what.starts_with("terminate"))
     );
     let told = ran.of("told").iter().map(ToString::to_string).collect::<String>();
-    assert!(told.contains("stuck: unknown"), "{told}");
+    assert!(told.contains("stuck  unknown (no reply in time)\\n"), "{told}");
 }
