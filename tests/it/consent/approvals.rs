@@ -75,7 +75,9 @@ fn two_approvals_in_the_same_instant_are_one_decision_and_one_change() {
     assert_eq!(codes, [0, 3], "{}\n---\n{}", one.seen, other.seen);
     let told = [&one.seen, &other.seen]
         .iter()
-        .filter(|seen| seen.contains("approved it already; this decision was not recorded") || seen.contains("no longer waits"))
+        .filter(|seen| {
+            seen.contains("approved it already; this decision was not recorded") || seen.contains("no longer waits")
+        })
         .count();
     assert_eq!(told, 1, "{}\n---\n{}", one.seen, other.seen);
     assert_eq!(first.end(), 0, "{}", first.seen);
