@@ -43,6 +43,7 @@ fn the_scenarios_reach_everything() {
         "runbooks/sergas/high-error-rates.starr",
         "runbooks/sergas/kill-switch.starr",
         "runbooks/sergas/memory-leak.starr",
+        "runbooks/sergas/slow-response-times.starr",
         "runbooks/sergas/starr-skeleton.starr",
         "runbooks/genericai/db_pool_exhaustion.starr",
         "runbooks/genericai/app_fails_to_start.starr",
