@@ -2,7 +2,7 @@
 
 use crate::source::Source;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The text of a module, as it was found.
@@ -25,6 +25,29 @@ pub trait Library {
     fn scenarios(&self, _file: Option<&Path>) -> Option<Vec<ModuleSource>> {
         None
     }
+}
+
+/// The files below a project's root in which a module may lie, in the order in which they are looked for: `a.b_c` is `a/b_c.starr` or
+/// `a/b-c.starr`, since a name of the language holds no hyphen and the name of a file often does. None for a path that would
+/// leave the root.
+pub fn files(module: &str) -> Vec<PathBuf> {
+    let plain = |part: &str| {
+        matches!(
+            Path::new(part).components().collect::<Vec<_>>()[..],
+            [Component::Normal(_)]
+        )
+    };
+    let parts: Vec<&str> = module.split('.').collect();
+    let Some((name, folders)) = parts.split_last().filter(|_| parts.iter().all(|part| plain(part))) else {
+        return Vec::new();
+    };
+    let folder: PathBuf = folders.iter().collect();
+    let mut names = vec![(*name).to_owned(), name.replace('_', "-")];
+    names.dedup();
+    names
+        .into_iter()
+        .map(|name| folder.join(format!("{name}.starr")))
+        .collect()
 }
 
 /// The modules inside the binary: `std.host`, `std.http` and so on.

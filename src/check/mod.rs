@@ -43,7 +43,7 @@ use crate::syntax::tree;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use library::{Embedded, Library, ModuleSource};
+pub use library::{Embedded, Library, ModuleSource, files as module_files};
 
 /// What the checker must know about the surroundings of a file.
 pub struct Context<'a> {

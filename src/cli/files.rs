@@ -3,7 +3,7 @@
 use crate::check::{Embedded, Library, ModuleSource};
 use crate::syntax::limits::FILE_BYTES;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 /// Deepest folder that is searched for runbooks.
 const FOLDER_DEPTH: usize = crate::limits::FOLDER_DEPTH;
@@ -166,26 +166,27 @@ impl Project {
         &self.root
     }
 
-    /// The module that a file of this project is: `a.b` for `a/b.starr`; `None` for a file outside.
+    /// The module that a file of this project is: `a.b_c` for `a/b_c.starr` and `a/b-c.starr`; `None` for a file outside.
     pub fn module_of(&self, file: &Path) -> Option<String> {
         let relative = file.strip_prefix(self.root.canonicalize().ok()?).ok()?;
         let name = relative.to_str()?.strip_suffix(".starr")?;
         // A name with a dot in it, such as that of a file with scenarios, is no module.
-        (!name.contains('.')).then(|| name.replace('/', "."))
+        let (folder, file) = name
+            .rsplit_once('/')
+            .map_or(("", name), |(folder, file)| (folder, file));
+        let file = file.replace('-', "_");
+        (!name.contains('.')).then(|| match folder {
+            "" => file,
+            _ => format!("{}.{file}", folder.replace('/', ".")),
+        })
     }
 
     /// The file of a module, if it lies inside the root after links are followed.
     fn find(&self, module: &str) -> Option<PathBuf> {
-        let relative: PathBuf = module.split('.').collect();
-        if !relative
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)))
-        {
-            return None;
-        }
-        let path = self.root.join(relative.with_extension("starr"));
-        let real = path.canonicalize().ok()?;
-        real.starts_with(self.root.canonicalize().ok()?).then_some(real)
+        let root = self.root.canonicalize().ok()?;
+        let found = |file: PathBuf| self.root.join(file).canonicalize().ok();
+        let real = crate::check::module_files(module).into_iter().find_map(found)?;
+        real.starts_with(root).then_some(real)
     }
 }
 
@@ -238,6 +239,12 @@ mod tests {
         std::os::unix::fs::symlink(outside.path().join("secret.starr"), folder.path().join("link.starr")).unwrap();
         let project = Project::of(&folder.path().join("a/book.starr"));
         assert_eq!(project.module("team").unwrap().name, "team.starr");
+        std::fs::write(folder.path().join("a/roll-back.starr"), "module a.roll_back \"r\"\n").unwrap();
+        let hyphen = project.module("a.roll_back").unwrap();
+        assert_eq!(hyphen.name, "a/roll-back.starr");
+        assert_eq!(project.module_of(&hyphen.path.unwrap()).unwrap(), "a.roll_back");
+        std::fs::write(folder.path().join("a/roll_back.starr"), "module a.roll_back \"r\"\n").unwrap();
+        assert_eq!(project.module("a.roll_back").unwrap().name, "a/roll_back.starr");
         assert!(project.module("link").is_none());
         assert!(project.module("../secret").is_none());
         assert!(project.module("..secret").is_none());

@@ -3,7 +3,7 @@
 use super::Failure;
 use crate::check::{Embedded, Library, ModuleSource};
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A commit, and the names of the files in it.
@@ -116,20 +116,15 @@ impl Library for Modules<'_> {
         if let Some(embedded) = Embedded.module(path) {
             return Some(embedded);
         }
-        let relative: PathBuf = path.split('.').collect();
-        if !relative
-            .components()
-            .all(|component| matches!(component, Component::Normal(_)))
-        {
-            return None;
-        }
-        let file = self.root.join(relative.with_extension("starr"));
-        let name = file.to_str()?.to_owned();
-        let bytes = self.revision.bytes(&name).ok()??;
-        Some(ModuleSource {
-            name,
-            path: Some(file),
-            bytes,
+        crate::check::module_files(path).into_iter().find_map(|file| {
+            let file = self.root.join(file);
+            let name = file.to_str()?.to_owned();
+            let bytes = self.revision.bytes(&name).ok()??;
+            Some(ModuleSource {
+                name,
+                path: Some(file),
+                bytes,
+            })
         })
     }
 }

@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::io::BufRead;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -298,11 +299,13 @@ impl Library for Then<'_> {
         if let Some(embedded) = crate::check::Embedded.module(path) {
             return Some(embedded);
         }
-        let file = format!("{}.starr", path.replace('.', "/"));
-        let (name, text) = self.0.texts.iter().find(|(name, _)| {
-            name.strip_suffix(file.as_str())
-                .is_some_and(|front| front.is_empty() || front.ends_with('/'))
-        })?;
+        let is = |name: &str, file: &Path| {
+            let front = file.to_str().and_then(|file| name.strip_suffix(file));
+            front.is_some_and(|front| front.is_empty() || front.ends_with('/'))
+        };
+        let (name, text) = crate::check::module_files(path)
+            .iter()
+            .find_map(|file| self.0.texts.iter().find(|(name, _)| is(name, file)))?;
         Some(ModuleSource {
             name: name.clone(),
             path: Some(name.into()),

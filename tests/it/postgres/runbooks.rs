@@ -300,7 +300,7 @@ async fn the_session_that_others_wait_for_is_ended_and_they_go_on() {
     });
     let (ended, report) = run_book(
         &place,
-        "genericai/db_pool_exhaustion.starr",
+        "genericai/db-pool-exhaustion.starr",
         vec![("blocked_after", Value::Duration(1_000_000))],
         operator.clone(),
     )

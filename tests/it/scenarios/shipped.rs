@@ -45,14 +45,14 @@ fn the_scenarios_reach_everything() {
         "runbooks/sergas/memory-leak.starr",
         "runbooks/sergas/slow-response-times.starr",
         "runbooks/sergas/starr-skeleton.starr",
-        "runbooks/genericai/db_pool_exhaustion.starr",
-        "runbooks/genericai/app_fails_to_start.starr",
+        "runbooks/genericai/db-pool-exhaustion.starr",
+        "runbooks/genericai/app-fails-to-start.starr",
         "runbooks/genericai/rollback.starr",
-        "runbooks/genericai/ai_rate_limiting.starr",
-        "runbooks/genericai/critical_system_failure.starr",
+        "runbooks/genericai/ai-rate-limiting.starr",
+        "runbooks/genericai/critical-system-failure.starr",
         "runbooks/genericai/triage.starr",
-        "runbooks/aiwf/container_wont_start.starr",
-        "runbooks/aiwf/port_conflicts.starr",
+        "runbooks/aiwf/container-wont-start.starr",
+        "runbooks/aiwf/port-conflicts.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
