@@ -24,6 +24,9 @@ fn not_had(word: &str) -> Option<Reason> {
     })
 }
 
+/// How long before the epoch a constant series begins.
+const CENTURY: jiff::SignedDuration = jiff::SignedDuration::from_hours(100 * 365 * 24);
+
 impl Body<'_, '_> {
     /// The value, as something of this type; what is wrong is reported and gives `None`.
     pub fn given(&mut self, given: &GivenValue, ty: &Type) -> Option<Value> {
@@ -134,9 +137,9 @@ impl Body<'_, '_> {
         if let Type::Series(of) = ty {
             let of = (**of).clone();
             let sample = self.given_expr(written, &of)?;
-            // One value is constant, from long before any clock to long behind it.
+            // One value is constant, from long before any clock to long behind it; the clock of examples stands at the epoch.
             return Some(Value::Series(Arc::new(Series {
-                samples: vec![(jiff::Timestamp::UNIX_EPOCH, sample)],
+                samples: vec![(jiff::Timestamp::UNIX_EPOCH - CENTURY, sample)],
                 until: jiff::Timestamp::MAX,
                 step: i64::MAX,
             })));

@@ -187,6 +187,29 @@ mod tests {
     }
 
     #[test]
+    fn one_value_of_a_series_has_stood_for_as_long_as_is_asked() {
+        let text = r#"module trend "A module that asks how long"
+
+provider metrics {
+  read used(of: Text) -> Series<Ratio>
+}
+
+check full(of: Text, above: Ratio = 90 %, lasting: Duration = 5 min) "Is more than {above} of {of} used?" {
+  read used = metrics.used(of)
+  yes when used > above for lasting
+  example "full"      { used = 97 % -> yes }
+  example "room"      { used = 10 % -> no }
+  example "no answer" { used = timeout -> unknown }
+}
+"#;
+        let results = run(&sample::program(text));
+        assert_eq!(results.len(), 3);
+        for result in results {
+            assert_eq!(result.failures, Vec::<String>::new(), "{}", result.name);
+        }
+    }
+
+    #[test]
     fn a_wrong_example_says_what_differs() {
         let text = r#"module wrong "A module with a wrong example"
 
