@@ -233,6 +233,7 @@ impl Body<'_, '_> {
         let site = self.place(callee);
         self.effects
             .note(super::effects::word(operation.effect), &operation.capability(), site);
+        self.verification(&provider, &operation, site);
         let wanted: Vec<Wanted> = operation
             .params
             .iter()

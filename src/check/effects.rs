@@ -49,6 +49,13 @@ impl Effects {
             });
         }
     }
+
+    /// Notes what something else uses as used here.
+    pub fn absorb(&mut self, other: &Effects, span: Span) {
+        for used in &other.used {
+            self.note(used.word, &used.capability, span);
+        }
+    }
 }
 
 /// A header line: its word, its entries, and the span of the whole clause.

@@ -31,6 +31,7 @@ mod scenario;
 mod scope;
 mod steps;
 mod types;
+mod verification;
 
 #[cfg(test)]
 mod tests;

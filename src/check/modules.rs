@@ -105,6 +105,8 @@ pub struct Checker<'c> {
     /// Runbooks of the program, in order; those behind `lowered` are still to be lowered.
     pub runbooks: Vec<ItemRef>,
     pub runbook_ids: HashMap<ItemRef, RunbookId>,
+    /// The checks of verifiable operations that are used, by the full name of the operation; `None`: what is wrong was reported.
+    pub verifications: BTreeMap<String, Option<super::verification::Verifying>>,
 }
 
 /// What remains when the checker is done.
@@ -137,6 +139,7 @@ impl<'c> Checker<'c> {
             exhausted: false,
             runbooks: Vec::new(),
             runbook_ids: HashMap::new(),
+            verifications: BTreeMap::new(),
         }
     }
 

@@ -72,6 +72,10 @@ impl Checker<'_> {
         program
             .digests
             .insert("stdlib".to_owned(), Embedded::stdlib_digest().to_owned());
+        let verifications = std::mem::take(&mut self.verifications).into_iter();
+        program.verifications = verifications
+            .filter_map(|(operation, found)| Some((operation, found?.verification)))
+            .collect();
         program
     }
 
@@ -128,13 +132,14 @@ impl Checker<'_> {
             let tree::ProviderMember::Operation(written) = member else {
                 continue;
             };
-            if written.before.is_none() && written.undo.is_none() {
-                continue;
-            }
             let Some(found) = table.find(&written.path.dotted()).cloned() else {
                 continue;
             };
             let mut body = Body::new(self, item.file);
+            body.verification(&table, &found.operation, written.path.span);
+            if written.before.is_none() && written.undo.is_none() {
+                continue;
+            }
             body.inverse_of_interface(&table, found, written);
         }
     }
@@ -235,15 +240,15 @@ impl Checker<'_> {
         let mut body = Body::new(self, item.file);
         let runbook = match &tree.items[item.item].kind {
             ItemKind::Runbook(runbook) => body.runbook(runbook, tree.items[item.item].span),
-            _ => unreachable_runbook(tree.items[item.item].span),
+            _ => empty_runbook(tree.items[item.item].span),
         };
         let runs = body.runs.iter().map(|(id, span)| (id.0, *span)).collect();
         (runbook, runs)
     }
 }
 
-/// Only items that are runbooks get an id; should another one ever get here, the result is an empty runbook.
-fn unreachable_runbook(span: Span) -> Runbook {
+/// A runbook without anything in it.
+pub(super) fn empty_runbook(span: Span) -> Runbook {
     Runbook {
         name: String::new(),
         title: Template::default(),

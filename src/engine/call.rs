@@ -325,6 +325,11 @@ pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
         .collect()
 }
 
+/// Arguments for people, as data, and as they are known again.
+pub(super) fn arguments_kept(call: &Call) -> Vec<(String, Shown)> {
+    call.args.iter().map(|(name, value)| (name.to_string(), kept(value))).collect()
+}
+
 /// A value as it is decided on. A secret in it has no mark: a run that goes on, and a recording, no longer know the secret, and
 /// must come to the same digest.
 pub(super) fn decided(value: &Value) -> Shown {

@@ -163,7 +163,7 @@ impl Run {
         let place = format!("{PLACE}{severity}");
         // The same whoever comes to it first: `escalate` or the clock.
         let id = format!("{}/page/{severity}/{entry}", self.world.journal.run_id());
-        let ok = self.tell("", &place, id, &call.operation.full_name(), prepared).await?;
+        let ok = self.tell("", &place, id, call, prepared).await?;
         if !ok {
             // Nobody was reached: the next one is called now.
             let now = self.elapsed();

@@ -24,6 +24,7 @@ pub(crate) mod escalation;
 mod finish;
 mod frame;
 mod locks;
+mod lookup;
 mod people;
 mod questions;
 mod recheck;

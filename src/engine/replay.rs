@@ -83,11 +83,12 @@ pub(super) struct Past {
     pub requester: Option<String>,
 }
 
-/// Kinds that say something about the run's processes, not about its way.
+/// Kinds that say something about the run's processes and its journal, not about its way.
 const BESIDE: &[&str] = &[
     "resumed",
     "taken_over",
     "clock_step",
+    "anchor_failed",
     "key_changed",
     "log_changed",
     "payloads_erased",
@@ -377,7 +378,9 @@ fn is_straight(id: &str) -> bool {
 /// By what something is found that the background may have recorded.
 fn loose_key(event: &Event) -> Option<String> {
     match event {
-        Event::Told { operation, .. } => Some(format!("told {operation}")),
+        Event::Told {
+            operation, arguments, ..
+        } => Some(format!("told {operation} {arguments:?}")),
         Event::Undone { action, .. } => Some(format!("undone {action}")),
         Event::Ticked { name, .. } if name.starts_with("undo ") => Some(format!("ticked {name}")),
         _ => None,

@@ -48,11 +48,12 @@ pub(super) enum Delivered {
 }
 
 /// A statement about a change that was in doubt.
-struct Verdict {
-    fate: Fate,
-    how: &'static str,
-    by: Option<Person>,
-    note: String,
+pub(super) struct Verdict {
+    pub fate: Fate,
+    /// What says so.
+    pub how: String,
+    pub by: Option<Person>,
+    pub note: String,
 }
 
 impl Run {
@@ -103,7 +104,11 @@ impl Run {
             operation: call.operation.full_name(),
             class: call::class(&call).to_string(),
             key: call.key.as_deref().map(str::to_owned),
-            arguments: call::arguments(&call),
+            // A message may be worded by what became known only later: who goes on needs the words of then.
+            arguments: match sending.purpose {
+                Purpose::Tell => call::arguments_kept(&call),
+                Purpose::Do | Purpose::Undo => call::arguments(&call),
+            },
             targets: self.world.gate.targets(&call),
             before: sending.before.clone(),
             approval: sending.consent.digest.clone(),
@@ -135,7 +140,7 @@ impl Run {
         }
         let verdict = Verdict {
             fate: Fate::Again,
-            how: "it did not happen",
+            how: "it did not happen".to_owned(),
             by: None,
             note: String::new(),
         };
@@ -270,24 +275,28 @@ impl Run {
                     how: match class {
                         Idempotence::Keyed => "its class: it is sent with the same key",
                         _ => "its class: sending it again has no further effect",
-                    },
+                    }
+                    .to_owned(),
                     by: None,
                     note: String::new(),
                 };
                 self.settle(sending, verdict).await?
             }
-            (None, None) if sending.purpose == Purpose::Tell => {
-                let outcome = Outcome::Unclear(Unknown {
-                    reason: Reason::NotAnswered,
-                    detail: "the run went down while it was sent".to_owned(),
-                });
-                self.result(sending, &outcome, Duration::ZERO).await?;
-                return sent(outcome);
-            }
-            (None, None) => {
-                let verdict = self.decide(sending, &kept).await?;
-                self.settle(sending, verdict).await?
-            }
+            (None, None) => match self.look_up(sending).await? {
+                Some(verdict) => self.settle(sending, verdict).await?,
+                None if sending.purpose == Purpose::Tell => {
+                    let outcome = Outcome::Unclear(Unknown {
+                        reason: Reason::NotAnswered,
+                        detail: "the run went down while it was sent".to_owned(),
+                    });
+                    self.result(sending, &outcome, Duration::ZERO).await?;
+                    return sent(outcome);
+                }
+                None => {
+                    let verdict = self.decide(sending, &kept).await?;
+                    self.settle(sending, verdict).await?
+                }
+            },
         };
         match fate {
             Fate::NotDone => Ok(Delivered::NotDone),
@@ -322,7 +331,7 @@ impl Run {
         match self.patiently(&what, limits::PERSON, asked).await {
             Some(Reply::Given(Some(fate @ (Fate::Done | Fate::NotDone)), by)) => Ok(Verdict {
                 fate,
-                how: "a person",
+                how: "a person".to_owned(),
                 by: Some(by),
                 note: String::new(),
             }),
@@ -337,12 +346,24 @@ impl Run {
             action: sending.action.to_owned(),
             operation: sending.call.operation.full_name(),
             fate,
-            how: verdict.how.to_owned(),
+            how: verdict.how,
             by: verdict.by,
             note: verdict.note,
         };
         self.record(sending.scope, event).await?;
         Ok(fate)
+    }
+
+    /// A message as it was intended, where it is in the record: the severity and the evidence that it names may be others by now.
+    fn as_intended(&self, id: &str, expr: &CallExpr) -> Option<Call> {
+        let kept = self.replay.sent(id)?;
+        let args = kept.arguments.iter().map(|(name, shown)| Some((name.as_str().into(), recall(shown)?)));
+        Some(Call {
+            operation: expr.operation.clone(),
+            args: args.collect::<Option<_>>()?,
+            within: expr.within,
+            key: None,
+        })
     }
 
     /// Informs people or systems of record. What comes of it is recorded and never changes the way of the run.
@@ -351,10 +372,11 @@ impl Run {
         scope: &str,
         place: &str,
         id: String,
-        operation: &str,
-        call: Result<Call, Unknown>,
+        expr: &CallExpr,
+        prepared: Result<Call, Unknown>,
     ) -> Way<bool> {
-        let (ok, arguments, detail) = match call {
+        let operation = expr.operation.full_name();
+        let (ok, arguments, detail) = match self.as_intended(&id, expr).map_or(prepared, Ok) {
             Err(unknown) => (false, Vec::new(), format!("not sent: {unknown}")),
             Ok(call) if self.dry() => {
                 let detail = "not sent: a dry run tells nobody".to_owned();
@@ -370,7 +392,7 @@ impl Run {
                         call: &call,
                         before: None,
                         consent: &Consented::default(),
-                        what: operation,
+                        what: &operation,
                     })
                     .await?;
                 let arguments = call::arguments_text(&call);
@@ -382,7 +404,7 @@ impl Run {
             }
         };
         let event = Event::Told {
-            operation: operation.to_owned(),
+            operation,
             arguments,
             ok,
             detail,
@@ -398,7 +420,7 @@ impl Frame<'_> {
         let prepared = call::prepare_one(call, &self.view());
         let id = self.run().next_intent();
         self.run()
-            .tell(&self.context.scope, place, id, &call.operation.full_name(), prepared)
+            .tell(&self.context.scope, place, id, call, prepared)
             .await?;
         Ok(())
     }

@@ -384,6 +384,12 @@ impl Run {
         }
     }
 
+    /// Takes what was asked in this scope out of `run.evidence`.
+    pub fn forget_evidence(&self, scope: &str) {
+        let of = |key: &str| key.strip_prefix(scope).is_some_and(|rest| rest.starts_with('.'));
+        self.shared().evidence.retain(|(key, _)| !of(key));
+    }
+
     /// Who started the run, by the one name that the configuration knows.
     pub fn starter(&self) -> String {
         self.canonical(&self.requester)

@@ -57,10 +57,11 @@ impl Scope for Defaults {
     }
 }
 
-/// Every call that a program can make, of all its runbooks; equal ones once. `given` are parameters of the first runbook.
+/// Every call that a program can make, of all its runbooks and of what tells whether a change happened; equal ones once. `given` are parameters of the first runbook.
 pub fn uses(program: &Program, given: &[(String, Value)]) -> Vec<Use> {
     let mut found: Vec<Use> = Vec::new();
-    for (position, runbook) in program.runbooks.iter().enumerate() {
+    let verifications = program.verifications.values().map(|verification| &verification.book);
+    for (position, runbook) in program.runbooks.iter().chain(verifications).enumerate() {
         let scope = Defaults::of(runbook, if position == 0 { given } else { &[] });
         each_call(runbook, &mut |call| {
             let used = Use {

@@ -31,8 +31,20 @@ pub struct Program {
     /// SHA-256 (hex) of each text the program was made from, by the name of the file or module.
     /// `stdlib` is the whole standard library of this binary.
     pub digests: BTreeMap<String, String>,
+    /// By the full name of an operation of class V: the check that tells whether it happened.
+    pub verifications: BTreeMap<String, Verification>,
     /// Who signed it, with the fingerprint of the key; empty when nobody asked.
     pub signed_by: Vec<String>,
+}
+
+/// A check on its own, whose parameters are the arguments of the operation that names it.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// `std.postgres.index_is_valid`
+    pub check: String,
+    /// A runbook that holds the check's bindings alone.
+    pub book: Runbook,
+    pub question: BindingId,
 }
 
 /// Index of a runbook in [`Program::runbooks`].

@@ -37,3 +37,4 @@ mod shipped;
 mod stdlib;
 mod storage;
 mod support;
+mod truncated;

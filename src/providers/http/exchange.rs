@@ -95,22 +95,26 @@ enum Ended {
     Broken,
 }
 
+impl Ended {
+    /// Why there is no whole body.
+    fn problem(&self) -> Option<Unknown> {
+        let (reason, detail) = match self {
+            Ended::Whole => return None,
+            Ended::TooLarge => (Reason::Truncated, "the body is larger than 10 MiB"),
+            Ended::Late => (Reason::Timeout, "the body did not end in time"),
+            Ended::Broken => (Reason::Unparsable, "the body broke off or cannot be decompressed"),
+        };
+        Some(Unknown {
+            reason,
+            detail: detail.to_owned(),
+        })
+    }
+}
+
 /// A whole body of at most 10 MiB, for whoever has no use for a part of it.
 pub async fn whole(response: &mut Response, until: Instant) -> Result<Vec<u8>, Unknown> {
     let body = body(response, until, READ_BYTES as usize).await;
-    let wrong = |reason, detail: &str| Unknown {
-        reason,
-        detail: detail.to_owned(),
-    };
-    match body.ended {
-        Ended::Whole => Ok(body.bytes),
-        Ended::TooLarge => Err(wrong(Reason::Truncated, "the body is larger than 10 MiB")),
-        Ended::Late => Err(wrong(Reason::Timeout, "the body did not end in time")),
-        Ended::Broken => Err(wrong(
-            Reason::Unparsable,
-            "the body broke off or cannot be decompressed",
-        )),
-    }
+    body.ended.problem().map_or(Ok(body.bytes), Err)
 }
 
 struct Body {
@@ -150,7 +154,7 @@ async fn body(response: &mut Response, until: Instant, keep: usize) -> Body {
     }
 }
 
-/// The record `Reply`. What of the body could not be had is unknown; the status stands in any case.
+/// The record `Reply`, and why it is not whole. What of the body could not be had is unknown; the status stands in any case.
 pub async fn reply(
     mut response: Response,
     url: &Url,
@@ -158,7 +162,7 @@ pub async fn reply(
     keep: &Value,
     begin: Instant,
     until: Instant,
-) -> Value {
+) -> (Value, Option<Unknown>) {
     let status = response.status().as_u16();
     // A redirect may repeat the path.
     if endpoint.hidden() {
@@ -167,7 +171,11 @@ pub async fn reply(
     let headers = kept(response.headers(), keep);
     let body = body(&mut response, until, KEPT_BYTES).await;
     let time = begin.elapsed();
-    shown(status, headers, body, &endpoint.shown(url), time)
+    let cut = match body.ended {
+        Ended::Whole | Ended::TooLarge => None,
+        Ended::Late | Ended::Broken => body.ended.problem(),
+    };
+    (shown(status, headers, body, &endpoint.shown(url), time), cut)
 }
 
 fn shown(status: u16, headers: serde_json::Value, body: Body, url: &str, time: Duration) -> Value {
@@ -176,19 +184,7 @@ fn shown(status: u16, headers: serde_json::Value, body: Body, url: &str, time: D
             reason: Reason::Truncated,
             detail: format!("the body has {} bytes; more than 1 MiB is not kept", body.size),
         }),
-        Ended::Whole => None,
-        Ended::TooLarge => Some(Unknown {
-            reason: Reason::Truncated,
-            detail: "the body is larger than 10 MiB".to_owned(),
-        }),
-        Ended::Late => Some(Unknown {
-            reason: Reason::Timeout,
-            detail: "the body did not end in time".to_owned(),
-        }),
-        Ended::Broken => Some(Unknown {
-            reason: Reason::Unparsable,
-            detail: "the body broke off or cannot be decompressed".to_owned(),
-        }),
+        _ => body.ended.problem(),
     };
     let size = match body.ended {
         Ended::Whole => Value::bytes(body.size),

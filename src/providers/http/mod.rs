@@ -132,7 +132,8 @@ impl Http {
         let (response, url) = exchange::send(&client, request, true, until)
             .await
             .map_err(Failed::unknown)?;
-        Ok(exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await)
+        let (reply, _) = exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await;
+        Ok(reply)
     }
 
     async fn probe(&self, call: &Call) -> Result<Value, Unknown> {
@@ -197,8 +198,12 @@ impl Http {
         match exchange::send(&client, request, false, until).await {
             Ok((response, url)) => {
                 let status = response.status().as_u16();
-                let reply = exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await;
-                outcome(status, reply)
+                let (reply, cut) = exchange::reply(response, &url, &endpoint, call.arg("keep"), begin, until).await;
+                match (outcome(status, reply), cut) {
+                    // Half a reply confirms nothing: a server may begin to answer before it is done.
+                    (Outcome::Done(_), Some(cut)) => Outcome::Unclear(cut),
+                    (outcome, _) => outcome,
+                }
             }
             Err(failed) if failed.sent => Outcome::Unclear(failed.unknown()),
             Err(failed) => Outcome::Failed(failed.unknown()),

@@ -31,6 +31,8 @@ pub enum Fault {
     Torn,
     /// The process ends when it is written and nobody was told.
     Ended,
+    /// The store cannot be reached: no step begins any more.
+    Refused,
     /// The process stands still before it begins, as when its machine sleeps.
     Paused,
 }
@@ -57,6 +59,10 @@ pub struct Disk {
     pub go_on: Notify,
     /// Whether they may.
     released: Mutex<bool>,
+    /// Looks at the world when the store fails.
+    witness: Mutex<Option<Box<dyn Fn() -> usize + Send>>>,
+    /// What was seen then, last.
+    pub witnessed: Mutex<Option<usize>>,
 }
 
 impl Disk {
@@ -68,7 +74,14 @@ impl Disk {
             struck: Notify::new(),
             go_on: Notify::new(),
             released: Mutex::new(false),
+            witness: Mutex::default(),
+            witnessed: Mutex::default(),
         })
+    }
+
+    /// Whenever the store fails, looks at this.
+    pub fn watch(&self, witness: impl Fn() -> usize + Send + 'static) {
+        *self.witness.lock().unwrap() = Some(Box::new(witness));
     }
 
     pub fn plan(&self, process: u32, steps: usize, fault: Fault) {
@@ -85,6 +98,7 @@ impl Disk {
         if *left == 0 && at(*fault) {
             let fault = *fault;
             plans.remove(&process);
+            *self.witnessed.lock().unwrap() = self.witness.lock().unwrap().as_ref().map(|look| look());
             return Some(fault);
         }
         None
@@ -174,19 +188,11 @@ impl Writer for Hand {
 
     fn begin<'a>(&'a mut self, runs: &'a [String]) -> BoxFuture<'a, Result<Place, Error>> {
         Box::pin(async move {
-            if self
-                .disk
-                .fault(self.process, |fault| fault == Fault::Paused, true)
-                .is_some()
-            {
-                self.disk.struck.notify_one();
-                loop {
-                    let go_on = self.disk.go_on.notified();
-                    if *self.disk.released.lock().unwrap() {
-                        break;
-                    }
-                    go_on.await;
-                }
+            let here = |fault| matches!(fault, Fault::Paused | Fault::Refused);
+            match self.disk.fault(self.process, here, true) {
+                Some(Fault::Refused) => return Err(problem("there is no connection")),
+                Some(_) => self.stand_still().await,
+                None => {}
             }
             let tables = self.disk.tables.lock().unwrap();
             let standing = |id: &String| {
@@ -209,12 +215,13 @@ impl Writer for Hand {
 
     fn commit(&mut self, change: Change) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async move {
-            let fault = self.disk.fault(self.process, |fault| fault != Fault::Paused, false);
+            let here = |fault| !matches!(fault, Fault::Paused | Fault::Refused);
+            let fault = self.disk.fault(self.process, here, false);
             if !matches!(fault, Some(Fault::Failed | Fault::Torn)) {
                 self.keep(change);
             }
             match fault {
-                None | Some(Fault::Paused) => Ok(()),
+                None | Some(Fault::Paused | Fault::Refused) => Ok(()),
                 Some(Fault::Failed | Fault::FailedLate) => Err(problem("the sync failed")),
                 Some(Fault::Torn | Fault::Ended) => {
                     self.disk.struck.notify_one();
@@ -238,6 +245,17 @@ impl Writer for Hand {
 }
 
 impl Hand {
+    async fn stand_still(&self) {
+        self.disk.struck.notify_one();
+        loop {
+            let go_on = self.disk.go_on.notified();
+            if *self.disk.released.lock().unwrap() {
+                break;
+            }
+            go_on.await;
+        }
+    }
+
     fn keep(&self, change: Change) {
         let mut tables = self.disk.tables.lock().unwrap();
         for id in change.begun {

@@ -1,6 +1,6 @@
 //! A world that tests make up: providers with given answers, people with given replies, a virtual clock, a journal in memory.
 
-use super::outside::{Locks, Wall};
+use super::outside::{Dependency, Locks, Wall};
 use super::stage::Stage;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,8 +17,10 @@ use starr::provider::lock::{Held, Holder, NotTaken};
 use starr::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use starr::value::{Reason, Unknown, Value};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What was sent and when, in order: `fix a`, `set 5`, `page oncall`.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +58,33 @@ pub struct Script {
     pub effects: BTreeMap<String, Effect1>,
     /// How long a call takes, in seconds.
     pub delays: BTreeMap<String, u64>,
+    /// Reads of this word are not answered before so many wait for an answer at once.
+    pub held: Option<(String, usize)>,
+}
+
+/// How many calls are under way at once.
+#[derive(Default)]
+pub struct Crowded {
+    now: AtomicUsize,
+    pub most: AtomicUsize,
+    /// As many as were waited for have come.
+    enough: Notify,
+}
+
+impl Crowded {
+    /// One more is under way. Waits until there were so many at once.
+    async fn enter(&self, enough: usize) {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        while self.most.load(Ordering::SeqCst) < enough {
+            self.enough.notified().await;
+        }
+        self.enough.notify_waiters();
+    }
+
+    fn leave(&self) {
+        self.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// The state that all fake providers of a world share.
@@ -65,10 +94,22 @@ pub struct Backend {
     pub reads: Mutex<Vec<Seen>>,
     pub sent: Mutex<Vec<Seen>>,
     pub locks: Locks,
+    pub crowded: Crowded,
     done: Mutex<Vec<String>>,
 }
 
 impl Backend {
+    /// P6: nothing is changed while something that a change needs cannot be used. An undo is the lock's business as little as a
+    /// message is.
+    fn nothing_is_missing(&self, key: &str) {
+        let needed = &self.locks.needed;
+        let change = ["fix ", "grow ", "set ", "end ", "use ", "make "].iter().any(|word| key.starts_with(word));
+        let locked = change && !key.contains(" un-") && self.locks.lasts.is_some();
+        assert!(!needed.without(Dependency::Policy), "`{key}` is sent without a policy");
+        assert!(!change || !needed.without(Dependency::Anchor), "`{key}` is sent without an anchor");
+        assert!(!locked || !needed.without(Dependency::Lock), "`{key}` is sent without its lock");
+    }
+
     /// Changes that were done.
     pub fn done(&self) -> Vec<String> {
         self.done.lock().unwrap().clone()
@@ -121,7 +162,14 @@ impl Backend {
             });
             asked
         };
+        let held = self.script.held.as_ref().filter(|(word, _)| word == Self::word(&key));
+        if let Some((_, enough)) = held {
+            self.crowded.enter(*enough).await;
+        }
         self.take_time(&key).await;
+        if held.is_some() {
+            self.crowded.leave();
+        }
         let done = self.done.lock().unwrap().clone();
         let past = Past {
             now: self.clock.elapsed(),
@@ -141,6 +189,7 @@ impl Backend {
 
     async fn change(&self, call: &Call) -> Outcome {
         let key = Self::key(call);
+        self.nothing_is_missing(&key);
         self.sent.lock().unwrap().push(Seen {
             at: self.clock.elapsed(),
             what: key.clone(),
@@ -540,6 +589,12 @@ impl Setup {
         self
     }
 
+    /// Reads of this word are not answered before so many wait for an answer at once.
+    pub fn held_until(mut self, word: &str, enough: usize) -> Self {
+        self.script.held = Some((word.to_owned(), enough));
+        self
+    }
+
     pub fn observes(self, name: &str, replies: &[(u64, Option<bool>)]) -> Self {
         self.crowd
             .observations
@@ -633,6 +688,7 @@ impl Setup {
             script: self.script,
             reads: Mutex::default(),
             sent: Mutex::default(),
+            crowded: Crowded::default(),
             locks: Locks {
                 lasts: self.locks_last.map(Duration::from_secs),
                 ..Locks::default()

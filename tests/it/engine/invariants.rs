@@ -44,6 +44,11 @@ reflection {{
     ))
 }
 
+/// The same with a change that the target can be asked about.
+pub fn verifiable() -> String {
+    busy().replace("do      demo.parts.fix(\"a\")", "do      demo.parts.grow(\"a\")")
+}
+
 fn world() -> Setup {
     Setup::new()
         .until_fixed("a")
@@ -213,7 +218,18 @@ pub fn wild(seed: u64) -> Setup {
         setup.fail_at = Some(1 + dice.roll(60) as usize);
     }
     setup.unattended = dice.roll(3) == 0;
-    setup
+    // The target says what is true, where it says anything.
+    let silent = dice.roll(3) == 0;
+    setup = setup.given("flag grown a", move |past| match chance(seed, "grown a", past.asked, 2) {
+        0 if silent => Value::unknown(starr::value::Reason::Timeout, ""),
+        _ => Value::Bool(past.did("grow a")),
+    });
+    match dice.roll(4) {
+        0 => setup.fails("grow a"),
+        1 => setup.unclear("grow a"),
+        _ => setup,
+    }
+    .takes("grow", dice.roll(40))
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod actions;
 mod branches;
 mod consent;
 mod disk;
+mod doubt;
 mod dry;
 mod ends;
 mod escalation;
@@ -42,6 +43,7 @@ const OPERATIONS: &[&str] = &[
     "parts.set",
     "parts.make",
     "parts.use",
+    "parts.grow",
 ];
 
 const TEAM: &str = r##"module team "What the tests need"
@@ -61,6 +63,7 @@ provider demo {
   change parts.end(things: List<Thing>) -> Int idempotent
   change parts.make(name: Text) -> Int keyed
   change parts.use(made: Int) -> Int
+  change parts.grow(name: Text) -> Int verifiable by grown
   change parts.set(to: Int) -> Int idempotent {
     before size()
     undo   parts.set(to: before.now)
@@ -68,9 +71,20 @@ provider demo {
 }
 provider chat {
   tell post(to: Text, text: Text)
+  tell mark(to: Text) verifiable by grown_mark
 }
 provider pager {
   tell page(who: Text)
+}
+
+check grown(name: Text) "Has {name} grown?" {
+  read now = demo.flag("grown {name}")
+  yes when now
+}
+
+check grown_mark(to: Text) "Is {to} marked?" {
+  read now = demo.flag("marked {to}")
+  yes when now
 }
 
 escalation matrix {

@@ -438,7 +438,9 @@ async fn only_so_many_questions_are_asked_at_once() {
     let names: Vec<String> = (0..most + 4).map(|number| format!("f{number}")).collect();
     let checks: String = names.iter().map(|name| flag(name)).collect();
     let setup = names.iter().fold(Setup::new(), |setup, name| setup.flag(name, true));
+    // Nobody is answered before so many wait for an answer, so it is exactly so many; were it fewer, nobody would be at all.
     let ran = setup
+        .held_until("flag", most)
         .takes("flag", 20)
         .run(&format!(
             "{}require {} else escalate\n}}\n",
@@ -446,14 +448,12 @@ async fn only_so_many_questions_are_asked_at_once() {
             names.join(" and ")
         ))
         .await;
-    let reads = ran.backend.reads.lock().unwrap();
-    let at_once = reads.iter().filter(|seen| seen.at == Duration::ZERO).count();
-    assert!(at_once > 1 && at_once <= most, "{at_once} at once");
-    assert!(
-        reads.len() >= most + 4,
-        "the others wait for their turn: {}",
-        reads.len()
-    );
+    let at_once = ran.backend.crowded.most.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(at_once, most, "{:#?}", ran.backend.reads.lock().unwrap());
+    let first = |name: &String| ran.backend.reads.lock().unwrap().iter().find(|seen| seen.what == format!("flag {name}")).map(|seen| seen.at.as_secs());
+    let waited = names.iter().filter(|name| first(name) != Some(0)).count();
+    assert_eq!(waited, 4, "the others wait for their turn");
+    assert_eq!(ran.outcome(), "resolved");
 }
 
 #[tokio::test]

@@ -324,6 +324,72 @@ async fn an_undo_that_waits_for_its_time_survives() {
     assert!(undone.at.as_secs() < 1200 + 300, "{sent:?}");
 }
 
+/// The row of a severity is sent while that severity is known, and a failed undo raises it afterwards.
+#[tokio::test]
+async fn a_message_that_was_intended_keeps_its_words_when_the_severity_is_another_by_now() {
+    let text = book(&format!(
+        r##"situation {{
+  symptom bad "Bad?" {{
+    read value = demo.flag("a")
+    yes when value
+  }}
+  severity {{
+    sev2 when bad
+    sev2 when cannot tell
+    sev3 otherwise
+  }}
+}}
+task {{
+  goal not bad
+}}
+{}{}wait until late within 30 min every 1 min else escalate
+branch "What is it?" {{
+{}  otherwise or cannot tell {{
+    escalate
+  }}
+}}
+result {{
+  escalation matrix
+}}
+"##,
+        flag("late"),
+        flag("b_flag"),
+        cause("b", "b_flag", "undo, next cause"),
+    ));
+    let make = || {
+        Setup::new()
+            .flag("a", true)
+            .flag("b_flag", true)
+            .given("flag late", |past| Value::Bool(past.minutes() >= 21))
+            .fails("fix un-b")
+    };
+    let whole = make().stage();
+    let ended = whole.begin(&super::program(&text)).await.unwrap();
+    assert_eq!(ended.severity.as_deref(), Some("sev1"));
+    crash_everywhere(make, &text).await;
+    // From the last step but one, every message has been sent and its words are of then.
+    let steps = *whole.journal.steps.lock().unwrap();
+    for k in steps - 3..=steps {
+        let stage = make().stage();
+        *stage.journal.at.lock().unwrap() = Some(k);
+        assert!(stage.begin(&super::program(&text)).await.is_err());
+        *stage.journal.at.lock().unwrap() = None;
+        let came = stage.resume(&super::program(&text)).await.unwrap();
+        assert!(matches!(came, Resumed::Ended(_)), "{k}: {came:?}");
+        let events = stage.journal.inner.events();
+        let told = |events: &[(String, Event)]| -> Vec<(String, Vec<(String, String)>)> {
+            let told = events.iter().filter_map(|(_, event)| match event {
+                Event::Told { operation, arguments, .. } => Some((operation.clone(), arguments.clone())),
+                _ => None,
+            });
+            told.collect()
+        };
+        assert_eq!(told(&events), told(&whole.journal.inner.events()), "{k}");
+        let posted = told(&events).into_iter().find(|(operation, _)| operation == "chat.post").unwrap();
+        assert_eq!(posted.1[1].1, "sev2");
+    }
+}
+
 /// One change that may not be repeated, without an approval.
 fn once() -> String {
     book(
@@ -459,6 +525,22 @@ async fn a_run_that_is_not_what_it_was_is_refused_and_says_what_changed() {
     );
     assert_eq!(stage.backend.sent.lock().unwrap().len(), 1);
     assert!(stage.journal.inner.events().len() > before.len());
+}
+
+/// What the journal records of itself is no step of the run.
+#[tokio::test]
+async fn a_run_whose_checkpoint_was_not_kept_goes_on() {
+    let program = super::program(&once());
+    let stage = killed_after_the_effect().await;
+    let missed = Event::AnchorFailed {
+        place: "a shelf".to_owned(),
+        size: 3,
+        because: "it cannot be reached".to_owned(),
+    };
+    starr::journal::Journal::append(&stage.journal.inner, "", &missed).await.unwrap();
+    honest(&stage);
+    let came = stage.resume(&program).await.unwrap();
+    assert!(matches!(came, Resumed::Ended(_)), "{came:?}");
 }
 
 #[tokio::test]

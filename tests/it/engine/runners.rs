@@ -1,8 +1,11 @@
 //! The simulator with the store under it: the real sequencing writer, leases and verification over a disk in memory. One seed says
-//! which steps are lost or torn, which process ends or stands still where, who takes its run over, and who sets the clock.
+//! which steps are lost or torn, which process ends or stands still where, who takes its run over, who sets the clock, and which of
+//! the things that a change needs (journal, policy, anchor, lock) cannot be used from when on.
 
 use super::disk::{Disk, Fault, Host, Mounted};
-use super::invariants::{Dice, busy, wild};
+use super::consent::Judge;
+use super::invariants::{Dice, busy, verifiable, wild};
+use super::outside::{Dependency, Shelf};
 use super::resume::honest_about;
 use super::simulator::kept;
 use super::stage::Stage;
@@ -10,10 +13,12 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Either, select};
 use starr::engine::{Ended, Resumed};
 use starr::journal::event::{Event, Person};
+use starr::journal::seal::{Sealed, Sealing};
 use starr::journal::{Error, Journal, RunHeader, Store, Taken};
 use starr::program::{Program, RunbookId};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// What a process came to.
 enum Came {
@@ -27,7 +32,7 @@ type Process = BoxFuture<'static, Came>;
 
 /// One process of the run: it opens the store, takes the run, and goes on with it. `Err`: who has it is still there.
 struct Opened {
-    store: Store,
+    store: Arc<Store>,
     writer: BoxFuture<'static, Result<(), Error>>,
 }
 
@@ -45,7 +50,7 @@ async fn open(disk: &Arc<Disk>, stage: &Stage, process: u32, seed: u64) -> Opene
     };
     let (store, writer) = Store::apart(Arc::new(mounted), Arc::new(machine)).await.unwrap();
     Opened {
-        store,
+        store: Arc::new(store),
         writer: writer.boxed(),
     }
 }
@@ -61,13 +66,21 @@ fn somebody() -> Person {
 async fn process(stage: Arc<Stage>, program: Arc<Program>, opened: Opened, run: Arc<Mutex<Option<String>>>) -> Came {
     let Opened { store, mut writer } = opened;
     let known = run.lock().unwrap().clone();
+    let sealing = Arc::new(Sealing {
+        ledger: store.clone(),
+        signer: None,
+        sinks: vec![Box::new(Shelf(stage.backend.locks.needed.clone()))],
+        needed: 1,
+        every: 20,
+    });
+    let sealed = |mine: Arc<dyn Journal>| Arc::new(Sealed::new(mine, sealing.clone(), Box::new(|_| ())));
     let work = async {
         let (_interrupt, receiver) = tokio::sync::watch::channel(false);
         let header = RunHeader::default();
         let Some(id) = known else {
             let mine = store.begin(header).await?;
             *run.lock().unwrap() = Some(mine.run_id().to_owned());
-            let world = stage.world_on(Arc::new(mine), receiver);
+            let world = stage.world_on(sealed(Arc::new(mine)), receiver);
             let ended = starr::engine::run(program, RunbookId(0), stage.arguments.clone(), world).await?;
             return Ok(Came::Ended(ended));
         };
@@ -90,7 +103,7 @@ async fn process(stage: Arc<Stage>, program: Arc<Program>, opened: Opened, run: 
             Taken::Mine(mine) => Arc::new(mine),
             Taken::Others(_) | Taken::NoSuchRun => panic!("nobody else tried"),
         };
-        let world = stage.world_on(mine.clone(), receiver);
+        let world = stage.world_on(sealed(mine.clone()), receiver);
         let book = RunbookId(0);
         let came = if recorded.is_empty() {
             // The step that began it is there, and nothing else.
@@ -121,13 +134,56 @@ struct Told {
     clock_steps: usize,
     taken_over: usize,
     fenced: usize,
+    /// Processes in which something that a change needs could not be used any more, by what it was.
+    without: BTreeMap<Dependency, usize>,
+    /// Of those, the ones that this kept from a change.
+    kept_from: usize,
 }
 
 fn sent(stage: &Stage) -> usize {
     stage.backend.sent.lock().unwrap().len()
 }
 
-async fn simulate(seed: u64, program: &Arc<Program>) -> Told {
+/// How often the run has ended.
+fn ends(disk: &Disk) -> usize {
+    let events = disk.events();
+    let ends = events.iter().filter(|(_, event)| matches!(event, Event::Ended { .. }));
+    ends.count()
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::Failed,
+    Fault::FailedLate,
+    Fault::Refused,
+    Fault::Torn,
+    Fault::Ended,
+    Fault::Ended,
+    Fault::Paused,
+];
+
+/// Takes something that a change needs away when its time has come. Resolves when the process ends or stands still.
+fn disturbed<'a>(stage: &'a Stage, disk: &'a Disk, gone: Option<(Dependency, Duration)>) -> BoxFuture<'a, ()> {
+    let taking = async move {
+        if let Some((which, at)) = gone {
+            starr::engine::world::Clock::sleep(&*stage.clock, at).await;
+            stage.backend.locks.needed.set(Some(which));
+        }
+        std::future::pending::<()>().await;
+    };
+    let struck = disk.struck.notified();
+    async move {
+        select(struck.boxed(), taking.boxed()).await;
+    }
+    .boxed()
+}
+
+/// What the process does that a seed is about: every third has a change of class V.
+fn program_of(seed: u64) -> Arc<Program> {
+    super::program(&if seed % 3 == 0 { verifiable() } else { busy() })
+}
+
+async fn simulate(seed: u64) -> Told {
+    let program = &program_of(seed);
     let what = format!("seed {seed}");
     let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x1234_5677);
     let mut setup = wild(seed);
@@ -141,38 +197,53 @@ async fn simulate(seed: u64, program: &Arc<Program>) -> Told {
     if forbidden {
         setup.grants = Vec::new();
     }
-    let stage = Arc::new(setup.stage());
+    setup.locks_last = (dice.roll(2) == 0).then_some(86_400);
+    let mut stage = setup.stage();
+    let needed = stage.backend.locks.needed.clone();
+    let judging = needed.clone();
+    stage.policy = Some(Judge::new(move |_| {
+        judging
+            .without(Dependency::Policy)
+            .then_some("the policy cannot be evaluated")
+    }));
+    let stage = Arc::new(stage);
     let disk = Disk::new();
     let recorder = disk.clone();
     honest_about(&stage, move || recorder.events());
+    let witness = stage.clone();
+    disk.watch(move || sent(&witness));
     let run = Arc::new(Mutex::new(None));
     let mut told = Told::default();
-    let mut asleep: Vec<Process> = Vec::new();
+    let mut asleep: Vec<(Process, bool)> = Vec::new();
     let ended = loop {
         told.processes += 1;
         let number = told.processes;
         assert!(number < 60, "{what} does not come to an end");
         let mut planned = None;
         if number < 10 && dice.roll(5) > 0 {
-            let fault = [
-                Fault::Failed,
-                Fault::FailedLate,
-                Fault::Torn,
-                Fault::Ended,
-                Fault::Ended,
-                Fault::Paused,
-            ][dice.roll(6) as usize];
+            let fault = FAULTS[dice.roll(FAULTS.len() as u64) as usize];
             // Not at the step in which it takes the run.
-            disk.plan(number, 2 + dice.roll(45) as usize, fault);
+            disk.plan(number, 2 + dice.roll(30) as usize, fault);
             planned = Some(fault);
         }
+        let gone = (number < 10 && dice.roll(2) == 0).then(|| {
+            let which = [Dependency::Policy, Dependency::Anchor, Dependency::Lock][dice.roll(3) as usize];
+            // Between the moments at which anything else happens.
+            (which, Duration::from_millis(dice.roll(240) * 1000 + 500))
+        });
         let before = sent(&stage);
         let opened = open(&disk, &stage, number, seed).await;
-        let work = process(stage.clone(), program.clone(), opened, run.clone()).boxed();
-        let struck = disk.struck.notified().boxed();
-        match stage.clock.drive(select(work, struck)).await {
-            Either::Left((Came::Ended(ended), _)) => break ended,
-            Either::Left((Came::InDoubt, _)) => {
+        let mut work = process(stage.clone(), program.clone(), opened, run.clone()).boxed();
+        let came = match stage.clock.drive(select(&mut work, disturbed(&stage, &disk, gone))).await {
+            Either::Left((came, _)) => Some(came),
+            Either::Right(_) => None,
+        };
+        if let Some((which, _)) = gone.filter(|(which, _)| needed.without(*which)) {
+            *told.without.entry(which).or_default() += 1;
+        }
+        match came {
+            Some(Came::Ended(ended)) => break ended,
+            Some(Came::InDoubt) => {
                 let sent = stage.backend.sent.lock().unwrap()[before..].to_vec();
                 assert!(
                     sent.iter().all(|seen| !seen.what.starts_with("fix ")),
@@ -180,28 +251,37 @@ async fn simulate(seed: u64, program: &Arc<Program>) -> Told {
                 );
                 disk.alive.lock().unwrap().remove(&number);
             }
-            Either::Left((Came::Stopped(error), _)) => {
+            Some(Came::Stopped(error)) if error.message.starts_with("Nothing was sent: 1 anchors are demanded") => {
+                assert!(needed.without(Dependency::Anchor), "{what}: {error}");
+                told.kept_from += 1;
+                disk.alive.lock().unwrap().remove(&number);
+            }
+            Some(Came::Stopped(error)) => {
                 assert!(
-                    matches!(planned, Some(Fault::Failed | Fault::FailedLate)),
+                    matches!(planned, Some(Fault::Failed | Fault::FailedLate | Fault::Refused)),
                     "{what}: {error}, planned: {planned:?}"
                 );
+                // P6: a process whose journal failed sends nothing more.
+                assert_eq!(*disk.witnessed.lock().unwrap(), Some(sent(&stage)), "{what}: {error}");
                 *told.faults.entry(format!("{planned:?}")).or_default() += 1;
                 disk.alive.lock().unwrap().remove(&number);
             }
-            Either::Right((_, work)) => {
+            None => {
                 *told.faults.entry(format!("{planned:?}")).or_default() += 1;
                 if planned == Some(Fault::Paused) {
-                    // It is there, and does nothing until its machine wakes.
-                    asleep.push(work);
+                    // It is there, and does nothing until its machine wakes. It may have ended the run already, and sleep while
+                    // it gives it back.
+                    asleep.push((work, ends(&disk) == 1));
                 } else {
                     disk.alive.lock().unwrap().remove(&number);
                 }
             }
         }
+        needed.set(None);
         kept(&stage, &disk.events(), &what);
         // Some time passes; sometimes somebody sets the clock.
         let away = [0, 30, 600, 7200][dice.roll(4) as usize];
-        let pause = starr::engine::world::Clock::sleep(&*stage.clock, std::time::Duration::from_secs(away));
+        let pause = starr::engine::world::Clock::sleep(&*stage.clock, Duration::from_secs(away));
         stage.clock.drive(pause).await;
         if dice.roll(3) == 0 {
             stage.wall.set([-3600, -86_400, 3600, -5][dice.roll(4) as usize]);
@@ -213,17 +293,22 @@ async fn simulate(seed: u64, program: &Arc<Program>) -> Told {
             honest_about(&stage, move || recorder.events());
         }
     };
+    needed.set(None);
     told.outcome = ended.outcome.word().to_owned();
     // P9: whoever slept wakes: it records nothing, sends nothing, and is told why.
     let (before, recorded) = (sent(&stage), disk.entries());
     disk.release();
-    for work in asleep {
+    for (work, had_ended) in asleep {
         match stage.clock.drive(work).await {
-            Came::Stopped(error) => assert!(error.message.contains("taken over"), "{what}: {error}"),
+            Came::Ended(ended) if had_ended => assert_eq!(ended.outcome.word(), told.outcome, "{what}"),
+            Came::Stopped(error) if !had_ended => {
+                assert!(error.message.contains("taken over"), "{what}: {error}");
+                told.fenced += 1;
+            }
+            Came::Stopped(error) => panic!("{what}: it had ended: {error}"),
             Came::Ended(ended) => panic!("{what}: a run that is somebody else's ended: {ended:?}"),
             Came::InDoubt => panic!("{what}: a run that is somebody else's is in doubt"),
         }
-        told.fenced += 1;
     }
     assert_eq!(
         (sent(&stage), disk.entries()),
@@ -246,11 +331,7 @@ async fn whole(stage: &Stage, disk: &Arc<Disk>, seed: u64, told: &mut Told, dry:
     // P7: dense, hashed, its epochs never fall, and its lists say what its entries say.
     assert!(verified.is_intact(), "{what}: {:?}", verified.findings);
     let recorded = disk.recorded();
-    let ends = recorded
-        .iter()
-        .filter(|(.., event)| matches!(event, Event::Ended { .. }))
-        .count();
-    assert_eq!(ends, 1, "{what}");
+    assert_eq!(ends(disk), 1, "{what}");
     // P18: where the time of an entry is before that of the entry it follows, the record says that the clock was set, or that
     // another process went on.
     let mut before: Option<(i64, u64)> = None;
@@ -293,11 +374,10 @@ async fn whole(stage: &Stage, disk: &Arc<Disk>, seed: u64, told: &mut Told, dry:
 async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promises() {
     let seeds: u64 = std::env::var("STARR_SEEDS").map_or(300, |seeds| seeds.parse().unwrap());
     let first: u64 = std::env::var("STARR_FIRST_SEED").map_or(0, |seed| seed.parse().unwrap());
-    let program = super::program(&busy());
     let mut all = Told::default();
     let mut outcomes = BTreeMap::<String, usize>::new();
     for seed in first..first + seeds {
-        let told = simulate(seed, &program).await;
+        let told = simulate(seed).await;
         *outcomes.entry(told.outcome).or_default() += 1;
         for (fault, count) in told.faults {
             *all.faults.entry(fault).or_default() += count;
@@ -306,6 +386,10 @@ async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promise
         all.clock_steps += told.clock_steps;
         all.taken_over += told.taken_over;
         all.fenced += told.fenced;
+        all.kept_from += told.kept_from;
+        for (which, count) in told.without {
+            *all.without.entry(which).or_default() += count;
+        }
     }
     println!("{seeds} seeds: {outcomes:?}, {all:?}");
     if seeds >= 300 {
@@ -323,11 +407,10 @@ async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promise
 
 #[tokio::test]
 async fn a_seed_is_the_same_every_time_here_too() {
-    let program = super::program(&busy());
     for seed in 0..10 {
         assert_eq!(
-            simulate(seed, &program).await,
-            simulate(seed, &program).await,
+            simulate(seed).await,
+            simulate(seed).await,
             "seed {seed}"
         );
     }

@@ -43,7 +43,7 @@ impl Stage {
         }
         for (name, operations) in [
             ("demo", super::OPERATIONS),
-            ("chat", &["post"] as &[_]),
+            ("chat", &["post", "mark"] as &[_]),
             ("pager", &["page"]),
             ("prometheus", &["series"]),
             ("cluster", &["releases", "rollout.undo"]),
