@@ -156,6 +156,9 @@ impl<'r> Frame<'r> {
             operations: orders.iter().filter_map(Ordered::planned).collect(),
         })
         .await?;
+        if let Some(came) = self.refused_before(action) {
+            return Ok(came);
+        }
         if let Some(came) = self.inadmissible(action, &orders) {
             return Ok(came);
         }
@@ -166,6 +169,9 @@ impl<'r> Frame<'r> {
         if let Some(because) = self.lock_targets(&order, &orders).await? {
             self.check()?;
             return Ok(Came::refused_without_approval(because));
+        }
+        if let Some(came) = self.refused_before(action) {
+            return Ok(came);
         }
         self.check()?;
         let consent = match self.approve(action, &order, &orders).await? {
@@ -235,6 +241,23 @@ impl<'r> Frame<'r> {
         match came? {
             Came::Done => self.verified(action).await,
             other => Ok(other),
+        }
+    }
+
+    /// What was refused before anybody was asked, for want of a grant, a lock or the policy, is refused in a run that goes on,
+    /// whatever is there by now.
+    fn refused_before(&self, action: &Action) -> Option<Came<'r>> {
+        let (scope, event) = self.run().replay.peek()?;
+        match event {
+            Event::NotApproved {
+                action: known,
+                digest,
+                because,
+                by,
+            } if scope == self.context.scope && known == action.name && digest.is_empty() => {
+                Some(Came::NotApproved { digest, because, by })
+            }
+            _ => None,
         }
     }
 

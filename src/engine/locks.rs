@@ -64,6 +64,10 @@ impl Frame<'_> {
                     return Ok(None);
                 }
                 Err(NotTaken::Unclear(unknown)) => {
+                    if run.replay.under_way() {
+                        let why = format!("the lock of {name}, which the run had, could not be taken: {unknown}");
+                        return Err(run.halt(Halt::Astray(why)));
+                    }
                     return Ok(Some(format!("the lock of {name} could not be taken: {unknown}")));
                 }
                 Err(NotTaken::HeldBy(other)) => other,

@@ -1,6 +1,7 @@
 //! A run changes hands, and time passes meanwhile: who goes on with it, what was consented to before, what has expired.
 
 use super::consent::{Judge, emergency, freeze, text};
+use super::outside::Dependency;
 use super::resume::{coherent, crash_everywhere, honest};
 use super::stage::Stage;
 use super::{Setup, book, flag};
@@ -10,6 +11,8 @@ use starr::journal::Event;
 use starr::provider::policy::Asked;
 use starr::value::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 fn setup() -> Setup {
@@ -298,6 +301,58 @@ async fn evidence_that_is_too_old_is_asked_again_before_anybody_decides_and_befo
     );
     // And a run that goes on finds it as old as it was.
     crash_everywhere(|| make(6 * 60, 7 * 60), &text).await;
+}
+
+/// P4, P6: what a change needs was not there, and is there again when the run goes on: it goes the way that is recorded.
+#[tokio::test]
+async fn what_was_refused_for_want_of_something_stays_refused_when_it_is_there_again() {
+    let text = text("oncall or dba").replace("failed  -> ", "failed  -> tell chat.post(\"#inc\", \"it failed\"), ");
+    let program = super::program(&text);
+    // A lock that nobody can say anything about, and what a policy refuses. With a change that fails people are told.
+    for (refused, good, sent) in [("", true, 0), ("change", true, 0), ("approve", true, 0), ("tell", false, 1)] {
+        let make = |missing: bool| {
+            let mut setup = Setup::new().flag("good", good).approves("wipe", "otto", 10);
+            setup.locks_last = Some(86_400);
+            let mut stage = setup.stage();
+            let refusing = Arc::new(AtomicBool::new(missing));
+            let switch = refusing.clone();
+            stage.policy = Some(Judge::new(move |request| {
+                (refusing.load(Ordering::SeqCst) && request.asked.word() == refused).then_some("it cannot be evaluated")
+            }));
+            let lock = (missing && refused.is_empty()).then_some(Dependency::Lock);
+            stage.backend.locks.needed.set(lock);
+            (stage, switch)
+        };
+        let (whole, _) = make(true);
+        let ended = whole.begin(&program).await.unwrap();
+        assert_eq!(fixes(&whole), sent, "`{refused}` is refused");
+        let mut tried = 0;
+        for k in 1..=*whole.journal.steps.lock().unwrap() {
+            let (stage, switch) = make(true);
+            *stage.journal.at.lock().unwrap() = Some(k);
+            assert!(stage.begin(&program).await.is_err());
+            *stage.journal.at.lock().unwrap() = None;
+            let what = format!("`{refused}` is refused, step {k}");
+            let decided = |event: &Event| match refused {
+                "tell" => event.kind() == "told",
+                _ => event.kind() == "not_approved",
+            };
+            if !stage.journal.inner.events().iter().any(|(_, event)| decided(event)) {
+                continue;
+            }
+            tried += 1;
+            stage.backend.locks.needed.set(None);
+            switch.store(false, Ordering::SeqCst);
+            honest(&stage);
+            let came = stage.resume(&program).await.unwrap();
+            let Resumed::Ended(now) = came else {
+                panic!("{what}: {came:?}\n{:#?}", stage.journal.inner.events())
+            };
+            assert_eq!((&now.outcome, fixes(&stage)), (&ended.outcome, sent), "{what}");
+            coherent(&stage, &what);
+        }
+        assert!(tried > 0, "`{refused}` is refused, and no step lies behind it");
+    }
 }
 
 /// The lock of a target expires while its holder is busy: the gate asks the target, and nothing is sent.
