@@ -392,15 +392,19 @@ async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promise
     }
     println!("{seeds} seeds: {outcomes:?}, {all:?}");
     if seeds >= 300 {
-        for fault in ["Failed", "FailedLate", "Torn", "Ended", "Paused"] {
+        for fault in ["Failed", "FailedLate", "Refused", "Torn", "Ended", "Paused"] {
             let struck = all.faults.get(&format!("Some({fault})")).copied().unwrap_or_default();
-            assert!(struck > 2, "{fault} struck {struck} times");
+            assert!(struck as u64 > seeds / 40, "{fault} struck {struck} times");
         }
-        assert!(
-            all.taken_over >= 10 && all.fenced >= 10 && all.clock_steps >= 10,
-            "{all:?}"
-        );
-        assert!(outcomes.len() >= 4, "{outcomes:?}");
+        for count in [all.taken_over, all.fenced, all.clock_steps] {
+            assert!(count as u64 > seeds / 30, "{all:?}");
+        }
+        for which in [Dependency::Policy, Dependency::Anchor, Dependency::Lock] {
+            let count = all.without.get(&which).copied().unwrap_or_default();
+            assert!(count as u64 > seeds / 20, "{which:?} was gone {count} times");
+        }
+        // Every kind of end there is; the rarest come once in some hundreds.
+        assert!(outcomes.len() == 6 || seeds < 1_000 && outcomes.len() == 5, "{outcomes:?}");
     }
 }
 
