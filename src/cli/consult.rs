@@ -115,6 +115,14 @@ enum Typed {
     Closed,
 }
 
+/// Which of the two came first. The other is dropped before anything else is done: it may hold the connection that is needed next.
+async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> Either<A, B> {
+    match futures::future::select(Box::pin(one), Box::pin(other)).await {
+        Either::Left((one, _)) => Either::Left(one),
+        Either::Right((other, _)) => Either::Right(other),
+    }
+}
+
 impl Consulting {
     async fn consult(&self, asked: &ApprovalRequest) -> Reply<Decision> {
         let who = self.directory.canonical(&self.operator.name).to_owned();
@@ -132,13 +140,13 @@ impl Consulting {
             }
             let typed = self.typed(asked, barred.as_deref());
             let elsewhere = self.elsewhere(&id);
-            let decided = match futures::future::select(Box::pin(typed), Box::pin(elsewhere)).await {
-                Either::Right((decided, _)) => decided,
-                Either::Left((Typed::Closed, _)) => {
+            let decided = match first(typed, elsewhere).await {
+                Either::Right(decided) => decided,
+                Either::Left(Typed::Closed) => {
                     let _ = self.decisions.settle(&self.run, Some(&id)).await;
                     return Reply::Nobody("the terminal was closed".to_owned());
                 }
-                Either::Left((typed, _)) => {
+                Either::Left(typed) => {
                     let own = match typed {
                         Typed::Decided(Decision::Approve) => decided_by(&self.operator.name, None, ""),
                         Typed::Decided(Decision::Refuse { because }) => {
@@ -374,5 +382,34 @@ impl People for Consulting {
         );
         self.console.styled(Style::Attention, &line);
         Box::pin(std::future::ready(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first;
+    use futures::future::Either;
+    use std::future::pending;
+    use std::time::Duration;
+
+    /// What is typed while a look at the store is under way is taken: the look lets go of the connection.
+    #[tokio::test]
+    async fn who_comes_second_holds_nothing_any_more() {
+        let connection = tokio::sync::Mutex::new(());
+        let looking = async {
+            let _held = connection.lock().await;
+            pending::<()>().await;
+        };
+        let typing = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            "yes"
+        };
+        match first(typing, looking).await {
+            Either::Left(typed) => {
+                let taken = tokio::time::timeout(Duration::from_secs(20), connection.lock()).await;
+                assert!(taken.is_ok(), "`{typed}` waits for a look that nobody goes on with");
+            }
+            Either::Right(()) => unreachable!("it never ends"),
+        }
     }
 }
