@@ -43,7 +43,9 @@ impl Body<'_, '_> {
             Some(None) => return None,
             _ => {
                 let message = format!("there is no check `{check}` here that could tell whether it happened");
-                self.report(Diagnostic::error("unknown-name", span, message).help("write it in this module, or import it"));
+                self.report(
+                    Diagnostic::error("unknown-name", span, message).help("write it in this module, or import it"),
+                );
                 return None;
             }
         };
@@ -79,9 +81,13 @@ impl Body<'_, '_> {
             };
             right = false;
             self.report(
-                Diagnostic::error("wrong-arguments", span, format!("`{check}` cannot be asked about `{}`", operation.path))
-                    .label(label)
-                    .help("the check gets the operation's arguments by their names"),
+                Diagnostic::error(
+                    "wrong-arguments",
+                    span,
+                    format!("`{check}` cannot be asked about `{}`", operation.path),
+                )
+                .label(label)
+                .help("the check gets the operation's arguments by their names"),
             );
         }
         right.then(|| Verifying {

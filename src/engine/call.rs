@@ -327,7 +327,10 @@ pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
 
 /// Arguments for people, as data, and as they are known again.
 pub(super) fn arguments_kept(call: &Call) -> Vec<(String, Shown)> {
-    call.args.iter().map(|(name, value)| (name.to_string(), kept(value))).collect()
+    call.args
+        .iter()
+        .map(|(name, value)| (name.to_string(), kept(value)))
+        .collect()
 }
 
 /// A value as it is decided on. A secret in it has no mark: a run that goes on, and a recording, no longer know the secret, and

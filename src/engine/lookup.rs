@@ -22,7 +22,11 @@ impl Run {
         let scope = format!("{} in doubt", sending.id);
         let mut frame = Frame::new(self, &verification.book, scope.clone(), 1, Duration::MAX);
         let arguments = sending.call.args.iter();
-        frame.set_parameters(arguments.map(|(name, value)| (name.to_string(), value.clone())).collect());
+        frame.set_parameters(
+            arguments
+                .map(|(name, value)| (name.to_string(), value.clone()))
+                .collect(),
+        );
         self.world.screen.waiting(&format!("`{}`", verification.check), None);
         // Reads alone: nobody is asked whether a heavy one may be made.
         let asking = Asking {
@@ -33,7 +37,10 @@ impl Run {
         };
         let targets = [verification.question];
         let mut noted = Vec::new();
-        let asked = frame.context.wave(&mut frame.slots, &targets, &asking, &mut noted).await;
+        let asked = frame
+            .context
+            .wave(&mut frame.slots, &targets, &asking, &mut noted)
+            .await;
         self.world.screen.done_waiting();
         self.forget_evidence(&scope);
         asked?;

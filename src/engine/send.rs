@@ -360,7 +360,10 @@ impl Run {
     /// A message as it was intended, where it is in the record: the severity and the evidence that it names may be others by now.
     fn as_intended(&self, id: &str, expr: &CallExpr) -> Option<Call> {
         let kept = self.replay.sent(id)?;
-        let args = kept.arguments.iter().map(|(name, shown)| Some((name.as_str().into(), recall(shown)?)));
+        let args = kept
+            .arguments
+            .iter()
+            .map(|(name, shown)| Some((name.as_str().into(), recall(shown)?)));
         Some(Call {
             operation: expr.operation.clone(),
             args: args.collect::<Option<_>>()?,
@@ -422,9 +425,7 @@ impl Frame<'_> {
     pub async fn tell(&mut self, place: &str, call: &CallExpr) -> Way<()> {
         let prepared = call::prepare_one(call, &self.view());
         let id = self.run().next_intent();
-        self.run()
-            .tell(&self.context.scope, place, id, call, prepared)
-            .await?;
+        self.run().tell(&self.context.scope, place, id, call, prepared).await?;
         Ok(())
     }
 }

@@ -40,7 +40,10 @@ async fn cutting(answer: Vec<u8>) -> (String, Arc<AtomicUsize>) {
 
 fn delete(url: &str) -> Call {
     let operations = starr::check::interface("http").unwrap();
-    let operation = operations.iter().find(|operation| &*operation.path == "delete").unwrap();
+    let operation = operations
+        .iter()
+        .find(|operation| &*operation.path == "delete")
+        .unwrap();
     let given = |name: &str| (name == "to").then(|| Value::text(url));
     Call {
         args: operation
@@ -78,9 +81,23 @@ async fn an_http_answer_that_is_cut_behind_any_byte_leaves_a_change_in_doubt() {
     let head = "content-type: application/json\r\n";
     let answers = [
         // What a whole answer says, and what the head alone says.
-        (format!("HTTP/1.1 200 OK\r\n{head}content-length: 11\r\n\r\n{{\"ok\":true}}"), "done", "unclear"),
-        (format!("HTTP/1.1 201 Created\r\n{head}transfer-encoding: chunked\r\n\r\n4\r\n{{\"ok\r\n7\r\n\":true}}\r\n0\r\n\r\n"), "done", "unclear"),
-        (format!("HTTP/1.1 403 Forbidden\r\n{head}content-length: 13\r\n\r\n{{\"why\":\"you\"}}"), "failed", "failed"),
+        (
+            format!("HTTP/1.1 200 OK\r\n{head}content-length: 11\r\n\r\n{{\"ok\":true}}"),
+            "done",
+            "unclear",
+        ),
+        (
+            format!(
+                "HTTP/1.1 201 Created\r\n{head}transfer-encoding: chunked\r\n\r\n4\r\n{{\"ok\r\n7\r\n\":true}}\r\n0\r\n\r\n"
+            ),
+            "done",
+            "unclear",
+        ),
+        (
+            format!("HTTP/1.1 403 Forbidden\r\n{head}content-length: 13\r\n\r\n{{\"why\":\"you\"}}"),
+            "failed",
+            "failed",
+        ),
     ];
     for (answer, whole, headed) in answers {
         let bytes = answer.as_bytes();
@@ -93,7 +110,11 @@ async fn an_http_answer_that_is_cut_behind_any_byte_leaves_a_change_in_doubt() {
                 cut if cut >= end_of_head => headed,
                 _ => "unclear",
             };
-            assert_eq!(word(&outcome), expected, "cut behind {cut} bytes of {answer:?}: {outcome:?}");
+            assert_eq!(
+                word(&outcome),
+                expected,
+                "cut behind {cut} bytes of {answer:?}: {outcome:?}"
+            );
             assert_eq!(taken.load(Ordering::SeqCst), 1, "it is not sent again");
         }
     }
@@ -150,13 +171,18 @@ async fn through(place: &Place, server: u16, most: usize) -> (Outcome, i64, usiz
     let mut entry = place.entry(folder.path(), "");
     entry.port = cutter.port;
     let world = World::of(one(entry), folder);
-    let outcome = world.change("execute", &[("sql", sql_text("insert into t values (1)"))]).await;
+    let outcome = world
+        .change("execute", &[("sql", sql_text("insert into t values (1)"))])
+        .await;
     drop(world);
     // The server may still be at it when its client has gone.
     place
         .until("select not exists (select 1 from pg_stat_activity where datname = current_database() and usename = 'starr_change')")
         .await;
-    let count: i64 = sqlx::query_scalar("select count(*) from t").fetch_one(&mut admin).await.unwrap();
+    let count: i64 = sqlx::query_scalar("select count(*) from t")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
     (outcome, count, cutter.passed.load(Ordering::SeqCst))
 }
 
@@ -180,7 +206,11 @@ async fn one_cut(
 async fn an_answer_of_postgres_that_is_cut_behind_any_byte_is_no_lie() {
     let server = Server::shared();
     let place = server.database().await;
-    run(&mut place.admin().await, "create table t (id int); grant all on t to starr_change").await;
+    run(
+        &mut place.admin().await,
+        "create table t (id int); grant all on t to starr_change",
+    )
+    .await;
     let folder = tempfile::tempdir().unwrap();
     let port = place.entry(folder.path(), "").port;
     let (outcome, count, whole) = through(&place, port, usize::MAX).await;

@@ -140,7 +140,9 @@ async fn where_the_target_does_not_know_a_person_says_so_or_it_stays_in_doubt() 
     let stage = left(silent, "grow x", 1).await;
     let before = stage.journal.inner.events();
     let came = stage.resume(&super::program(&text())).await.unwrap();
-    let Resumed::InDoubt(doubt) = came else { panic!("{came:?}") };
+    let Resumed::InDoubt(doubt) = came else {
+        panic!("{came:?}")
+    };
     assert_eq!((doubt.class, asked(&stage)), ('V', 1));
     assert_eq!((stage.journal.inner.events(), sent(&stage, "grow x")), (before, 1));
     honest(&stage);

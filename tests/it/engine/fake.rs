@@ -103,11 +103,19 @@ impl Backend {
     /// message is.
     fn nothing_is_missing(&self, key: &str) {
         let needed = &self.locks.needed;
-        let change = ["fix ", "grow ", "set ", "end ", "use ", "make "].iter().any(|word| key.starts_with(word));
+        let change = ["fix ", "grow ", "set ", "end ", "use ", "make "]
+            .iter()
+            .any(|word| key.starts_with(word));
         let locked = change && !key.contains(" un-") && self.locks.lasts.is_some();
         assert!(!needed.without(Dependency::Policy), "`{key}` is sent without a policy");
-        assert!(!change || !needed.without(Dependency::Anchor), "`{key}` is sent without an anchor");
-        assert!(!locked || !needed.without(Dependency::Lock), "`{key}` is sent without its lock");
+        assert!(
+            !change || !needed.without(Dependency::Anchor),
+            "`{key}` is sent without an anchor"
+        );
+        assert!(
+            !locked || !needed.without(Dependency::Lock),
+            "`{key}` is sent without its lock"
+        );
     }
 
     /// Changes that were done.

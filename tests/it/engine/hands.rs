@@ -309,7 +309,12 @@ async fn what_was_refused_for_want_of_something_stays_refused_when_it_is_there_a
     let text = text("oncall or dba").replace("failed  -> ", "failed  -> tell chat.post(\"#inc\", \"it failed\"), ");
     let program = super::program(&text);
     // A lock that nobody can say anything about, and what a policy refuses. With a change that fails people are told.
-    for (refused, good, sent) in [("", true, 0), ("change", true, 0), ("approve", true, 0), ("tell", false, 1)] {
+    for (refused, good, sent) in [
+        ("", true, 0),
+        ("change", true, 0),
+        ("approve", true, 0),
+        ("tell", false, 1),
+    ] {
         let make = |missing: bool| {
             let mut setup = Setup::new().flag("good", good).approves("wipe", "otto", 10);
             setup.locks_last = Some(86_400);

@@ -220,9 +220,11 @@ pub fn wild(seed: u64) -> Setup {
     setup.unattended = dice.roll(3) == 0;
     // The target says what is true, where it says anything.
     let silent = dice.roll(3) == 0;
-    setup = setup.given("flag grown a", move |past| match chance(seed, "grown a", past.asked, 2) {
-        0 if silent => Value::unknown(starr::value::Reason::Timeout, ""),
-        _ => Value::Bool(past.did("grow a")),
+    setup = setup.given("flag grown a", move |past| {
+        match chance(seed, "grown a", past.asked, 2) {
+            0 if silent => Value::unknown(starr::value::Reason::Timeout, ""),
+            _ => Value::Bool(past.did("grow a")),
+        }
     });
     match dice.roll(4) {
         0 => setup.fails("grow a"),

@@ -450,7 +450,15 @@ async fn only_so_many_questions_are_asked_at_once() {
         .await;
     let at_once = ran.backend.crowded.most.load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(at_once, most, "{:#?}", ran.backend.reads.lock().unwrap());
-    let first = |name: &String| ran.backend.reads.lock().unwrap().iter().find(|seen| seen.what == format!("flag {name}")).map(|seen| seen.at.as_secs());
+    let first = |name: &String| {
+        ran.backend
+            .reads
+            .lock()
+            .unwrap()
+            .iter()
+            .find(|seen| seen.what == format!("flag {name}"))
+            .map(|seen| seen.at.as_secs())
+    };
     let waited = names.iter().filter(|name| first(name) != Some(0)).count();
     assert_eq!(waited, 4, "the others wait for their turn");
     assert_eq!(ran.outcome(), "resolved");

@@ -376,7 +376,10 @@ result {{
         told.collect::<Vec<_>>()
     };
     let everything = told(&whole.journal.inner.events());
-    let posted = everything.iter().find(|(operation, _)| operation == "chat.post").unwrap();
+    let posted = everything
+        .iter()
+        .find(|(operation, _)| operation == "chat.post")
+        .unwrap();
     assert_eq!(posted.1[1].1, "sev2");
     let steps = *whole.journal.steps.lock().unwrap();
     for k in 1..=steps {
@@ -385,7 +388,16 @@ result {{
         assert!(stage.begin(&super::program(&text)).await.is_err());
         *stage.journal.at.lock().unwrap() = None;
         let last = stage.journal.inner.events().pop();
-        if matches!(last, Some((_, Event::Intent { purpose: Purpose::Undo, .. }))) {
+        if matches!(
+            last,
+            Some((
+                _,
+                Event::Intent {
+                    purpose: Purpose::Undo,
+                    ..
+                }
+            ))
+        ) {
             // Whoever looks cannot see that it was refused, and the run ends in another way.
             continue;
         }
@@ -393,7 +405,11 @@ result {{
         let Resumed::Ended(now) = stage.resume(&super::program(&text)).await.unwrap() else {
             panic!("step {k}: {:#?}", stage.journal.inner.events())
         };
-        assert_eq!((now.outcome, now.severity), (ended.outcome.clone(), ended.severity.clone()), "step {k}");
+        assert_eq!(
+            (now.outcome, now.severity),
+            (ended.outcome.clone(), ended.severity.clone()),
+            "step {k}"
+        );
         coherent(&stage, &format!("step {k}"));
         assert_eq!(told(&stage.journal.inner.events()), everything, "step {k}");
     }
@@ -546,7 +562,9 @@ async fn a_run_whose_checkpoint_was_not_kept_goes_on() {
         size: 3,
         because: "it cannot be reached".to_owned(),
     };
-    starr::journal::Journal::append(&stage.journal.inner, "", &missed).await.unwrap();
+    starr::journal::Journal::append(&stage.journal.inner, "", &missed)
+        .await
+        .unwrap();
     honest(&stage);
     let came = stage.resume(&program).await.unwrap();
     assert!(matches!(came, Resumed::Ended(_)), "{came:?}");

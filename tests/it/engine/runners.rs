@@ -2,8 +2,8 @@
 //! which steps are lost or torn, which process ends or stands still where, who takes its run over, who sets the clock, and which of
 //! the things that a change needs (journal, policy, anchor, lock) cannot be used from when on.
 
-use super::disk::{Disk, Fault, Host, Mounted};
 use super::consent::Judge;
+use super::disk::{Disk, Fault, Host, Mounted};
 use super::invariants::{Dice, busy, verifiable, wild};
 use super::outside::{Dependency, Shelf};
 use super::resume::honest_about;
@@ -234,7 +234,11 @@ async fn simulate(seed: u64) -> Told {
         let before = sent(&stage);
         let opened = open(&disk, &stage, number, seed).await;
         let mut work = process(stage.clone(), program.clone(), opened, run.clone()).boxed();
-        let came = match stage.clock.drive(select(&mut work, disturbed(&stage, &disk, gone))).await {
+        let came = match stage
+            .clock
+            .drive(select(&mut work, disturbed(&stage, &disk, gone)))
+            .await
+        {
             Either::Left((came, _)) => Some(came),
             Either::Right(_) => None,
         };
@@ -404,18 +408,17 @@ async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promise
             assert!(count as u64 > seeds / 20, "{which:?} was gone {count} times");
         }
         // Every kind of end there is; the rarest come once in some hundreds.
-        assert!(outcomes.len() == 6 || seeds < 1_000 && outcomes.len() == 5, "{outcomes:?}");
+        assert!(
+            outcomes.len() == 6 || seeds < 1_000 && outcomes.len() == 5,
+            "{outcomes:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_seed_is_the_same_every_time_here_too() {
     for seed in 0..10 {
-        assert_eq!(
-            simulate(seed).await,
-            simulate(seed).await,
-            "seed {seed}"
-        );
+        assert_eq!(simulate(seed).await, simulate(seed).await, "seed {seed}");
     }
 }
 
