@@ -332,7 +332,8 @@ async fn what_was_refused_for_want_of_something_stays_refused_when_it_is_there_a
         let ended = whole.begin(&program).await.unwrap();
         assert_eq!(fixes(&whole), sent, "`{refused}` is refused");
         let mut tried = 0;
-        for k in 1..=*whole.journal.steps.lock().unwrap() {
+        let steps = *whole.journal.steps.lock().unwrap();
+        for k in 1..=steps {
             let (stage, switch) = make(true);
             *stage.journal.at.lock().unwrap() = Some(k);
             assert!(stage.begin(&program).await.is_err());

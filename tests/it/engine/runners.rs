@@ -179,7 +179,7 @@ fn disturbed<'a>(stage: &'a Stage, disk: &'a Disk, gone: Option<(Dependency, Dur
 
 /// What the process does that a seed is about: every third has a change of class V.
 fn program_of(seed: u64) -> Arc<Program> {
-    super::program(&if seed % 3 == 0 { verifiable() } else { busy() })
+    super::program(&if seed.is_multiple_of(3) { verifiable() } else { busy() })
 }
 
 async fn simulate(seed: u64) -> Told {

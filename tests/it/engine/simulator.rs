@@ -182,7 +182,7 @@ async fn simulate(seed: u64, text: &str) -> (String, usize) {
 
 /// Every third seed has a change of class V.
 fn text_of(seed: u64) -> String {
-    if seed % 3 == 0 { verifiable() } else { busy() }
+    if seed.is_multiple_of(3) { verifiable() } else { busy() }
 }
 
 #[tokio::test]
