@@ -87,7 +87,7 @@ fn first_scenarios() -> Vec<(String, String)> {
 #[test]
 fn no_fault_makes_a_runbook_report_what_is_not() {
     // Every call of every scenario in turn takes a quarter of an hour in a build without optimisation: of equal calls the first and the
-    // last are taken, and of most runbooks the first scenario. `starr test runbooks --faults` of a release build takes all.
+    // last are taken, and of most runbooks the first scenario. `scripts/faults` builds with optimisation and takes all.
     for book in WHOLE {
         let text = succeeds(&["test", book, "--faults=ends"]);
         assert!(text.contains(", 0 broken"), "{text}");
