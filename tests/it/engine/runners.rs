@@ -398,14 +398,14 @@ async fn whatever_happens_to_the_store_and_its_processes_a_run_keeps_its_promise
     if seeds >= 300 {
         for fault in ["Failed", "FailedLate", "Refused", "Torn", "Ended", "Paused"] {
             let struck = all.faults.get(&format!("Some({fault})")).copied().unwrap_or_default();
-            assert!(struck as u64 > seeds / 40, "{fault} struck {struck} times");
+            assert!(struck as u64 > (seeds / 40).min(100), "{fault} struck {struck} times");
         }
         for count in [all.taken_over, all.fenced, all.clock_steps] {
-            assert!(count as u64 > seeds / 30, "{all:?}");
+            assert!(count as u64 > (seeds / 30).min(100), "{all:?}");
         }
         for which in [Dependency::Policy, Dependency::Anchor, Dependency::Lock] {
             let count = all.without.get(&which).copied().unwrap_or_default();
-            assert!(count as u64 > seeds / 20, "{which:?} was gone {count} times");
+            assert!(count as u64 > (seeds / 20).min(100), "{which:?} was gone {count} times");
         }
         // Every kind of end there is; the rarest come once in some hundreds.
         assert!(
