@@ -36,6 +36,25 @@ pub fn read(path: &Path) -> Result<Bytes, String> {
     })
 }
 
+/// The bytes of a file; `None` when there is no such file. `named` is what it is called, `size` the limit in words.
+///
+/// # Errors
+/// It is there and cannot be read, or is larger than the limit.
+pub fn if_there(path: &Path, named: &str, most: u64, size: &str) -> Result<Option<Vec<u8>>, String> {
+    let cannot = |problem: std::io::Error| format!("cannot read {named}: {problem}");
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(problem) => return Err(cannot(problem)),
+    };
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > most {
+        return Err(format!("{named} is larger than {size}"));
+    }
+    Ok(Some(bytes))
+}
+
 /// Sees that a file of the configuration can be trusted where this runbook is concerned: whoever writes a runbook must not be able
 /// to write it.
 ///

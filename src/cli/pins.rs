@@ -1,7 +1,7 @@
 //! `starr lock`, and whether the modules of a program are those that `starr.lock` pins.
 
 use super::args::Lock as Args;
-use super::files::{Project, collect, read};
+use super::files::{Project, collect, if_there, read};
 use super::load::check_bytes;
 use super::output::{Output, complain, line};
 use super::{Exit, Failure};
@@ -10,7 +10,6 @@ use crate::source::Sources;
 use crate::trust::digest;
 use crate::trust::lock::{Difference, LOCK_BYTES, Lock};
 use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::Path;
 
 /// The name of the file, in the project's root.
@@ -148,16 +147,8 @@ pub fn modules_digest(sources: &Sources, path: &Path) -> [u8; 32] {
 /// # Errors
 /// It is there and cannot be read.
 pub fn read_lock(path: &Path) -> Result<Option<String>, String> {
-    let cannot = |problem: std::io::Error| format!("cannot read {}: {problem}", path.display());
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(problem) => return Err(cannot(problem)),
-    };
-    let mut text = String::new();
-    file.take(LOCK_BYTES + 1).read_to_string(&mut text).map_err(cannot)?;
-    if text.len() as u64 > LOCK_BYTES {
-        return Err(format!("{} is larger than 1 MiB", path.display()));
-    }
-    Ok(Some(text))
+    let named = path.display().to_string();
+    if_there(path, &named, LOCK_BYTES, "1 MiB")?
+        .map(|bytes| String::from_utf8(bytes).map_err(|_| format!("cannot read {named}: it is not UTF-8 text")))
+        .transpose()
 }

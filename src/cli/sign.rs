@@ -1,7 +1,7 @@
 //! `starr sign`, and whether the texts of a program are signed by somebody who counts.
 
 use super::args::{Global, Sign};
-use super::files::{Project, read};
+use super::files::{Project, if_there, read};
 use super::output::{Output, complain, line};
 use super::{Exit, Failure};
 use crate::config::{self, Environment};
@@ -10,7 +10,6 @@ use crate::secrets::private_file;
 use crate::source::Sources;
 use crate::trust::{self, Found, SIGNATURE_BYTES, Signed, Signers};
 use jiff::Timestamp;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Signs a file, or verifies its signature.
@@ -126,16 +125,5 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 
 /// The bytes of a signature; `None` when there is no such file.
 fn signature(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    let cannot = |problem: std::io::Error| format!("cannot read its signature {}: {problem}", path.display());
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(problem) if problem.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(problem) => return Err(cannot(problem)),
-    };
-    let mut bytes = Vec::new();
-    file.take(SIGNATURE_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > SIGNATURE_BYTES {
-        return Err("its signature is larger than 64 KiB".to_owned());
-    }
-    Ok(Some(bytes))
+    if_there(path, &format!("its signature {}", path.display()), SIGNATURE_BYTES, "64 KiB")
 }

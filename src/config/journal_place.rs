@@ -49,9 +49,9 @@ impl Place {
 #[cfg(feature = "postgres")]
 mod postgres {
     use crate::journal::postgres::{Login, Server, Tls};
+    use crate::providers::postgres::config as reached;
     use crate::secrets::SecretSource;
     use serde::Deserialize;
-    use std::net::IpAddr;
     use std::path::PathBuf;
 
     /// The database of a journal.
@@ -62,14 +62,14 @@ mod postgres {
         pub host: Option<String>,
         #[serde(default)]
         pub socket: Option<PathBuf>,
-        #[serde(default = "default_port")]
+        #[serde(default = "reached::default_port")]
         pub port: u16,
         pub database: String,
         #[serde(default = "default_schema")]
         pub schema: String,
         /// `verify-full` when absent; on loopback and sockets `disable`.
         #[serde(default)]
-        pub tls: Option<TlsWord>,
+        pub tls: Option<reached::Tls>,
         #[serde(default)]
         pub root_certificate: Option<PathBuf>,
         pub user: String,
@@ -89,19 +89,6 @@ mod postgres {
         pub user: String,
         #[serde(default)]
         pub password: Option<SecretSource>,
-    }
-
-    #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-    #[serde(rename_all = "kebab-case")]
-    pub enum TlsWord {
-        Disable,
-        Require,
-        VerifyCa,
-        VerifyFull,
-    }
-
-    fn default_port() -> u16 {
-        5432
     }
 
     fn default_schema() -> String {
@@ -132,7 +119,7 @@ mod postgres {
                     port.parse()
                         .map_err(|_| "the port in the journal's address is not a number".to_owned())?,
                 ),
-                _ => (place, default_port()),
+                _ => (place, reached::default_port()),
             };
             let database = Self {
                 host: Some(host.to_owned()),
@@ -153,15 +140,12 @@ mod postgres {
 
         /// What is wrong with the entry, in words for the person who wrote it.
         pub fn validate(&self) -> Result<(), String> {
-            let wrong = match (&self.host, &self.socket) {
-                (None, None) => "neither `host` nor `socket` is given",
-                (Some(_), Some(_)) => "`host` and `socket` are both given; one of them is meant",
-                (Some(host), None) if host.trim().is_empty() => "the host is empty",
-                (Some(host), None) if host.starts_with('/') => "`host` is a path; write it as `socket`",
-                (None, Some(socket)) if !socket.is_absolute() => "`socket` is not an absolute path",
-                _ if self.database.is_empty() => "no database is named",
-                _ if self.user.is_empty() => "no user is named",
-                _ => return Ok(()),
+            let way = reached::validate_way(self.host.as_deref(), self.socket.as_deref());
+            let wrong = match way {
+                Err(wrong) => wrong,
+                Ok(()) if self.database.is_empty() => "no database is named",
+                Ok(()) if self.user.is_empty() => "no user is named",
+                Ok(()) => return Ok(()),
             };
             Err(format!("the journal's database: {wrong}"))
         }
@@ -175,26 +159,17 @@ mod postgres {
                     password: password.map_err(|why| format!("the journal's password: {why}"))?,
                 })
             };
-            let local = self.host.as_deref().is_none_or(|host| {
-                host == "localhost"
-                    || host
-                        .trim_matches(['[', ']'])
-                        .parse::<IpAddr>()
-                        .is_ok_and(|address| address.is_loopback())
-            });
             Ok(Server {
                 host: self.host.clone(),
                 socket: self.socket.clone(),
                 port: self.port,
                 database: self.database.clone(),
                 schema: self.schema.clone(),
-                tls: match self.tls {
-                    Some(TlsWord::Disable) => Tls::Disable,
-                    Some(TlsWord::Require) => Tls::Require,
-                    Some(TlsWord::VerifyCa) => Tls::VerifyCa,
-                    Some(TlsWord::VerifyFull) => Tls::VerifyFull,
-                    None if local => Tls::Disable,
-                    None => Tls::VerifyFull,
+                tls: match reached::tls_to(self.host.as_deref(), self.tls) {
+                    reached::Tls::Disable => Tls::Disable,
+                    reached::Tls::Require => Tls::Require,
+                    reached::Tls::VerifyCa => Tls::VerifyCa,
+                    reached::Tls::VerifyFull => Tls::VerifyFull,
                 },
                 root_certificate: self.root_certificate.clone(),
                 login: login(&self.user, &self.password)?,

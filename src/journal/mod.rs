@@ -32,6 +32,7 @@ mod sequencer;
 pub mod sqlite;
 pub mod storage;
 mod store;
+mod tables;
 pub mod tree;
 pub mod verify;
 mod words;

@@ -4,7 +4,7 @@ use crate::secrets::SecretSource;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// `postgres:` of an environment.
@@ -133,8 +133,34 @@ fn default_lock() -> bool {
     true
 }
 
-fn default_port() -> u16 {
+/// PostgreSQL's own port.
+pub fn default_port() -> u16 {
     5432
+}
+
+/// What is wrong with the way to a server: exactly one of host and socket.
+pub fn validate_way(host: Option<&str>, socket: Option<&Path>) -> Result<(), &'static str> {
+    match (host, socket) {
+        (None, None) => Err("neither `host` nor `socket` is given"),
+        (Some(_), Some(_)) => Err("`host` and `socket` are both given; one of them is meant"),
+        (Some(host), None) if host.starts_with('/') => Err("`host` is a path; write it as `socket`"),
+        (Some(host), None) if host.trim().is_empty() => Err("`host` is empty"),
+        (None, Some(socket)) if !socket.is_absolute() => Err("`socket` is not an absolute path"),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the server is on this machine.
+pub fn is_local(host: Option<&str>) -> bool {
+    host.is_none_or(|host| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// The protection in force: what is written, and without a word the strictest where the server is not on this machine.
+pub fn tls_to(host: Option<&str>, written: Option<Tls>) -> Tls {
+    written.unwrap_or(if is_local(host) { Tls::Disable } else { Tls::VerifyFull })
 }
 
 fn default_connections() -> u8 {
@@ -148,18 +174,7 @@ fn default_connect_seconds() -> u16 {
 impl Database {
     /// What is wrong with the entry, in words for the person who wrote it.
     pub fn validate(&self) -> Result<(), String> {
-        match (&self.host, &self.socket) {
-            (None, None) => return Err("neither `host` nor `socket` is given".to_owned()),
-            (Some(_), Some(_)) => return Err("`host` and `socket` are both given; one of them is meant".to_owned()),
-            (Some(host), None) if host.starts_with('/') => {
-                return Err("`host` is a path; write it as `socket`".to_owned());
-            }
-            (Some(host), None) if host.trim().is_empty() => return Err("`host` is empty".to_owned()),
-            (None, Some(socket)) if !socket.is_absolute() => {
-                return Err("`socket` is not an absolute path".to_owned());
-            }
-            _ => {}
-        }
+        validate_way(self.host.as_deref(), self.socket.as_deref())?;
         if self.database.is_empty() {
             return Err("`database` is empty".to_owned());
         }
@@ -183,22 +198,12 @@ impl Database {
 
     /// The protection in force.
     pub fn tls(&self) -> Tls {
-        self.tls
-            .unwrap_or(if self.is_local() { Tls::Disable } else { Tls::VerifyFull })
+        tls_to(self.host.as_deref(), self.tls)
     }
 
     /// Whether the server is on this machine.
     pub fn is_local(&self) -> bool {
-        match &self.host {
-            None => true,
-            Some(host) => {
-                host == "localhost"
-                    || host
-                        .trim_matches(['[', ']'])
-                        .parse::<IpAddr>()
-                        .is_ok_and(|address| address.is_loopback())
-            }
-        }
+        is_local(self.host.as_deref())
     }
 
     /// Where the server is, for people.

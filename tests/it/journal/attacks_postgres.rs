@@ -5,109 +5,19 @@ use super::forge::Forged;
 use super::log::{Log, signer};
 use super::second;
 use crate::storage::postgres::place;
-use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Executor as _, Row as _};
-use starr::journal::note::Note;
+use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{Connection as _, Executor as _};
 use starr::journal::policy::Policy;
 use starr::journal::verify::Level;
-use starr::journal::{entry::Entry, export, judge, ledger, postgres};
-use std::collections::BTreeMap;
-
-/// Everything that the tables hold.
-async fn read(connection: &mut PgConnection) -> Forged {
-    let items = sqlx::query(
-        "select e.bytes, e.leaf, p.salt, p.body from starr.entries e join starr.payloads p on p.sequence = e.sequence
-          order by e.sequence",
-    )
-    .fetch_all(&mut *connection)
-    .await
-    .unwrap()
-    .iter()
-    .map(|row| super::forge::Item {
-        entry: Entry::decode(row.get(0)).unwrap(),
-        bytes: row.get(0),
-        leaf: row.get(1),
-        salt: row.get(2),
-        body: row.get(3),
-    })
-    .collect();
-    let notes: BTreeMap<u64, Note> = sqlx::query("select size, note from starr.checkpoints")
-        .fetch_all(connection)
-        .await
-        .unwrap()
-        .iter()
-        .map(|row| {
-            let size = u64::try_from(row.get::<i64, _>(0)).unwrap();
-            (size, Note::parse(row.get(1)).unwrap())
-        })
-        .collect();
-    Forged { items, notes }
-}
+use starr::journal::{export, judge, ledger, postgres};
 
 /// Puts everything into the tables; with `head`, also everything that is computed from the entries.
 async fn write(connection: &mut PgConnection, forged: &Forged, head: bool) {
     connection
-        .execute("begin; truncate starr.entries, starr.payloads, starr.checkpoints")
+        .execute("begin; truncate entries, payloads, checkpoints")
         .await
         .unwrap();
-    for row in forged.rows() {
-        sqlx::query("insert into starr.entries values ($1, $2, $3, $4, $5, $6, $7, $8)")
-            .bind(row.sequence)
-            .bind(row.run)
-            .bind(row.run_sequence)
-            .bind(row.part)
-            .bind(row.kind)
-            .bind(row.at)
-            .bind(row.bytes)
-            .bind(row.leaf)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        sqlx::query("insert into starr.payloads values ($1, $2, $3)")
-            .bind(row.sequence)
-            .bind(row.salt)
-            .bind(row.body)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-    }
-    for row in forged.checkpoints() {
-        sqlx::query("insert into starr.checkpoints values ($1, $2, $3, $4)")
-            .bind(row.size)
-            .bind(row.frontier)
-            .bind(row.note)
-            .bind(row.digest)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-    }
-    if head {
-        let head = forged.head();
-        sqlx::query("update starr.head set size = $1, frontier = $2, root = $3, leaf = $4")
-            .bind(head.size)
-            .bind(head.frontier)
-            .bind(head.root)
-            .bind(head.leaf)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        let ids: Vec<String> = sqlx::query_scalar("select id from starr.runs")
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
-        for run in ids.iter().map(|id| forged.run(id)) {
-            sqlx::query("update starr.runs set entries = $1, started = $2, severity = $3, ended = $4 where id = $5")
-                .bind(run.entries)
-                .bind(run.started)
-                .bind(run.severity)
-                .bind(run.ended)
-                .bind(run.id)
-                .execute(&mut *connection)
-                .await
-                .unwrap();
-        }
-    }
-    connection.execute("commit").await.unwrap();
+    forged.write_to::<Postgres>(connection, head).await;
 }
 
 #[tokio::test]
@@ -116,7 +26,8 @@ async fn every_attack_by_every_attacker_at_every_level_in_postgresql() {
     let log = Log::on(Some(server.clone())).await;
     let folder = log.folder.path();
     let mut superuser = place.admin().await;
-    let original = read(&mut superuser).await;
+    superuser.execute("set search_path = starr").await.unwrap();
+    let original = Forged::read_from::<Postgres>(&mut superuser).await;
     assert_eq!((original.items.len(), original.notes.len()), (14, 3));
     let policies: Vec<(&str, Policy, std::path::PathBuf)> = log
         .policies()

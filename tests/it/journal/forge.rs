@@ -1,7 +1,7 @@
 //! What somebody can do who is able to write the database file, with or without the signing key.
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Row as _};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqliteConnection};
+use sqlx::{ColumnIndex, ConnectOptions as _, Database, Decode, Encode, Executor, IntoArguments, Row as _, Type};
 use starr::journal::checkpoint::Checkpoint;
 use starr::journal::entry::Entry;
 use starr::journal::ledger;
@@ -44,31 +44,46 @@ fn signed(number: u64) -> i64 {
 
 impl Forged {
     pub async fn read(path: &Path) -> Self {
-        let mut connection = connect(path).await;
-        let items = sqlx::query(
+        Self::read_from::<Sqlite>(&mut connect(path).await).await
+    }
+
+    /// Everything that the tables hold.
+    pub async fn read_from<D: Database>(connection: &mut D::Connection) -> Self
+    where
+        for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+        D::Arguments: IntoArguments<D>,
+        usize: ColumnIndex<D::Row>,
+        for<'r> i64: Decode<'r, D> + Type<D>,
+        for<'r> Vec<u8>: Decode<'r, D> + Type<D>,
+    {
+        let items = sqlx::query::<D>(
             "select e.bytes, e.leaf, p.salt, p.body from entries e join payloads p on p.sequence = e.sequence order by e.sequence",
         )
-        .fetch_all(&mut connection)
+        .fetch_all(&mut *connection)
         .await
         .unwrap()
         .iter()
-        .map(|row| Item {
-            entry: Entry::decode(row.get(0)).unwrap(),
-            bytes: row.get(0),
-            leaf: row.get(1),
-            salt: row.get(2),
-            body: row.get(3),
+        .map(|row| {
+            let bytes: Vec<u8> = row.get(0);
+            Item {
+                entry: Entry::decode(&bytes).unwrap(),
+                bytes,
+                leaf: row.get(1),
+                salt: row.get(2),
+                body: row.get(3),
+            }
         })
         .collect();
-        let notes = sqlx::query("select size, note from checkpoints")
-            .fetch_all(&mut connection)
+        let notes = sqlx::query::<D>("select size, note from checkpoints")
+            .fetch_all(connection)
             .await
             .unwrap()
             .iter()
             .map(|row| {
+                let note: Vec<u8> = row.get(1);
                 (
                     u64::try_from(row.get::<i64, _>(0)).unwrap(),
-                    Note::parse(row.get(1)).unwrap(),
+                    Note::parse(&note).unwrap(),
                 )
             })
             .collect();
@@ -204,7 +219,6 @@ impl Forged {
 
     /// Writes entries and checkpoints; with `head`, also everything that is computed from the entries.
     pub async fn write(&self, path: &Path, head: bool) {
-        use sqlx::Executor as _;
         let mut connection = connect(path).await;
         connection
             .execute(
@@ -212,8 +226,25 @@ impl Forged {
             )
             .await
             .unwrap();
+        self.write_to::<Sqlite>(&mut connection, head).await;
+    }
+
+    /// The same on a connection that has emptied the tables in a transaction; ends it.
+    pub async fn write_to<D: Database>(&self, connection: &mut D::Connection, head: bool)
+    where
+        for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+        D::Arguments: IntoArguments<D>,
+        usize: ColumnIndex<D::Row>,
+        for<'v> i64: Encode<'v, D> + Type<D>,
+        for<'v> Option<i64>: Encode<'v, D> + Type<D>,
+        for<'v> &'v str: Encode<'v, D> + Type<D>,
+        for<'v> String: Encode<'v, D> + Decode<'v, D> + Type<D>,
+        for<'v> &'v [u8]: Encode<'v, D> + Type<D>,
+        for<'v> Option<&'v [u8]>: Encode<'v, D> + Type<D>,
+        for<'v> Vec<u8>: Encode<'v, D> + Type<D>,
+    {
         for row in self.rows() {
-            sqlx::query("insert into entries (sequence, run, run_sequence, part, kind, at, bytes, leaf) values (?, ?, ?, ?, ?, ?, ?, ?)")
+            sqlx::query::<D>("insert into entries (sequence, run, run_sequence, part, kind, at, bytes, leaf) values ($1, $2, $3, $4, $5, $6, $7, $8)")
                 .bind(row.sequence)
                 .bind(row.run)
                 .bind(row.run_sequence)
@@ -222,49 +253,45 @@ impl Forged {
                 .bind(row.at)
                 .bind(row.bytes)
                 .bind(row.leaf)
-                .execute(&mut connection)
+                .execute(&mut *connection)
                 .await
                 .unwrap();
-            sqlx::query("insert into payloads (sequence, salt, body) values (?, ?, ?)")
+            sqlx::query::<D>("insert into payloads (sequence, salt, body) values ($1, $2, $3)")
                 .bind(row.sequence)
                 .bind(row.salt)
                 .bind(row.body)
-                .execute(&mut connection)
+                .execute(&mut *connection)
                 .await
                 .unwrap();
         }
         for row in self.checkpoints() {
-            sqlx::query("insert into checkpoints (size, frontier, note, digest) values (?, ?, ?, ?)")
+            sqlx::query::<D>("insert into checkpoints (size, frontier, note, digest) values ($1, $2, $3, $4)")
                 .bind(row.size)
                 .bind(row.frontier)
                 .bind(row.note)
                 .bind(row.digest)
-                .execute(&mut connection)
+                .execute(&mut *connection)
                 .await
                 .unwrap();
         }
         if head {
-            self.write_head(&mut connection).await;
-        }
-        connection.execute("commit").await.unwrap();
-    }
-
-    async fn write_head(&self, connection: &mut SqliteConnection) {
-        let head = self.head();
-        sqlx::query("update head set size = ?, frontier = ?, root = ?, leaf = ?")
-            .bind(head.size)
-            .bind(head.frontier)
-            .bind(head.root)
-            .bind(head.leaf)
-            .execute(&mut *connection)
-            .await
-            .unwrap();
-        let ids: Vec<String> = sqlx::query_scalar("select id from runs")
-            .fetch_all(&mut *connection)
-            .await
-            .unwrap();
-        for run in ids.iter().map(|id| self.run(id)) {
-            sqlx::query("update runs set entries = ?, started = ?, severity = ?, ended = ? where id = ?")
+            let head = self.head();
+            sqlx::query::<D>("update head set size = $1, frontier = $2, root = $3, leaf = $4")
+                .bind(head.size)
+                .bind(head.frontier)
+                .bind(head.root)
+                .bind(head.leaf)
+                .execute(&mut *connection)
+                .await
+                .unwrap();
+            let ids = sqlx::query::<D>("select id from runs")
+                .fetch_all(&mut *connection)
+                .await
+                .unwrap();
+            for run in ids.iter().map(|row| self.run(&row.get::<String, _>(0))) {
+                sqlx::query::<D>(
+                    "update runs set entries = $1, started = $2, severity = $3, ended = $4 where id = $5",
+                )
                 .bind(run.entries)
                 .bind(run.started)
                 .bind(run.severity)
@@ -273,6 +300,8 @@ impl Forged {
                 .execute(&mut *connection)
                 .await
                 .unwrap();
+            }
         }
+        connection.execute("commit").await.unwrap();
     }
 }
