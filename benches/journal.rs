@@ -1,7 +1,9 @@
 //! What recording costs: opening a store, entries per second at one and at ten per commit, beside the bare sync of the same
 //! disk in the same minute; verification of a million entries beside SHA-256 over the same bytes by one core.
 //! `cargo bench --bench journal [FOLDER]`; the folder should lie on the disk that is meant. `STARR_BENCH_ENTRIES` sets the
-//! number of entries that are verified.
+//! number of entries that are verified. `STARR_BENCH_POSTGRES=postgres://user@host:port/database` measures a journal in that database
+//! as well, which must be empty (`scripts/bench-journal` starts one). With the word `verify` behind the folder only verification is
+//! measured.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails has failed")]
 
@@ -150,8 +152,37 @@ fn floor(sample: &Sample, entries: u64) -> Duration {
     start.elapsed()
 }
 
-async fn verify_many(path: &Path, entries: u64) {
-    let store = Store::open(path).await.unwrap();
+/// Where the time of a verification goes: what the database needs to hand the entries out, what it needs to check itself, and what
+/// reading them into rows costs here. Each is measured alone; in a verification they overlap.
+async fn parts(store: &Store, entries: u64) {
+    let mut reading = store.reading().await.unwrap();
+    let reader = reading.reader();
+    let start = Instant::now();
+    let extent = reader.extent().await.unwrap();
+    assert_eq!(extent, Some(entries), "the entries can be read many at a time");
+    let (mut first, mut rows) = (0, Duration::ZERO);
+    while first < entries {
+        let chunk = reader.chunk(first, 512.min(entries - first)).await.unwrap();
+        let begin = Instant::now();
+        assert_eq!(chunk.rows().unwrap().len() as u64, chunk.count);
+        rows += begin.elapsed();
+        first += chunk.count;
+    }
+    let read = start.elapsed() - rows;
+    let start = Instant::now();
+    assert!(reader.own_check().await.unwrap().is_empty());
+    let own = start.elapsed();
+    reading.done().await.unwrap();
+    println!(
+        "  of it, alone: reading {:.2} s, taking the rows apart {:.2} s, the database's own check {:.2} s",
+        read.as_secs_f64(),
+        rows.as_secs_f64(),
+        own.as_secs_f64()
+    );
+}
+
+async fn verify_many(store: Store, entries: u64) {
+    println!("{}", store.place());
     let run = store.begin(RunHeader::default()).await.unwrap();
     let mut written = 0;
     while written < entries {
@@ -169,6 +200,7 @@ async fn verify_many(path: &Path, entries: u64) {
         .map(|(bytes, salt, body)| bytes.len() + salt.len() + body.len())
         .sum();
     let each = size / sample.rows.len();
+    parts(&store, entries).await;
     for round in 1..=3 {
         let start = Instant::now();
         let verified = store.verify().await.unwrap();
@@ -188,16 +220,31 @@ async fn verify_many(path: &Path, entries: u64) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    // Cargo passes `--bench`; a folder is the argument that is not an option.
-    let given = std::env::args()
+    // Cargo passes `--bench`; a folder is the first argument that is not an option.
+    let words: Vec<String> = std::env::args()
         .skip(1)
-        .find(|argument| !argument.starts_with('-'))
-        .map(PathBuf::from);
-    let base = given.unwrap_or_else(std::env::temp_dir);
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let base = words.first().map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = base.join(format!("starr-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("journal.sqlite");
+    if words.get(1).is_none_or(|word| word != "verify") {
+        appending(&folder).await;
+    }
+    let entries = std::env::var("STARR_BENCH_ENTRIES").map_or(1_000_000, |number| number.parse().unwrap());
+    verify_many(Store::open(&folder.join("many.sqlite")).await.unwrap(), entries).await;
+    if let Ok(place) = std::env::var("STARR_BENCH_POSTGRES") {
+        let location = starr::config::JournalPlace::from_text(&place)
+            .unwrap()
+            .location()
+            .unwrap();
+        verify_many(location.open().await.unwrap(), entries).await;
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
 
+async fn appending(folder: &Path) {
+    let path = folder.join("journal.sqlite");
     let start = Instant::now();
     Store::open(&path).await.unwrap().close().await.unwrap();
     println!(
@@ -205,8 +252,8 @@ async fn main() {
         start.elapsed().as_secs_f64() * 1000.0
     );
     print("open a store", 1, open(&path).await);
-    print("plain file, write and fdatasync", 1, bare(&folder));
-    let floor = preallocated(&folder);
+    print("plain file, write and fdatasync", 1, bare(folder));
+    let floor = preallocated(folder);
     let floor_rate = rate(&floor);
     print("preallocated file, write and fdatasync", 1, floor);
     let store = Store::open(&path).await.unwrap();
@@ -220,9 +267,6 @@ async fn main() {
         many / serial_rate
     );
     print("journal, 10 entries per commit", 10, appends(&store, 10).await);
-    print("plain file again", 1, bare(&folder));
+    print("plain file again", 1, bare(folder));
     store.close().await.unwrap();
-    let entries = std::env::var("STARR_BENCH_ENTRIES").map_or(1_000_000, |number| number.parse().unwrap());
-    verify_many(&folder.join("many.sqlite"), entries).await;
-    std::fs::remove_dir_all(&folder).unwrap();
 }

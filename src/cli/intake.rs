@@ -10,6 +10,7 @@ use crate::program::{BindingKind, Program};
 use crate::render::safe::safe;
 use crate::value::show::show;
 use crate::value::{Type, Value};
+use sha2::{Digest as _, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,17 @@ pub fn values(alert: &Alert, program: &Program, set: &[String]) -> Result<Vec<St
         values.push(format!("{name}={value}"));
     }
     Ok(values)
+}
+
+/// What a run of this runbook with these values is about: the same text for the same, and nothing of the values in it.
+pub fn subject(runbook: &str, arguments: &[(String, Value)]) -> String {
+    let mut parts: Vec<[String; 2]> = arguments
+        .iter()
+        .map(|(name, value)| [name.clone(), show(value)])
+        .collect();
+    parts.sort();
+    let text = serde_json::json!([runbook, parts]).to_string();
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 /// The run that is under way for the same: this runbook with these values, by a process that is still there.

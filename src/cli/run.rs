@@ -17,7 +17,7 @@ use crate::engine::{self, clock, random};
 use crate::intake::Alert;
 use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
-use crate::journal::{self, Location};
+use crate::journal::{self, About, Begun, Location};
 use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
 use crate::provider::bound::{Allows, Bound};
@@ -108,6 +108,11 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         ..digests(&program, text, &file, policy)
     };
     let holder = holder(&facts);
+    // The look before is also for runs with other words for the same; this one is for those that begin in the same instant.
+    let about = About {
+        subject: intake::subject(&book.name, &arguments),
+        alone: alert.is_some(),
+    };
 
     let ended = runtime.block_on(async {
         let store = Arc::new(open_journal(&path).await?);
@@ -117,7 +122,18 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let sealing = sealing(store.clone(), &environment.journal, printer(&console))?;
         let decisions = store.decisions().await?;
         correlate(&store.origin());
-        let journal = store.begin(journal::RunHeader { digests, holder }).await?;
+        let header = journal::RunHeader { digests, holder };
+        let journal = match store.begin_about(header, Some(about)).await? {
+            Begun::Mine(journal) => journal,
+            Begun::UnderWay(id) => {
+                intake::attached(&id, output);
+                drop(sealing);
+                if let Some(store) = Arc::into_inner(store) {
+                    store.close().await?;
+                }
+                return Ok(None);
+            }
+        };
         let screen = Arc::new(Lines::new(console.clone(), journal::Journal::run_id(&journal)));
         let journal: Arc<dyn journal::Journal> = match &planned {
             None => Arc::new(journal),
@@ -157,13 +173,14 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             // Everything was durable before; what is left undone is moving it into the one file.
             complain(&format!("starr: {problem}"));
         }
-        ended
+        ended.map(Some)
     });
     console.done_waiting();
     let ended = ended.map_err(|problem| match &planned {
         Some(planned) => planned.refusal(problem),
         None => problem.into(),
     })?;
+    let Some(ended) = ended else { return Ok(Exit::Good) };
     if let Some(problem) = record.and_then(|record| record.tape().problem()) {
         complain(&format!("starr: the recording is not whole: {problem}"));
     }

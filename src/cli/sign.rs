@@ -125,5 +125,10 @@ fn beside(file: &Path, ending: &str) -> PathBuf {
 
 /// The bytes of a signature; `None` when there is no such file.
 fn signature(path: &Path) -> Result<Option<Vec<u8>>, String> {
-    if_there(path, &format!("its signature {}", path.display()), SIGNATURE_BYTES, "64 KiB")
+    if_there(
+        path,
+        &format!("its signature {}", path.display()),
+        SIGNATURE_BYTES,
+        "64 KiB",
+    )
 }

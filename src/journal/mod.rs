@@ -47,7 +47,8 @@ pub use location::Location;
 pub use memory::Memory;
 pub use read::{Found, Reading, RunSummary};
 pub use run::Run;
-pub use store::{RunHeader, Store, Taken};
+pub use sequencer::About;
+pub use store::{Begun, RunHeader, Store, Taken};
 
 /// Writes entries. The engine has one per run.
 pub trait Journal: Send + Sync {

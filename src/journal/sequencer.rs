@@ -3,7 +3,7 @@
 
 use super::entry::{Digests, Entry};
 use super::event::{Event, Part};
-use super::lease::{RENEWAL, Runner};
+use super::lease::{Lease, RENEWAL, Runner};
 use super::machine::Machine;
 use super::note::Note;
 use super::run_id::run_id;
@@ -95,11 +95,22 @@ impl Pending {
     }
 }
 
+/// What a run is about, so that a second one for the same can be told from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The same text for the same thing.
+    pub subject: String,
+    /// It only begins when no other run about the same is under way.
+    pub alone: bool,
+}
+
 /// Which lease is wanted.
 pub(super) struct Wanted {
     pub holder: String,
     /// The run and the epoch it has; `None` begins a new run.
     pub run: Option<(String, u64)>,
+    /// What a new run is about.
+    pub about: Option<About>,
     /// Recorded in the same step, under the new epoch.
     pub events: Vec<Pending>,
     pub digests: Digests,
@@ -111,8 +122,13 @@ pub(super) struct Wanted {
 
 /// A lease that was given, or the epoch that stands in the way.
 pub(super) enum Given {
-    Yes { run: String, epoch: u64 },
+    Yes {
+        run: String,
+        epoch: u64,
+    },
     OtherEpoch,
+    /// This run is about the same, and under way.
+    UnderWay(String),
 }
 
 /// What the writer is asked to do.
@@ -376,7 +392,11 @@ impl Sequencer {
                 Some(Answer::Appended(reply, answer))
             }
             Request::Lease { wanted, reply } => {
-                let answer = self.lease(step, wanted, names);
+                let answer = match self.under_way(step, wanted.about.as_ref()).await {
+                    Ok(None) => self.lease(step, wanted, names),
+                    Ok(Some(run)) => Ok(Given::UnderWay(run)),
+                    Err(error) => Err(error),
+                };
                 Some(Answer::Leased(reply, answer))
             }
             Request::Release { run, epoch, reply } => {
@@ -403,6 +423,20 @@ impl Sequencer {
             }
             Request::Scrub { .. } => None,
         }
+    }
+
+    /// The run that keeps one about the same from beginning. The log is this writer's until the step ends: of two that want to
+    /// begin in the same instant, the second sees the first.
+    async fn under_way(&mut self, step: &Step, about: Option<&About>) -> Result<Option<String>, Error> {
+        let Some(About { subject, alone: true }) = about else {
+            return Ok(None);
+        };
+        if let Some((run, _)) = step.change.subjects.iter().find(|(_, known)| known == subject) {
+            return Ok(Some(run.clone()));
+        }
+        let leases = self.writer.about(subject).await?.into_iter();
+        let mut leases = leases.map(|row| Lease::judge(row, &*self.shared.machine));
+        Ok(leases.find(|lease| !lease.is_free()).map(|lease| lease.run))
     }
 
     /// Refuses a writer whose run has another holder by now.
@@ -568,6 +602,9 @@ impl Sequencer {
                     ));
                 };
                 step.change.begun.push(free.clone());
+                step.change
+                    .subjects
+                    .extend(wanted.about.map(|about| (free.clone(), about.subject)));
                 (free.clone(), 1)
             }
         };

@@ -52,6 +52,14 @@ pub trait Writer: Send {
     /// The note of the checkpoint of this size, inside the step.
     fn checkpoint(&mut self, size: u64) -> BoxFuture<'_, Result<Option<Vec<u8>>, Error>>;
 
+    /// Leases of the runs that are about the same, inside the step.
+    fn about<'a>(&'a mut self, subject: &'a str) -> BoxFuture<'a, Result<Vec<LeaseRow>, Error>> {
+        let error = Error {
+            message: format!("This kind of store does not know which runs are about {subject}."),
+        };
+        Box::pin(std::future::ready(Err(error)))
+    }
+
     /// Ends the step: all of it, durable when this returns. After an error nothing is known about it.
     fn commit(&mut self, change: Change) -> BoxFuture<'_, Result<(), Error>>;
 
@@ -87,6 +95,8 @@ pub struct RunStanding {
 pub struct Change {
     /// Runs that begin with this step, before anything else of it.
     pub begun: Vec<String>,
+    /// Runs that begin, and what they are about.
+    pub subjects: Vec<(String, String)>,
     /// New entries, in the order of their numbers.
     pub rows: Vec<NewRow>,
     /// The head behind the last of them; `None` when there are no new entries.

@@ -6,7 +6,7 @@ use super::entry::{Digests, Entry};
 use super::event::Event;
 use super::lease::Lease;
 use super::machine::{self, Machine};
-use super::sequencer::{Given, Pending, QUEUE, Request, Sequencer, Shared, Wanted};
+use super::sequencer::{About, Given, Pending, QUEUE, Request, Sequencer, Shared, Wanted};
 use super::storage::{Reader, Storage, Which};
 use super::{Error, Run, words};
 use futures::StreamExt as _;
@@ -38,6 +38,14 @@ pub struct RunHeader {
     pub digests: Digests,
     /// Who runs it, for people, such as `maria on db7, process 4711`; not part of the record.
     pub holder: String,
+}
+
+/// What came of the wish to begin a run.
+pub enum Begun {
+    /// The run is this process's.
+    Mine(Run),
+    /// This run is about the same and under way; nothing was begun.
+    UnderWay(String),
 }
 
 /// What came of the wish to take a run's lease.
@@ -217,16 +225,30 @@ impl Store {
 
     /// Starts a run: draws its id and takes its lease. Nothing is recorded until the first entry.
     pub async fn begin(&self, header: RunHeader) -> Result<Run, Error> {
-        let handle = self.handle("begin a run")?;
-        match self.lease_for(handle, None, header, Vec::new(), None).await? {
-            (Given::Yes { run, epoch }, run_of) => Ok(run_of(run, epoch)),
-            (Given::OtherEpoch, _) => Err(words::message(
-                &self.shared.place,
-                "begin a run",
-                "it has a holder already",
-                "This is a mistake in starr; please report it.",
-            )),
+        match self.begin_about(header, None).await? {
+            Begun::Mine(run) => Ok(run),
+            Begun::UnderWay(_) => Err(self.has_a_holder()),
         }
+    }
+
+    /// The same for a run that is about something. Where it is to be alone it begins only when no other run about the same is under
+    /// way; of several that want to begin in the same instant, in whatever process, one does.
+    pub async fn begin_about(&self, header: RunHeader, about: Option<About>) -> Result<Begun, Error> {
+        let handle = self.handle("begin a run")?;
+        match self.lease_for(handle, None, about, header, Vec::new(), None).await? {
+            (Given::Yes { run, epoch }, run_of) => Ok(Begun::Mine(run_of(run, epoch))),
+            (Given::UnderWay(run), _) => Ok(Begun::UnderWay(run)),
+            (Given::OtherEpoch, _) => Err(self.has_a_holder()),
+        }
+    }
+
+    fn has_a_holder(&self) -> Error {
+        words::message(
+            &self.shared.place,
+            "begin a run",
+            "it has a holder already",
+            "This is a mistake in starr; please report it.",
+        )
     }
 
     /// Takes the lease of a run whose epoch is still `epoch` and records `events` under the next one, in one durable step: to go
@@ -246,9 +268,11 @@ impl Store {
         let events = handle.pending(events)?;
         let offset = self.last_offset(run).await?;
         let wanted = Some((run.to_owned(), epoch));
-        match self.lease_for(handle, wanted, header, events, offset).await? {
+        match self.lease_for(handle, wanted, None, header, events, offset).await? {
             (Given::Yes { run, epoch }, run_of) => Ok(Taken::Mine(run_of(run, epoch))),
-            (Given::OtherEpoch, _) => Ok(self.lease(run).await?.map_or(Taken::NoSuchRun, Taken::Others)),
+            (Given::OtherEpoch | Given::UnderWay(_), _) => {
+                Ok(self.lease(run).await?.map_or(Taken::NoSuchRun, Taken::Others))
+            }
         }
     }
 
@@ -256,6 +280,7 @@ impl Store {
         &self,
         handle: &Handle,
         run: Option<(String, u64)>,
+        about: Option<About>,
         header: RunHeader,
         events: Vec<Pending>,
         offset: Option<i128>,
@@ -264,6 +289,7 @@ impl Store {
         let wanted = Wanted {
             holder: header.holder,
             run,
+            about,
             events,
             digests: header.digests.clone(),
             offset,

@@ -6,9 +6,9 @@ use super::storage::{LeaseRow, Misfit, Reader, Which, signed};
 use super::tree::Digest;
 use super::verify::{CheckpointRow, Head, Row, RunRow};
 use super::{Error, lease::Runner};
+use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use futures::StreamExt as _;
 use sqlx::query::Query;
 use sqlx::{ColumnIndex, Database, Decode, Encode, Type};
 
@@ -34,6 +34,12 @@ where
     })
 }
 
+/// What a failure becomes.
+pub type Fail = Box<dyn Fn(sqlx::Error) -> Error + Send + Sync>;
+
+/// Reads behind what every store knows of a lease what only this one does.
+pub type Clock<R> = Box<dyn Fn(&R, LeaseRow) -> Result<LeaseRow, sqlx::Error> + Send + Sync>;
+
 /// A row, cell by cell.
 pub trait Cells {
     fn number(&self, column: usize) -> Result<i64, sqlx::Error>;
@@ -41,6 +47,9 @@ pub trait Cells {
     fn text(&self, column: usize) -> Result<String, sqlx::Error>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, sqlx::Error>;
     fn bytes_if_any(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error>;
+
+    /// How many cells there are.
+    fn width(&self) -> usize;
 
     /// A number that is never below 0.
     fn natural(&self, column: usize) -> Result<u64, sqlx::Error> {
@@ -74,24 +83,26 @@ where
     fn bytes_if_any(&self, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
         self.try_get(column)
     }
+
+    fn width(&self) -> usize {
+        self.len()
+    }
 }
 
 /// What reading a journal asks of the one database it is in.
 pub trait Tables: Send {
     type Row: Cells + Send + Sync;
 
-    /// Reads entries from `$1` on, before `$2`, all in one row: the heads and the data of a [`Chunk`].
-    const CHUNK: Option<&'static str>;
+    /// Reads entries from `$1` on, before `$2`, all in one row: whether any of them is not of the usual kind (large, or with a hash or
+    /// salt that is not 32 bytes long), then the numbers, words and data of a [`Chunk`].
+    const CHUNK: &'static str;
 
     /// What a failure while this was tried becomes.
-    fn failed(&self, tried: &'static str) -> Box<dyn Fn(sqlx::Error) -> Error + Send + Sync>;
+    fn failed(&self, tried: &'static str) -> Fail;
 
     /// Runs a statement; rows as they come.
-    fn rows<'a>(
-        &'a mut self,
-        sql: &'static str,
-        values: &[Value<'_>],
-    ) -> BoxStream<'a, Result<Self::Row, sqlx::Error>>;
+    fn rows<'a>(&'a mut self, sql: &'static str, values: &[Value<'_>])
+    -> BoxStream<'a, Result<Self::Row, sqlx::Error>>;
 
     /// Begins a snapshot.
     fn begin(&mut self) -> BoxFuture<'_, Result<(), Error>>;
@@ -108,7 +119,7 @@ pub trait Tables: Send {
     fn leases(&self) -> &'static str;
 
     /// Reads from a lease's row how long it has been silent, by the clock that the store trusts.
-    fn clock(&self) -> Box<dyn Fn(&Self::Row, LeaseRow) -> Result<LeaseRow, sqlx::Error> + Send + Sync>;
+    fn clock(&self) -> Clock<Self::Row>;
 
     /// What the database's own check and the list of tables say that does not fit.
     fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<Misfit>, sqlx::Error>>;
@@ -123,7 +134,7 @@ const OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, 
                        where e.run = $1 order by e.run_sequence";
 const ONE: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                      from entries e left join payloads p on p.sequence = e.sequence where e.sequence = $1";
-const EXTENT: &str = "select min(sequence), max(sequence), count(*) from entries";
+const EXTENT: &str = "select (select min(sequence) from entries), (select max(sequence) from entries)";
 const CHECKPOINTS: &str = "select size, frontier, note, digest from checkpoints order by size";
 const LEAVES: &str = "select leaf from entries where sequence >= $1 and sequence < $2 order by sequence";
 const RUNS: &str = "select id, entries, started, severity, ended from runs";
@@ -193,30 +204,30 @@ impl<T: Tables> Reader for T {
 
     fn extent(&mut self) -> BoxFuture<'_, Result<Option<u64>, Error>> {
         Box::pin(async move {
-            if T::CHUNK.is_none() {
-                return Ok(None);
-            }
             let found = all(self, "count the entries", EXTENT, &[], |row| {
-                Ok((row.number_if_any(0)?, row.number_if_any(1)?, row.number(2)?))
+                Ok((row.number_if_any(0)?, row.number_if_any(1)?))
             });
-            Ok(found.await?.into_iter().next().and_then(|(first, last, count)| {
-                let dense = first == Some(0) && last == Some(count - 1);
-                u64::try_from(count).ok().filter(|_| dense)
-            }))
+            // A gap between them is met where its chunk is read.
+            Ok(match found.await?.first() {
+                Some((Some(0), Some(last))) => u64::try_from(*last).ok().and_then(|last| last.checked_add(1)),
+                _ => None,
+            })
         })
     }
 
     fn chunk(&mut self, first: u64, count: u64) -> BoxFuture<'_, Result<Chunk, Error>> {
         Box::pin(async move {
             let fail = self.failed("read the entries");
-            let sql = T::CHUNK.ok_or_else(|| fail(sqlx::Error::RowNotFound))?;
             let places = [first, first.saturating_add(count)].map(|place| Value::Number(signed(place)));
-            let chunk = all(self, "read the entries", sql, &places, |row| {
+            let chunk = all(self, "read the entries", T::CHUNK, &places, |row| {
+                // Without its data it is no chunk.
+                let data = if row.number(0)? == 0 { 9..row.width() } else { 0..0 };
                 Ok(Chunk {
                     first,
                     count,
-                    heads: row.text(0)?,
-                    data: row.bytes(1)?,
+                    numbers: [row.text(1)?, row.text(2)?, row.text(3)?, row.text(4)?, row.text(5)?],
+                    words: [row.text(6)?, row.text(7)?, row.text(8)?],
+                    data: data.map(|column| row.bytes(column)).collect::<Result<_, _>>()?,
                 })
             });
             let chunk = chunk.await?.into_iter().next();
@@ -270,7 +281,12 @@ impl<T: Tables> Reader for T {
     }
 
     fn ids<'a>(&'a mut self, beginning: &'a str) -> BoxFuture<'a, Result<Vec<String>, Error>> {
-        Box::pin(async move { all(self, "look for a run", IDS, &[Value::Text(beginning)], |row| row.text(0)).await })
+        Box::pin(async move {
+            all(self, "look for a run", IDS, &[Value::Text(beginning)], |row| {
+                row.text(0)
+            })
+            .await
+        })
     }
 
     fn leases<'a>(&'a mut self, run: Option<&'a str>) -> BoxFuture<'a, Result<Vec<LeaseRow>, Error>> {
@@ -315,7 +331,7 @@ fn run(row: &impl Cells) -> Result<RunRow, sqlx::Error> {
 }
 
 /// Run, epoch, holder, since, machine, process, start of the process, whether it was released.
-fn lease(row: &impl Cells) -> Result<LeaseRow, sqlx::Error> {
+pub fn lease(row: &impl Cells) -> Result<LeaseRow, sqlx::Error> {
     Ok(LeaseRow {
         run: row.text(0)?,
         epoch: row.natural(1)?,

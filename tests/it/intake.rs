@@ -198,6 +198,94 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
     assert_eq!(desk.runs(), 3);
 }
 
+/// Asks for so long that every process of one instant meets the one that is first.
+const SLOW: &str = r##"runbook slow(db: Text) "Is {db} full?" {
+  timebox 10 min then stop "it took too long"
+  reads   host
+
+  situation {
+    symptom full "Is {db} full?" {
+      read use = host.cpu(over: 20 s) within 60 s
+      yes when use.busy > 99.99 %
+    }
+  }
+  task {
+    goal not full
+  }
+}
+"##;
+
+/// Several real processes at once; the number of runs that came of it.
+fn all_at_once(desk: &Desk) -> usize {
+    std::fs::write(desk.0.path().join("runbooks/team/slow.starr"), SLOW).unwrap();
+    let orders = alert(&json!({"alertname": "Slow", "db": "orders"}), "team/slow");
+    std::fs::write(desk.0.path().join("alert.json"), orders.to_string()).unwrap();
+    // The tables are there: making them would let one process in after the other.
+    let (_, said) = desk.alerted(&alert(&json!({"db": "before"}), "team/pool-full"), &[]);
+    assert!(said.contains("Is before full?"), "{said}");
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            desk.command(&["run", "--alert", "alert.json", "--unattended"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let ended: Vec<(i32, String)> = children
+        .into_iter()
+        .map(|child| said(&child.wait_with_output().unwrap()))
+        .collect();
+    let ran = ended
+        .iter()
+        .filter(|(_, said)| said.contains("Is orders full?"))
+        .count();
+    let attached = ended
+        .iter()
+        .filter(|(code, said)| *code == 0 && said.contains("is under way for the same; nothing was started"))
+        .count();
+    assert_eq!((ran, attached), (1, 3), "{ended:#?}");
+    let (_, listed) = desk.starr(&["runs", "--json"]);
+    assert!(desk.starr(&["journal", "verify"]).1.contains("intact"));
+    listed.matches("\"runbook\":\"slow\"").count()
+}
+
+#[test]
+fn of_alerts_in_the_same_instant_one_starts_a_run() {
+    assert_eq!(all_at_once(&Desk::new()), 1);
+}
+
+#[tokio::test]
+async fn of_alerts_in_the_same_instant_one_starts_a_run_with_a_journal_in_postgresql() {
+    use std::os::unix::fs::PermissionsExt;
+    let (place, server) = crate::storage::postgres::place().await;
+    let desk = Desk::new();
+    for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
+        let path = desk.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let path = desk.0.path().join("starr.yaml");
+    let file = format!("journal: {}/journal.db", desk.0.path().display());
+    let database = format!(
+        "journal: {{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {folder}/recorder }}, owner: {{ user: app, password: {{ file: {folder}/owner }} }}, allow_unsynced: true }} }}",
+        server.port,
+        place.name,
+        server.login.user,
+        folder = desk.0.path().display(),
+    );
+    let config = std::fs::read_to_string(&path).unwrap();
+    assert!(config.contains(&file));
+    std::fs::write(&path, config.replace(&file, &database)).unwrap();
+    let runs = tokio::task::spawn_blocking(move || {
+        let runs = all_at_once(&desk);
+        assert!(!desk.0.path().join("journal.db").exists(), "a file was made beside");
+        runs
+    });
+    assert_eq!(runs.await.unwrap(), 1);
+}
+
 #[test]
 fn the_line_for_an_alerting_rule_names_the_runbook_and_quotes_its_labels() {
     let desk = Desk::new();

@@ -3,7 +3,7 @@
 use super::session::{connect, patiently};
 use super::{Server, error, schema, writer};
 use crate::journal::storage::{LeaseRow, Misfit};
-use crate::journal::tables::{Cells as _, Tables, Value, query};
+use crate::journal::tables::{Cells as _, Clock, Fail, Tables, Value, query};
 use crate::journal::{Error, words};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -77,9 +77,29 @@ impl Connected {
 impl Tables for Connected {
     type Row = PgRow;
 
-    const CHUNK: Option<&'static str> = None;
+    // One row holds many entries: what a row costs on its way here is more than what its bytes do. A large entry is left out; its chunk
+    // is then none, and it is read by itself.
+    const CHUNK: &'static str = "
+        select coalesce(sum(case when fits and octet_length(leaf) = 32 and coalesce(octet_length(salt), 32) = 32
+                                 then 0 else 1 end), 1),
+               coalesce(string_agg(octet_length(bytes)::text, ' '), ''),
+               coalesce(string_agg(coalesce(octet_length(body), -1)::text, ' '), ''),
+               coalesce(string_agg(run_sequence::text, ' '), ''),
+               coalesce(string_agg(at::text, ' '), ''),
+               coalesce(string_agg(sequence::text, ' '), ''),
+               coalesce(string_agg(run, ';'), ''),
+               coalesce(string_agg(part, ';'), ''),
+               coalesce(string_agg(kind, ';'), ''),
+               coalesce(string_agg(leaf, ''), ''),
+               coalesce(string_agg(bytes, '') filter (where fits), ''),
+               coalesce(string_agg(salt, ''), ''),
+               coalesce(string_agg(body, '') filter (where fits), '')
+          from (select e.*, p.salt, p.body, octet_length(e.bytes) + coalesce(octet_length(p.body), 0) < 65536 as fits
+                  from entries e
+                  left join payloads p on p.sequence = e.sequence and p.sequence >= $1 and p.sequence < $2
+                 where e.sequence >= $1 and e.sequence < $2 order by e.sequence) as chunk";
 
-    fn failed(&self, tried: &'static str) -> Box<dyn Fn(sqlx::Error) -> Error + Send + Sync> {
+    fn failed(&self, tried: &'static str) -> Fail {
         let place = self.place.clone();
         Box::new(move |error| error::failure(&place, tried, &error))
     }
@@ -120,17 +140,20 @@ impl Tables for Connected {
            from leases where run = coalesce($1, run)"
     }
 
-    // Other machines record here too: another start of this one says nothing about theirs.
-    fn clock(&self) -> Box<dyn Fn(&PgRow, LeaseRow) -> Result<LeaseRow, sqlx::Error> + Send + Sync> {
-        Box::new(|row, lease| {
-            Ok(LeaseRow {
-                silent: Some(row.natural(8)?),
-                ..lease
-            })
-        })
+    fn clock(&self) -> Clock<PgRow> {
+        Box::new(clock)
     }
 
     fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<Misfit>, sqlx::Error>> {
         Box::pin(self.check())
     }
+}
+
+/// Reads how long a lease has been silent, which stands behind what every store knows of it. Other machines record here too: another
+/// start of this one says nothing about theirs.
+pub fn clock(row: &PgRow, lease: LeaseRow) -> Result<LeaseRow, sqlx::Error> {
+    Ok(LeaseRow {
+        silent: Some(row.natural(8)?),
+        ..lease
+    })
 }

@@ -1,7 +1,7 @@
 //! The tables in the database, their versions, and who may do what with them.
 
 /// The steps from nothing to the current tables; the store's version is the number of steps it has had.
-pub const STEPS: &[&str] = &[FIRST];
+pub const STEPS: &[&str] = &[FIRST, SUBJECTS];
 
 /// The version this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
@@ -80,12 +80,21 @@ create table decisions (
 );
 ";
 
+/// What runs are about: working state beside their leases, no part of the record.
+const SUBJECTS: &str = "
+create table subjects (
+    run     text primary key,
+    subject text not null
+);
+";
+
 /// Names of the tables; nothing else belongs into the schema.
-pub const TABLES: [&str; 9] = [
+pub const TABLES: [&str; 10] = [
     "version",
     "head",
     "runs",
     "leases",
+    "subjects",
     "entries",
     "payloads",
     "checkpoints",
@@ -101,7 +110,7 @@ pub fn rights(schema: &str, role: &str) -> String {
         "grant usage on schema \"{schema}\" to {role};
          revoke all on {all} from {role}, public;
          grant select on {all} to {role};
-         grant insert on entries, payloads, runs, leases, checkpoints to {role};
+         grant insert on entries, payloads, runs, leases, subjects, checkpoints to {role};
          grant insert, update, delete on requests, decisions to {role};
          grant update on head, runs, leases, checkpoints to {role};"
     )

@@ -1,12 +1,13 @@
 //! Writing: a step is one transaction that holds the head row, so that writers of all processes take turns.
 
 use super::error::failure;
+use super::reader::clock;
 use super::session::{connect, must_not_change, must_sync, patiently};
 use super::{Server, schema};
 use crate::journal::machine::Machine;
-use crate::journal::storage::{Change, Place, RunStanding, Writer, signed, standing};
+use crate::journal::storage::{Change, LeaseRow, Place, RunStanding, Writer, signed, standing};
 use crate::journal::tree::{Digest, Frontier};
-use crate::journal::{Error, words};
+use crate::journal::{Error, tables, words};
 use futures::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
@@ -121,6 +122,13 @@ impl Connected {
         if !change.begun.is_empty() {
             sqlx::query("insert into runs (id) select unnest($1::text[])")
                 .bind(&change.begun)
+                .execute(&mut *connection)
+                .await?;
+        }
+        for (run, subject) in &change.subjects {
+            sqlx::query("insert into subjects (run, subject) values ($1, $2)")
+                .bind(run)
+                .bind(subject)
                 .execute(&mut *connection)
                 .await?;
         }
@@ -260,6 +268,23 @@ impl Writer for Connected {
                 query.fetch_optional(&mut self.connection),
             )
             .await
+        })
+    }
+
+    fn about<'a>(&'a mut self, subject: &'a str) -> BoxFuture<'a, Result<Vec<LeaseRow>, Error>> {
+        Box::pin(async move {
+            let tried = "look for a run about the same";
+            let query = sqlx::query(
+                "select l.run, epoch, holder, since, machine, process, started, released::int::bigint,
+                        (extract(epoch from clock_timestamp() - renewed) * 1e9)::bigint
+                   from subjects s join leases l on l.run = s.run where s.subject = $1 and not released",
+            )
+            .bind(subject);
+            let rows = patiently(&self.place, tried, query.fetch_all(&mut self.connection)).await?;
+            rows.iter()
+                .map(|row| clock(row, tables::lease(row)?))
+                .collect::<Result<_, _>>()
+                .map_err(|error| failure(&self.place, tried, &error))
         })
     }
 

@@ -4,8 +4,9 @@ use super::error::failure;
 use super::files::Files;
 use super::schema;
 use crate::journal::Error;
+use crate::journal::machine::Machine;
 use crate::journal::storage::{LeaseRow, Misfit};
-use crate::journal::tables::{Cells as _, Tables, Value, query};
+use crate::journal::tables::{Cells as _, Clock, Fail, Tables, Value, query};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -72,26 +73,34 @@ impl Connected {
 impl Tables for Connected {
     type Row = SqliteRow;
 
-    // The driver's cost is that of a row, not of a byte: one row holds many entries. A large entry is left out, so that the
-    // chunk is not one; it is then read by itself, and no chunk is larger than a few times this.
-    const CHUNK: Option<&'static str> = Some(
-        "select coalesce(group_concat(octet_length(l) || ' ' || octet_length(b) || ' ' || coalesce(octet_length(s), -1)
-                    || ' ' || coalesce(octet_length(d), -1) || ' ' || octet_length(r) || ' ' || octet_length(t)
-                    || ' ' || octet_length(k) || ' ' || n || ' ' || a || ' ' || q, ';'), ''),
-                cast(coalesce(group_concat(case when octet_length(b) + coalesce(octet_length(d), 0) < 65536
-                    then l || b || coalesce(s, x'') || coalesce(d, x'') || r || t || k end, ''), '') as blob)
-             from (select e.sequence q, e.run r, e.run_sequence n, e.part t, e.kind k, e.at a, e.bytes b, e.leaf l, p.salt s,
-                          p.body d
-                     from entries e left join payloads p on p.sequence = e.sequence
-                    where e.sequence >= $1 and e.sequence < $2 order by e.sequence)",
-    );
+    // The driver's cost is that of a row, not of a byte: one row holds many entries, in the order of the numbers by which the table is
+    // kept. A large entry is left out; its chunk is then none, and it is read by itself.
+    const CHUNK: &'static str = "
+        select coalesce(sum(octet_length(e.leaf) <> 32 or coalesce(octet_length(p.salt), 32) <> 32
+                            or octet_length(e.bytes) + coalesce(octet_length(p.body), 0) >= 65536), 1),
+               coalesce(group_concat(octet_length(e.bytes), ' '), ''),
+               coalesce(group_concat(coalesce(octet_length(p.body), -1), ' '), ''),
+               coalesce(group_concat(e.run_sequence, ' '), ''),
+               coalesce(group_concat(e.at, ' '), ''),
+               coalesce(group_concat(e.sequence, ' '), ''),
+               coalesce(group_concat(e.run, ';'), ''),
+               coalesce(group_concat(e.part, ';'), ''),
+               coalesce(group_concat(e.kind, ';'), ''),
+               cast(coalesce(group_concat(case when octet_length(e.bytes) + coalesce(octet_length(p.body), 0) < 65536
+                   then e.leaf || e.bytes || coalesce(p.salt, x'') || coalesce(p.body, x'') end, ''), '') as blob)
+          from entries e left join payloads p on p.sequence = e.sequence
+         where e.sequence >= $1 and e.sequence < $2";
 
-    fn failed(&self, tried: &'static str) -> Box<dyn Fn(sqlx::Error) -> Error + Send + Sync> {
+    fn failed(&self, tried: &'static str) -> Fail {
         let files = Arc::clone(&self.files);
         Box::new(move |error| failure(files.place(), tried, &error))
     }
 
-    fn rows<'a>(&'a mut self, sql: &'static str, values: &[Value<'_>]) -> BoxStream<'a, Result<SqliteRow, sqlx::Error>> {
+    fn rows<'a>(
+        &'a mut self,
+        sql: &'static str,
+        values: &[Value<'_>],
+    ) -> BoxStream<'a, Result<SqliteRow, sqlx::Error>> {
         query(sql, values).fetch(&mut self.connection)
     }
 
@@ -131,20 +140,25 @@ impl Tables for Connected {
         }
     }
 
-    fn clock(&self) -> Box<dyn Fn(&SqliteRow, LeaseRow) -> Result<LeaseRow, sqlx::Error> + Send + Sync> {
-        let (boot, now) = (self.files.machine.boot_id(), self.files.machine.since_boot());
-        Box::new(move |row, lease| {
-            let (renewed_under, renewed) = (row.text(8)?, row.natural(9)?);
-            let known = !boot.is_empty() && !renewed_under.is_empty();
-            Ok(LeaseRow {
-                restarted: known && renewed_under != boot,
-                silent: (known && renewed_under == boot).then(|| now.saturating_sub(renewed)),
-                ..lease
-            })
-        })
+    fn clock(&self) -> Clock<SqliteRow> {
+        clock(&*self.files.machine)
     }
 
     fn own_check(&mut self) -> BoxFuture<'_, Result<Vec<Misfit>, sqlx::Error>> {
         Box::pin(self.check())
     }
+}
+
+/// Reads by whose start of the machine and when a lease was renewed; both stand behind what every store knows of it.
+pub fn clock(machine: &dyn Machine) -> Clock<SqliteRow> {
+    let (boot, now) = (machine.boot_id(), machine.since_boot());
+    Box::new(move |row, lease| {
+        let (renewed_under, renewed) = (row.text(8)?, row.natural(9)?);
+        let known = !boot.is_empty() && !renewed_under.is_empty();
+        Ok(LeaseRow {
+            restarted: known && renewed_under != boot,
+            silent: (known && renewed_under == boot).then(|| now.saturating_sub(renewed)),
+            ..lease
+        })
+    })
 }

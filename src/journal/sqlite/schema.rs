@@ -4,7 +4,7 @@
 pub const APPLICATION_ID: i64 = 0x5354_5252;
 
 /// The steps from an empty file to the current tables; the store's version is the number of steps it has had.
-pub const STEPS: &[&str] = &[FIRST, SECOND, THIRD, DECISIONS];
+pub const STEPS: &[&str] = &[FIRST, SECOND, THIRD, DECISIONS, SUBJECTS];
 
 /// The version this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
@@ -133,5 +133,13 @@ create table decisions (
     because text not null,
     proof   text not null,
     at      integer not null
+) strict;
+";
+
+/// What runs are about: working state beside their leases, no part of the record.
+const SUBJECTS: &str = "
+create table subjects (
+    run     text primary key references runs (id),
+    subject text not null
 ) strict;
 ";

@@ -2,8 +2,9 @@
 
 use super::error::failure;
 use super::files::Files;
-use crate::journal::Error;
-use crate::journal::storage::{Change, Place, RunStanding, Writer, signed, standing};
+use super::reader::clock;
+use crate::journal::storage::{Change, LeaseRow, Place, RunStanding, Writer, signed, standing};
+use crate::journal::{Error, tables};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Encode, Executor as _, Row as _, Sqlite, Type};
@@ -89,6 +90,12 @@ impl Connected {
         let fail = |error: sqlx::Error| failure(&place, "record an entry", &error);
         for id in &change.begun {
             message.add("insert into runs (id) values (?);", |to| to.bind(id));
+        }
+        for (run, subject) in &change.subjects {
+            message.add("insert into subjects (run, subject) values (?,?);", |to| {
+                to.bind(run)?;
+                to.bind(subject)
+            });
         }
         for (index, row) in change.rows.iter().enumerate() {
             if index > 0 && index % MESSAGE_ROWS == 0 {
@@ -224,6 +231,21 @@ impl Writer for Connected {
                 .fetch_optional(self.connection())
                 .await
                 .map_err(|error| failure(place, "read a checkpoint", &error))
+        })
+    }
+
+    fn about<'a>(&'a mut self, subject: &'a str) -> BoxFuture<'a, Result<Vec<LeaseRow>, Error>> {
+        Box::pin(async move {
+            let (place, clock) = (self.files.place(), clock(&*self.files.machine));
+            let rows = sqlx::query(
+                "select l.run, epoch, holder, since, machine, process, started, released, boot, renewed
+                   from subjects s join leases l on l.run = s.run where s.subject = ? and not released",
+            )
+            .bind(subject)
+            .fetch_all(self.connection())
+            .await;
+            rows.and_then(|rows| rows.iter().map(|row| clock(row, tables::lease(row)?)).collect())
+                .map_err(|error| failure(place, "look for a run about the same", &error))
         })
     }
 

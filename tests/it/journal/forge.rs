@@ -289,17 +289,15 @@ impl Forged {
                 .await
                 .unwrap();
             for run in ids.iter().map(|row| self.run(&row.get::<String, _>(0))) {
-                sqlx::query::<D>(
-                    "update runs set entries = $1, started = $2, severity = $3, ended = $4 where id = $5",
-                )
-                .bind(run.entries)
-                .bind(run.started)
-                .bind(run.severity)
-                .bind(run.ended)
-                .bind(run.id)
-                .execute(&mut *connection)
-                .await
-                .unwrap();
+                sqlx::query::<D>("update runs set entries = $1, started = $2, severity = $3, ended = $4 where id = $5")
+                    .bind(run.entries)
+                    .bind(run.started)
+                    .bind(run.severity)
+                    .bind(run.ended)
+                    .bind(run.id)
+                    .execute(&mut *connection)
+                    .await
+                    .unwrap();
             }
         }
         connection.execute("commit").await.unwrap();

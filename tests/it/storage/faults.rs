@@ -61,7 +61,7 @@ fn library() -> &'static Path {
 }
 
 /// A shop that is broken until its button is pushed, and counts what it is asked.
-struct Shop {
+pub struct Shop {
     address: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -101,25 +101,31 @@ impl Shop {
         Self { address, asked }
     }
 
-    fn pushes(&self) -> usize {
+    pub fn pushes(&self) -> usize {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|line| line.starts_with("POST /push")).count()
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.asked.lock().unwrap().len()
     }
 }
 
 /// A folder with everything a run needs, and the switch of the faults.
-struct Desk {
-    folder: tempfile::TempDir,
-    shop: Shop,
+pub struct Desk {
+    pub folder: tempfile::TempDir,
+    pub shop: Shop,
 }
 
 impl Desk {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("state/journal.db").display().to_string();
+        Self::with(folder, &journal)
+    }
+
+    /// A journal as the configuration names it.
+    pub fn with(folder: tempfile::TempDir, journal: &str) -> Self {
         let shop = Shop::open();
         std::fs::write(folder.path().join("push.starr"), BOOK).unwrap();
         std::fs::write(
@@ -133,7 +139,6 @@ impl Desk {
     grants:
       - {{ capability: http, effects: [read, change], targets: [\"{shop}\"] }}
 ",
-                journal = folder.path().join("state/journal.db").display(),
                 login = starr::cli::login(),
                 shop = shop.address,
             ),
@@ -150,18 +155,18 @@ impl Desk {
         self.folder.path().join(format!("state/journal.db{end}"))
     }
 
-    fn fault(&self, word: &str) {
+    pub fn fault(&self, word: &str) {
         // In one step: the library never reads half a word.
         let next = self.folder.path().join("fault.next");
         std::fs::write(&next, word).unwrap();
         std::fs::rename(next, self.folder.path().join("fault")).unwrap();
     }
 
-    fn mended(&self) {
+    pub fn mended(&self) {
         std::fs::remove_file(self.folder.path().join("fault")).unwrap();
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
         command
             .args(words)
@@ -176,12 +181,12 @@ impl Desk {
         command
     }
 
-    fn run(&self) -> Command {
+    pub fn run(&self) -> Command {
         self.command(&["run", "push.starr", "--set", &format!("shop={}", self.shop.address)])
     }
 
     /// A run up to its approval, then what happens, then the approval. Exit code and screen.
-    fn approved_after(&self, happens: impl FnOnce()) -> (i32, String) {
+    pub fn approved_after(&self, happens: impl FnOnce()) -> (i32, String) {
         let mut terminal = Terminal::start(self.run());
         terminal.wait_for("Approve?");
         happens();
@@ -190,18 +195,18 @@ impl Desk {
         (code, terminal.seen)
     }
 
-    fn output(&self, words: &[&str]) -> Output {
+    pub fn output(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
 
-    fn said(&self, words: &[&str]) -> String {
+    pub fn said(&self, words: &[&str]) -> String {
         let output = self.output(words);
         assert_eq!(output.status.code(), Some(0), "{words:?}: {}", both(&output));
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 }
 
-fn both(output: &Output) -> String {
+pub fn both(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),
@@ -306,15 +311,24 @@ fn a_store_that_can_only_be_read() {
     let set = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let state = desk.journal().parent().unwrap().to_owned();
     set(desk.folder.path(), 0o755);
-    set(&desk.journal(), 0o444);
+    for path in ["", "-wal", "-shm"].map(|end| desk.beside(end)) {
+        if path.exists() {
+            set(&path, 0o444);
+        }
+    }
     set(&state, 0o555);
     // Root may write anywhere: then somebody else runs it, from a place where everybody may read the program.
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    let command = if root {
-        let program = desk.folder.path().join("starr");
+    let program = desk.folder.path().join("starr");
+    if root {
         std::fs::copy(env!("CARGO_BIN_EXE_starr"), &program).unwrap();
         set(&program, 0o755);
         chown(desk.folder.path().join("push.starr"), Some(65534), Some(65534)).unwrap();
+    }
+    let starr = || {
+        if !root {
+            return Command::new(env!("CARGO_BIN_EXE_starr"));
+        }
         let mut command = Command::new("setpriv");
         command
             .args([
@@ -324,30 +338,57 @@ fn a_store_that_can_only_be_read() {
                 "--inh-caps=-all",
                 "--",
             ])
-            .arg(program);
+            .arg(&program);
         command
-    } else {
-        Command::new(env!("CARGO_BIN_EXE_starr"))
     };
-    let mut command = command;
-    let output = command
-        .args(["run", "push.starr", "--set", &format!("shop={}", desk.shop.address)])
-        .current_dir(desk.folder.path())
-        .env_clear()
-        .env("HOME", desk.folder.path())
-        .env("STARR_CONFIG", desk.folder.path().join("starr.yaml"))
-        .output()
-        .unwrap();
+    let said = |words: &[&str]| {
+        starr()
+            .args(words)
+            .current_dir(desk.folder.path())
+            .env_clear()
+            .env("HOME", desk.folder.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("STARR_CONFIG", desk.folder.path().join("starr.yaml"))
+            .output()
+            .unwrap()
+    };
+    let shop = format!("shop={}", desk.shop.address);
+    let shop = shop.as_str();
+    // Through every command that would write, and those that only look still work.
+    let writes = [
+        &["run", "push.starr", "--set", shop][..],
+        &["run", "push.starr", "--set", shop, "--dry-run"],
+        &["journal", "erase", "--run", "latest", "--payloads", "--reason", "gone"],
+    ]
+    .map(said);
+    let looks = [
+        &["runs"][..],
+        &["show", "latest"],
+        &["report", "latest"],
+        &["journal", "verify"],
+        &["journal", "anchor"],
+    ]
+    .map(said);
     set(&state, 0o755);
-    assert_eq!(output.status.code(), Some(5), "{}", both(&output));
-    assert_eq!(desk.shop.asked(), asked, "something was asked: {}", both(&output));
-    assert!(both(&output).contains("Journal "), "{}", both(&output));
+    for output in &writes {
+        assert_eq!(output.status.code(), Some(5), "{}", both(output));
+        assert!(both(output).contains("it can only be read"), "{}", both(output));
+    }
+    for output in &looks {
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{}", both(output));
+        assert!(!both(output).contains("it can only be read"), "{}", both(output));
+    }
+    assert_eq!(desk.shop.asked(), asked, "something was asked: {}", both(&writes[0]));
 }
 
 /// A-CL-1.
 #[test]
 fn a_clock_that_is_set_back_an_hour() {
-    let desk = Desk::new();
+    the_clock_is_set_back(&Desk::new());
+}
+
+/// The clock of this machine, while a run waits for its approval.
+pub fn the_clock_is_set_back(desk: &Desk) {
     let (code, seen) = desk.approved_after(|| desk.fault("clock=-3600"));
     assert_eq!(code, 0, "{seen}");
     assert_eq!(desk.shop.pushes(), 1);

@@ -459,3 +459,166 @@ async fn every_command_works_on_it() {
     assert!(starr(&["journal", "verify"]).contains("intact"));
     assert!(!folder.path().join(".local").exists(), "a file was made beside");
 }
+
+/// What a chunk says is what its rows say, one by one: in a file and in a database.
+#[tokio::test]
+async fn what_is_read_many_at_once_is_what_is_read_one_by_one() {
+    use futures::StreamExt;
+    let (_place, server) = place().await;
+    let folder = tempfile::tempdir().unwrap();
+    let there = postgres::open(&server).await.unwrap();
+    let here = Store::open(&folder.path().join("journal.db")).await.unwrap();
+    for store in [&there, &here] {
+        let (one, other) = (
+            store.begin(RunHeader::default()).await.unwrap(),
+            store.begin(RunHeader::default()).await.unwrap(),
+        );
+        let many: Vec<Event> = (0..700)
+            .map(|number| step(&format!("größer als \0 ; {number}")))
+            .collect();
+        one.append_all("", &many).await.unwrap();
+        other.append_all("", &many[..500]).await.unwrap();
+        one.append("", &step(&"x".repeat(70_000))).await.unwrap();
+        other.append_all("", &many[..40]).await.unwrap();
+        let erased = Event::PayloadsErased {
+            entries: vec![3, 4, 5],
+            by: starr::journal::event::Person {
+                name: "ann".to_owned(),
+                by: "login".to_owned(),
+            },
+            because: "a test".to_owned(),
+        };
+        // The role that records into a database takes nothing away.
+        let in_a_file = store.path().is_some();
+        let last = if in_a_file { &erased } else { &many[0] };
+        one.append("", last).await.unwrap();
+        let mut reading = store.reading().await.unwrap();
+        let reader = reading.reader();
+        let rows: Vec<_> = reader.entries(Which::All).map(Result::unwrap).collect().await;
+        assert_eq!(reader.extent().await.unwrap(), Some(1242));
+        assert_eq!(rows.len(), 1242);
+        let large = 1200;
+        for first in (0..1242).step_by(100) {
+            let count = 100.min(1242 - first);
+            let chunk = reader.chunk(first, count).await.unwrap();
+            let Some(many) = chunk.rows() else {
+                assert!((first..first + count).contains(&large), "{first}");
+                continue;
+            };
+            assert!(!(first..first + count).contains(&large), "{first}");
+            assert_eq!(many.len() as u64, count);
+            for (view, row) in many.iter().zip(&rows[usize::try_from(first).unwrap()..]) {
+                let one = row.view();
+                assert_eq!(
+                    (
+                        view.sequence,
+                        view.run,
+                        view.run_sequence,
+                        view.part,
+                        view.kind,
+                        view.at
+                    ),
+                    (one.sequence, one.run, one.run_sequence, one.part, one.kind, one.at)
+                );
+                assert_eq!(
+                    (view.bytes, view.leaf, view.salt, view.body),
+                    (one.bytes, one.leaf, one.salt, one.body)
+                );
+            }
+        }
+        // Beyond the end there is none, and nobody is told that there were.
+        assert!(reader.chunk(1242, 1).await.unwrap().rows().is_none());
+        reading.done().await.unwrap();
+        let verified = store.verify().await.unwrap();
+        assert!(verified.is_intact() && verified.entries == 1242, "{verified}");
+        assert_eq!(verified.payloads_erased, if in_a_file { 3 } else { 0 });
+    }
+}
+
+/// Of runs that are to be alone one begins, whoever asks; when it is over or its holder is gone the next one does.
+#[tokio::test]
+async fn of_runs_about_the_same_one_begins() {
+    use starr::journal::{About, Begun};
+    let (_place, server) = place().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.db");
+    let two = [
+        (
+            postgres::open(&server).await.unwrap(),
+            postgres::open(&server).await.unwrap(),
+        ),
+        (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap()),
+    ];
+    for (one, other) in two {
+        let about = |subject: &str, alone: bool| {
+            Some(About {
+                subject: subject.to_owned(),
+                alone,
+            })
+        };
+        for round in 0..10 {
+            let subject = format!("round {round}");
+            // From two connections, and twice from the same one: those may share a step.
+            let begin = async |store: &Store| store.begin_about(RunHeader::default(), about(&subject, true)).await;
+            let (a, b, c, d) = tokio::join!(begin(&one), begin(&other), begin(&one), begin(&other));
+            let mut mine = Vec::new();
+            let mut named = Vec::new();
+            for begun in [a, b, c, d] {
+                match begun.unwrap() {
+                    Begun::Mine(run) => mine.push(run),
+                    Begun::UnderWay(run) => named.push(run),
+                }
+            }
+            assert_eq!((mine.len(), named.len()), (1, 3));
+            assert!(named.iter().all(|run| run == mine[0].run_id()), "{named:?}");
+            // One that need not be alone begins beside it, and another subject is another thing.
+            for begun in [about(&subject, false), about("something else", false), None] {
+                let begun = other.begin_about(RunHeader::default(), begun).await.unwrap();
+                let Begun::Mine(run) = begun else {
+                    panic!("it need not be alone")
+                };
+                run.release().await.unwrap();
+            }
+            mine.remove(0).release().await.unwrap();
+            match begin(&other).await.unwrap() {
+                Begun::Mine(run) => run.release().await.unwrap(),
+                Begun::UnderWay(run) => panic!("{run} is over"),
+            }
+        }
+    }
+}
+
+/// A-CO-1: the decisions come over connections of their own, as from two machines.
+#[tokio::test]
+async fn of_two_decisions_in_the_same_instant_one_is_recorded() {
+    use starr::journal::decisions::{Decided, Recording, Waiting};
+    let (_place, server) = place().await;
+    let store = postgres::open(&server).await.unwrap();
+    let run = store.decisions().await.unwrap();
+    let decision = |person: &str| Decided {
+        person: person.to_owned(),
+        approve: true,
+        because: String::new(),
+        proof: String::new(),
+    };
+    let (first, second) = (store.decisions().await.unwrap(), store.decisions().await.unwrap());
+    for round in 0..20 {
+        let id = format!("r{round}");
+        let since = jiff::Timestamp::now();
+        let waiting = Waiting {
+            id: id.clone(),
+            run: "a-run".to_owned(),
+            body: "{}".to_owned(),
+            since,
+            until: since + jiff::SignedDuration::from_mins(15),
+        };
+        run.ask(&waiting).await.unwrap();
+        let (alice, bob) = (decision("alice"), decision("bob"));
+        let (one, other) = tokio::join!(first.decide(&id, &alice), second.decide(&id, &bob));
+        let kept = run.decision(&id).await.unwrap().unwrap();
+        let results = [one.unwrap(), other.unwrap()];
+        let recorded = results.iter().filter(|result| **result == Recording::Recorded).count();
+        assert_eq!(recorded, 1, "{results:?}");
+        assert!(results.contains(&Recording::Already(kept)), "{results:?}");
+    }
+}
