@@ -159,6 +159,8 @@ pub const POSTGRES_ROWS: usize = 10_000;
 pub const POSTGRES_RESULT_BYTES: usize = 1024 * 1024;
 /// postgres: sessions, tables or indexes in one reply.
 pub const POSTGRES_SESSIONS: usize = 10_000;
+/// postgres: statements in one reply.
+pub const POSTGRES_STATEMENTS: usize = 1_000;
 /// postgres: sessions that one call ends or cancels.
 pub const POSTGRES_ENDED: usize = 1_000;
 /// postgres: wait of a change for each lock.
@@ -379,9 +381,14 @@ pub const TABLE: &[Limit] = &[
         "A run",
         "questions that `run.evidence` lists",
         "200; the rest is not listed",
-        None,
+        Some("the_evidence_of_a_run_lists_only_so_many_questions"),
     ),
-    row("A run", "a line that a person types", "4 KiB", None),
+    row(
+        "A run",
+        "a line that a person types",
+        "4 KiB; what is behind it up to the end of the line is left out",
+        Some("a_line_is_read_as_far_as_the_limit_and_its_rest_answers_nothing"),
+    ),
     row(
         "A run",
         "one entry of the journal",
@@ -394,7 +401,12 @@ pub const TABLE: &[Limit] = &[
         "16 MiB; the recording ends there and says so",
         Some("a_recording_is_taken_whole_or_not_at_all"),
     ),
-    row("A run", "a whole recording that is read", "256 MiB", None),
+    row(
+        "A run",
+        "a whole recording that is read",
+        "256 MiB",
+        Some("a_recording_larger_than_the_limit_is_not_read"),
+    ),
     row(
         "Environment",
         "a configuration file",
@@ -417,7 +429,7 @@ pub const TABLE: &[Limit] = &[
         "Environment",
         "secrets that are looked for in the output",
         "2,000; a later one is warned about",
-        None,
+        Some("only_so_many_secrets_are_looked_for_and_the_next_is_warned_about"),
     ),
     row(
         "Environment",
@@ -437,19 +449,29 @@ pub const TABLE: &[Limit] = &[
         "1 MiB",
         Some("signatures_and_locks_are_limited"),
     ),
-    row("host", "processes, and listeners, in one reply", "10,000", None),
+    row(
+        "host",
+        "processes, and listeners, in one reply",
+        "10,000",
+        Some("only_so_many_processes_and_listeners_are_in_one_reply"),
+    ),
     row(
         "host",
         "file systems in one reply",
         "512",
         Some("more_file_systems_than_are_listed_are_a_list_that_was_cut"),
     ),
-    row("host", "failed units in one reply", "200", None),
+    row(
+        "host",
+        "failed units in one reply",
+        "200",
+        Some("only_so_many_failed_units_are_looked_at"),
+    ),
     row(
         "host",
         "one file system that does not answer",
         "5 s; its numbers are unknown",
-        None,
+        Some("a_file_system_that_does_not_answer_is_waited_for_only_so_long"),
     ),
     row(
         "host",
@@ -494,7 +516,12 @@ pub const TABLE: &[Limit] = &[
         "64, 8 KiB",
         Some("headers_of_a_call_are_limited"),
     ),
-    row("http", "a body that is sent", "1 MiB", None),
+    row(
+        "http",
+        "a body that is sent",
+        "1 MiB",
+        Some("a_body_that_is_sent_is_limited"),
+    ),
     row(
         "http",
         "headers of a reply",
@@ -523,7 +550,7 @@ pub const TABLE: &[Limit] = &[
         "http",
         "the resolver, and a connection",
         "30 s, or the call's own deadline when that is shorter",
-        None,
+        Some("a_connection_that_does_not_come_is_waited_for_only_so_long"),
     ),
     row(
         "http",
@@ -561,12 +588,17 @@ pub const TABLE: &[Limit] = &[
         "10,000",
         Some("a_list_that_is_cut_says_so"),
     ),
-    row("postgres", "statements in one reply", "1,000", None),
+    row(
+        "postgres",
+        "statements in one reply",
+        "1,000",
+        Some("only_so_many_statements_are_asked_for"),
+    ),
     row(
         "postgres",
         "sessions that one call ends or cancels",
         "1,000; more is a failure and ends none",
-        None,
+        Some("more_sessions_than_one_call_may_end_are_a_failure_and_none_is_ended"),
     ),
     row(
         "postgres",
@@ -574,7 +606,12 @@ pub const TABLE: &[Limit] = &[
         "10 s",
         Some("a_lock_that_is_not_free_is_a_timeout"),
     ),
-    row("docker", "lines of a log", "10,000", None),
+    row(
+        "docker",
+        "lines of a log",
+        "10,000",
+        Some("what_a_container_says_is_bounded"),
+    ),
     row(
         "docker",
         "what a container or a program in it says",

@@ -3,7 +3,7 @@
 use super::output::{Output, Style, flush, print};
 use crate::secrets::redact;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{BufRead, IsTerminal};
+use std::io::{BufRead, IsTerminal, Read as _};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -122,15 +122,51 @@ fn read_lines() -> mpsc::UnboundedReceiver<String> {
     let (sender, receiver) = mpsc::unbounded_channel();
     std::thread::spawn(move || {
         let stdin = std::io::stdin();
-        loop {
-            let mut line = Vec::new();
-            let read = std::io::Read::take(&mut stdin.lock(), ANSWER_BYTES).read_until(b'\n', &mut line);
-            match read {
-                Ok(0) | Err(_) => return,
-                Ok(_) if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() => return,
-                Ok(_) => {}
+        while let Ok(Some(line)) = read_line(&mut stdin.lock()) {
+            if sender.send(line).is_err() {
+                return;
             }
         }
     });
     receiver
+}
+
+/// One line, as far as the limit; what is behind it up to the end of the line is no part of it, and no line of its own that could
+/// answer the next question. `None`: there are no more.
+fn read_line(input: &mut impl BufRead) -> std::io::Result<Option<String>> {
+    let mut line = Vec::new();
+    if input.by_ref().take(ANSWER_BYTES).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.last() != Some(&b'\n') {
+        loop {
+            let rest = input.fill_buf()?;
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let (length, done) = (rest.len(), rest.is_empty() || end.is_some());
+            input.consume(end.map_or(length, |end| end + 1));
+            if done {
+                break;
+            }
+        }
+    }
+    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ANSWER_BYTES, read_line};
+
+    #[test]
+    fn a_line_is_read_as_far_as_the_limit_and_its_rest_answers_nothing() {
+        let most = usize::try_from(ANSWER_BYTES).unwrap();
+        let typed = format!("{}\n{}yes\nno\nlast", "x".repeat(most - 1), "y".repeat(most));
+        // A small buffer: the rest of a line comes in many pieces.
+        let mut input = std::io::BufReader::with_capacity(7, typed.as_bytes());
+        let mut next = || read_line(&mut input).unwrap();
+        assert_eq!(next(), Some("x".repeat(most - 1) + "\n"));
+        assert_eq!(next(), Some("y".repeat(most)));
+        assert_eq!(next().as_deref(), Some("no\n"));
+        assert_eq!(next().as_deref(), Some("last"));
+        assert_eq!(next(), None);
+    }
 }

@@ -362,7 +362,7 @@ impl Recording {
     /// # Errors
     /// Names the line that cannot be read; a recording is taken whole or not at all.
     pub fn read(reader: impl BufRead) -> Result<Arc<Self>, Error> {
-        let mut reader = reader.take(RECORDING_BYTES);
+        let mut reader = reader.take(RECORDING_BYTES + 1);
         let mut replies: BTreeMap<Key, Replies> = BTreeMap::new();
         let mut calls = Vec::new();
         let locks = Locks::default();
@@ -379,6 +379,12 @@ impl Recording {
                     return Err(wrong("the recording is empty".to_owned()));
                 }
                 break;
+            }
+            if reader.limit() == 0 {
+                return Err(Error {
+                    line: 0,
+                    message: "the recording is larger than 256 MiB".to_owned(),
+                });
             }
             if !text.ends_with('\n') {
                 return Err(wrong("the line is cut off or longer than 16 MiB".to_owned()));
@@ -411,12 +417,6 @@ impl Recording {
                     calls.push(call);
                 }
             }
-        }
-        if reader.limit() == 0 {
-            return Err(Error {
-                line: 0,
-                message: "the recording is larger than 256 MiB".to_owned(),
-            });
         }
         Ok(Arc::new(Self {
             replies: Mutex::new(replies),

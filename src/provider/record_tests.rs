@@ -228,3 +228,60 @@ async fn a_full_disk_does_not_hold_up_the_answer_and_is_told() {
     assert_eq!(gate.read(&call("read", "a")).await, Value::Int(0));
     assert!(tape.problem().unwrap().contains("no space left"));
 }
+
+/// Bytes that are made while they are read.
+struct Padded {
+    head: &'static [u8],
+    /// Bytes of the whole, and how far it was read.
+    size: u64,
+    at: u64,
+}
+
+/// Length of a line of it: blanks behind a short document.
+const PADDED_LINE: u64 = 4 * 1024 * 1024;
+
+impl std::io::Read for Padded {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        const LINE: &[u8] = b"{\"note\":1}";
+        let (mut done, most) = (0, usize::try_from(self.size - self.at).unwrap().min(into.len()));
+        while done < most {
+            let from = usize::try_from(self.at).unwrap();
+            let in_line = (from.saturating_sub(self.head.len()) as u64 % PADDED_LINE) as usize;
+            let end = PADDED_LINE as usize - 1;
+            let rest = &mut into[done..most];
+            let length = if let Some(head) = self.head.get(from..).filter(|head| !head.is_empty()) {
+                let length = head.len().min(rest.len());
+                rest[..length].copy_from_slice(&head[..length]);
+                length
+            } else if let Some(line) = LINE.get(in_line..).filter(|line| !line.is_empty()) {
+                let length = line.len().min(rest.len());
+                rest[..length].copy_from_slice(&line[..length]);
+                length
+            } else if in_line == end {
+                rest[0] = b'\n';
+                1
+            } else {
+                let length = (end - in_line).min(rest.len());
+                rest[..length].fill(b' ');
+                length
+            };
+            done += length;
+            self.at += length as u64;
+        }
+        Ok(done)
+    }
+}
+
+#[test]
+fn a_recording_larger_than_the_limit_is_not_read() {
+    let most = crate::limits::RECORDING_BYTES;
+    let head = b"{\"starr_recording\":1}\n";
+    let read = |size: u64| Recording::read(std::io::BufReader::new(Padded { head, size, at: 0 }));
+    // Whole lines: a few, and the first ones beyond the limit.
+    let whole = |lines: u64| head.len() as u64 + lines * PADDED_LINE;
+    assert!(whole(63) <= most && whole(64) > most);
+    let good = read(whole(3));
+    assert!(good.is_ok(), "{:?}", good.err());
+    let refused = read(whole(64)).unwrap_err();
+    assert!(refused.message.contains("larger than 256 MiB"), "{refused:?}");
+}

@@ -187,4 +187,36 @@ mod tests {
             "{warnings:?}"
         );
     }
+
+    const CHILD: &str = "STARR_TEST_MANY_SECRETS";
+
+    /// The list is the whole process's: this one is a process of its own.
+    #[test]
+    fn only_so_many_secrets_are_looked_for_and_the_next_is_warned_about() {
+        if std::env::var_os(CHILD).is_none() {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--nocapture"])
+                .arg("secrets::known::tests::only_so_many_secrets_are_looked_for_and_the_next_is_warned_about")
+                .env(CHILD, "1")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout).into_owned();
+            assert!(child.status.success() && said.contains("reached the limit"), "{said}");
+            return;
+        }
+        let many: Vec<String> = (0..super::MOST)
+            .map(|number| format!("secret-number-{number:04}-end"))
+            .collect();
+        super::remember_all(many.iter().map(String::as_str), "the many");
+        assert_eq!(take_warnings(), Vec::<String>::new());
+        let last = format!("x {} y", many[super::MOST - 1]);
+        assert_eq!(redact(&last), "x (secret) y");
+        remember("one-more-than-all-of-them", "the one more");
+        assert_eq!(redact("one-more-than-all-of-them"), "one-more-than-all-of-them");
+        assert_eq!(
+            take_warnings(),
+            ["more than 2000 secrets: the one more is not looked for in the output"]
+        );
+        println!("reached the limit");
+    }
 }

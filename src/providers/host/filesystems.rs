@@ -83,10 +83,14 @@ pub fn real(mounts: Vec<Mount>) -> Vec<Mount> {
     found
 }
 
+/// How long one file system is waited for: the time for all must leave time to answer.
+fn patience(within: Duration) -> Duration {
+    EACH.min(within.mul_f64(0.4))
+}
+
 /// `host.filesystems`
 pub async fn list(machine: &Machine, hanging: &Hanging, within: Duration) -> Found<Value> {
-    // The time for all must leave time to answer.
-    let each = EACH.min(within.mul_f64(0.4));
+    let each = patience(within);
     let reader = machine.clone();
     let bytes = detached("/proc/self/mountinfo", within, move || reader.proc("self/mountinfo")).await??;
     let mut mounts = real(parse::mounts(&bytes)?);
@@ -246,7 +250,7 @@ pub fn shown(mount: &Mount, numbers: Result<&Numbers, &Unknown>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{Hanging, MOST, Numbers, ask, list, real, shown};
+    use super::{Hanging, MOST, Numbers, ask, list, patience, real, shown};
     use crate::providers::host::parse;
     use crate::providers::host::source::Machine;
     use crate::value::{Reason, Unknown, Value};
@@ -321,6 +325,28 @@ mod tests {
             answer
         };
         assert_eq!(futures::join!(slow, quick), (Ok(NUMBERS), Ok(NUMBERS)));
+    }
+
+    #[tokio::test]
+    async fn a_file_system_that_does_not_answer_is_waited_for_only_so_long() {
+        let (answer, wait) = std::sync::mpsc::channel::<()>();
+        let since = std::time::Instant::now();
+        let hanging = Hanging::default();
+        let hung = ask(
+            Path::new("/srv/nfs"),
+            &hanging,
+            patience(Duration::from_secs(60)),
+            move || {
+                let _ = wait.recv();
+                Ok(NUMBERS)
+            },
+        );
+        assert_eq!(hung.await.unwrap_err().reason, Reason::Timeout);
+        assert!(since.elapsed() >= crate::limits::HOST_FILE_SYSTEM_WAIT);
+        assert!(since.elapsed() < Duration::from_secs(24), "{:?}", since.elapsed());
+        drop(answer);
+        // A call that has little time waits less, so that there is time to answer.
+        assert_eq!(patience(Duration::from_secs(1)), Duration::from_millis(400));
     }
 
     const MOUNTS: &str = "\

@@ -476,3 +476,52 @@ async fn doctor_says_what_cannot_be_seen() {
         "{text}"
     );
 }
+
+#[test]
+fn only_so_many_processes_and_listeners_are_in_one_reply() {
+    use super::processes::{Clockwork, Seen, Snapshot, Wanted, list};
+    let folder = tempfile::tempdir().unwrap();
+    let machine = small_machine(folder.path());
+    let clockwork = Clockwork::read(&machine).unwrap();
+    let pattern = super::processes::one(&machine, 1).unwrap().unwrap();
+    let most = crate::limits::HOST_PROCESSES;
+    let shown = |count: usize| {
+        let seen = (0..count).map(|number| {
+            let mut stat = pattern.stat.clone();
+            // No such folder: a process that has ended meanwhile.
+            stat.pid = 1_000_000 + i64::try_from(number).unwrap();
+            Seen { stat, user: 0 }
+        });
+        let now = Snapshot {
+            seen: seen.collect(),
+            incomplete: false,
+            at: std::time::Instant::now(),
+        };
+        let value = list(&machine, None, &now, &Wanted::default(), &clockwork);
+        let list = value.as_list().unwrap();
+        (list.items.len(), list.truncated)
+    };
+    assert_eq!(shown(most), (most, false));
+    assert_eq!(shown(most + 1), (most, true));
+
+    let most = crate::limits::HOST_LISTENERS;
+    let head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    let listening = |count: usize| {
+        let lines = (0..count).map(|number| {
+            format!(
+                "{number:4}: 0100007F:{:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {} 1 0000000000000000 100 0 0 10 0\n",
+                number + 1,
+                number + 1000
+            )
+        });
+        let text = head.to_owned() + &lines.collect::<String>();
+        std::fs::create_dir_all(machine.proc.join("net")).unwrap();
+        std::fs::write(machine.proc.join("net/tcp"), text).unwrap();
+        std::fs::write(machine.proc.join("net/udp"), head).unwrap();
+        let value = super::ports::listening(&machine, None).unwrap();
+        let list = value.as_list().unwrap();
+        (list.items.len(), list.truncated)
+    };
+    assert_eq!(listening(most), (most, false));
+    assert_eq!(listening(most + 1), (most, true));
+}

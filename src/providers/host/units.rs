@@ -163,6 +163,14 @@ pub fn names(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// As many of these names as are looked at, and whether there are more.
+fn listed(text: &str) -> (Vec<String>, bool) {
+    let mut names = names(text);
+    let truncated = names.len() > MOST;
+    names.truncate(MOST);
+    (names, truncated)
+}
+
 /// `host.units.failed`
 pub async fn failed(machine: &Machine, within: Duration) -> Found<Value> {
     let systemctl = systemctl(machine)?;
@@ -179,9 +187,7 @@ pub async fn failed(machine: &Machine, within: Duration) -> Found<Value> {
     if let Some(problem) = refused(&said) {
         return Err(problem);
     }
-    let mut names = names(&said.out);
-    let truncated = names.len() > MOST;
-    names.truncate(MOST);
+    let (names, truncated) = listed(&said.out);
     let mut items = Vec::new();
     if !names.is_empty() {
         let mut arguments = vec!["show", "--no-pager", PROPERTIES, "--"];
@@ -226,9 +232,22 @@ pub async fn restart(machine: &Machine, name: &str, within: Duration) -> Outcome
 
 #[cfg(test)]
 mod tests {
-    use super::{canonical, names, refused, shown};
+    use super::{canonical, listed, names, refused, shown};
     use crate::providers::host::program::Said;
     use crate::value::{Reason, Value};
+
+    #[test]
+    fn only_so_many_failed_units_are_looked_at() {
+        let most = crate::limits::HOST_UNITS;
+        let printed = |count: usize| {
+            let lines = (0..count).map(|number| format!("unit-{number}.service loaded failed failed Unit {number}\n"));
+            listed(&lines.collect::<String>())
+        };
+        let (all, cut) = printed(most);
+        assert_eq!((all.len(), cut), (most, false));
+        let (first, cut) = printed(most + 1);
+        assert_eq!((first.as_slice(), cut), (all.as_slice(), true));
+    }
 
     #[test]
     fn names_of_units_are_made_whole_and_nothing_else_passes() {

@@ -392,7 +392,7 @@ macro_rules! statements {
 
 /// `statements.top`
 pub async fn statements(pool: &Pool, arguments: Arguments<'_>, deadline: Deadline) -> Result<Value, Failure> {
-    let limit = arguments.limit("at_most", 1_000)?;
+    let limit = arguments.limit("at_most", crate::limits::POSTGRES_STATEMENTS)?;
     let order = arguments.maybe_text("by")?.unwrap_or("mean_time");
     let mut reading = Reading::begin(pool, deadline).await?;
     reading.lease().needs_sight()?;

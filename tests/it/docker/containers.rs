@@ -97,6 +97,13 @@ async fn what_a_container_says_is_bounded() {
         assert!(Instant::now() < deadline, "{all:?}");
     }
     assert_eq!(items(&world.read("logs.tail", &lines(5)).await).len(), 5);
+    let most = i64::try_from(starr::limits::DOCKER_LINES).unwrap();
+    assert_eq!(items(&world.read("logs.tail", &lines(most)).await).len(), 101);
+    let (why, detail) = reason(&world.read("logs.tail", &lines(most + 1)).await);
+    assert!(
+        why == Reason::Unparsable && detail.contains("between 1 and 10000"),
+        "{detail}"
+    );
     let counted = world
         .read(
             "logs.count",

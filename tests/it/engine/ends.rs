@@ -192,3 +192,30 @@ async fn the_evidence_of_the_run_can_be_told() {
     assert!(told.contains("a  yes, bad"), "{told}");
     assert!(told.contains("test-run"), "{told}");
 }
+
+#[tokio::test]
+async fn the_evidence_of_a_run_lists_only_so_many_questions() {
+    let most = starr::engine::limits::EVIDENCE_LINES;
+    let listed = async |count: usize| {
+        let checks: String = (0..count).map(|number| flag(&format!("q{number}"))).collect();
+        let asked: String = (0..count)
+            .map(|number| format!("require not q{number} else stop \"no\"\n"))
+            .collect();
+        let text = book(&format!(
+            "task {{\n  goal not a\n}}\n{}{checks}{asked}require not a else tell chat.post(\"#inc\", \"{{run.evidence}}\"), stop \"no\"\n",
+            flag("a"),
+        ));
+        let setup = (0..count).fold(Setup::new().flag("a", true), |setup, number| {
+            setup.flag(&format!("q{number}"), false)
+        });
+        let told = setup.run(&text).await.of("told")[0]["arguments"][1][1]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        told.lines()
+            .filter(|line| line.starts_with('q') || line.starts_with("a:"))
+            .count()
+    };
+    assert_eq!(listed(most / 2).await, most / 2 + 1);
+    assert_eq!(listed(most + 5).await, most);
+}

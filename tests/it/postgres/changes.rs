@@ -54,6 +54,42 @@ async fn exactly_the_sessions_that_were_meant_are_ended() {
     assert_eq!(counts(&again), [("already_gone", 4)]);
 }
 
+#[tokio::test]
+async fn more_sessions_than_one_call_may_end_are_a_failure_and_none_is_ended() {
+    let place = Server::shared().database().await;
+    let world = World::new(&place);
+    let _clients = leave_open(&place, "leaky", 1).await;
+    let found = world.idle_in_transaction().await;
+    let session = items(&found)[0].clone();
+    let other_beginning = altered(
+        &session,
+        "backend_start",
+        Value::Time("2026-01-01T00:00:00Z".parse().unwrap()),
+    );
+    let most = starr::limits::POSTGRES_ENDED;
+    let many = |count: usize, last: &Value| {
+        let mut all = vec![other_beginning.clone(); count - 1];
+        all.push(last.clone());
+        Value::list(all)
+    };
+    for path in ["sessions.terminate", "sessions.cancel"] {
+        let (_, detail) = failed(world.change(path, &[("sessions", many(most + 1, &session))]).await);
+        assert!(detail.contains("more than 1000 sessions"), "{path}: {detail}");
+        assert_eq!(items(&world.idle_in_transaction().await).len(), 1, "{path}");
+    }
+    // As many as that are looked at, each of them.
+    let looked = done(
+        world
+            .change("sessions.terminate", &[("sessions", many(most, &other_beginning))])
+            .await,
+    );
+    assert!(
+        counts(&looked).iter().all(|(name, _)| *name == "already_gone"),
+        "{looked:?}"
+    );
+    assert_eq!(items(&world.idle_in_transaction().await).len(), 1);
+}
+
 /// The number alone is not the session: the server uses it again.
 #[tokio::test]
 async fn a_session_with_another_beginning_is_not_ended() {

@@ -97,6 +97,22 @@ async fn a_list_that_is_cut_says_so() {
 }
 
 #[tokio::test]
+async fn only_so_many_statements_are_asked_for() {
+    let place = Server::shared().database().await;
+    let world = World::new(&place);
+    let most = i64::try_from(starr::limits::POSTGRES_STATEMENTS).unwrap();
+    let refused = world.read("statements.top", &[("at_most", Value::Int(most + 1))]).await;
+    let (why, detail) = reason(&refused);
+    assert!(why == Reason::Unparsable && detail.contains("1000"), "{detail}");
+    // As many as that are asked for: here the extension that would know them is missing, or it answers.
+    let asked = world.read("statements.top", &[("at_most", Value::Int(most))]).await;
+    assert!(
+        asked.as_list().is_some() || reason(&asked).1.contains("pg_stat_statements"),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
 async fn sessions_are_counted_by_state_and_by_client() {
     let place = Server::shared().database().await;
     let world = World::new(&place);
