@@ -35,11 +35,13 @@ pub fn references(args: &Doctor, global: &Global, output: Output) -> Result<Exit
     let gate = run::gate(environment, Mode::DryRun, None, None)?;
     let mut wanted: BTreeMap<(String, Reference), BTreeSet<String>> = BTreeMap::new();
     let mut books: Vec<(String, Program)> = Vec::new();
+    let mut left_out = false;
     for path in collect(&args.paths).map_err(Failure::usage)? {
         let bytes = read(&path).map_err(Failure::usage)?;
         let name = bytes.name.clone();
         let Some(program) = check_bytes(bytes, Some(environment)).program else {
             complain(&format!("{name} is not valid and is left out; `starr check` says why"));
+            left_out = true;
             continue;
         };
         if program.runbooks.is_empty() {
@@ -171,7 +173,11 @@ pub fn references(args: &Doctor, global: &Global, output: Output) -> Result<Exit
             }
         }
     }
-    Ok(if missing { Exit::Findings } else { Exit::Good })
+    Ok(if missing || left_out {
+        Exit::Findings
+    } else {
+        Exit::Good
+    })
 }
 
 fn words(found: &Resolved) -> (&'static str, String) {

@@ -297,7 +297,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The environment to use, with its name.
+    /// The environment to use, with its name. From then on secrets of clusters are those of its clusters.
     pub fn environment(&self, name: Option<&str>) -> Result<(&str, &Environment), Error> {
         let known = || {
             self.config
@@ -321,7 +321,10 @@ impl Loaded {
             }
         };
         match self.config.environments.get_key_value(name) {
-            Some((name, environment)) => Ok((name, environment)),
+            Some((name, environment)) => {
+                environment.reach_clusters();
+                Ok((name, environment))
+            }
             None => error(format!("there is no environment `{name}`; there are: {}", known())),
         }
     }
@@ -427,6 +430,14 @@ pub fn parse(text: &str) -> Result<Config, Error> {
 }
 
 impl Environment {
+    fn reach_clusters(&self) {
+        #[cfg(feature = "kubernetes")]
+        if !self.kubernetes.clusters.is_empty() {
+            let source = crate::providers::kubernetes::credentials::Source::new(&self.kubernetes);
+            crate::secrets::reach_clusters(std::sync::Arc::new(source));
+        }
+    }
+
     fn validate(&self) -> Result<(), Error> {
         if self.severities.is_empty() {
             return error("`severities` is empty");

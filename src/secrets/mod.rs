@@ -14,5 +14,5 @@ mod text;
 pub use correlation::{open_key, tag};
 pub use known::{json_bytes, redact, redact_json, remember, remember_all, take_warnings};
 pub use redactor::{PLACEHOLDER, Stream};
-pub use source::{SecretSource, private_file};
+pub use source::{ClusterSecret, Clusters, SecretSource, private_file, reach_clusters};
 pub use text::SecretText;

@@ -9,10 +9,11 @@ use std::fmt;
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// `{ env: ORDERS_PASSWORD }`, `{ file: /run/secrets/orders }`, `{ keyring: orders }`, `{ age: orders.age, identity: key.txt }`.
-/// Sources that only a provider can reach (a secret of a cluster, a vault) come with that provider.
+/// `{ kubernetes: production, namespace: shop, secret: orders, key: password }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
@@ -23,11 +24,61 @@ pub enum SecretSource {
     Keyring(String),
     /// A file encrypted with age, and the file with the identity that opens it, which only its owner can read.
     Age { file: PathBuf, identity: PathBuf },
+    /// A key of a secret of a Kubernetes cluster.
+    Cluster(Box<ClusterSecret>),
+}
+
+/// Which key of which secret in which cluster of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSecret {
+    /// Its name in the configuration.
+    pub cluster: String,
+    pub namespace: String,
+    pub secret: String,
+    pub key: String,
+}
+
+impl fmt::Display for ClusterSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the key `{}` of the secret `{}` in the namespace `{}` of the cluster `{}`",
+            self.key, self.secret, self.namespace, self.cluster
+        )
+    }
+}
+
+/// Reads secrets of clusters: whoever knows how to reach them.
+pub trait Clusters: Send + Sync {
+    /// The bytes of a key, read now.
+    ///
+    /// # Errors
+    /// What went wrong, in words that hold no part of the secret.
+    fn read(&self, wanted: &ClusterSecret) -> Result<Zeroizing<Vec<u8>>, String>;
+}
+
+/// Who reads secrets of clusters in this process.
+static CLUSTERS: RwLock<Option<Arc<dyn Clusters>>> = RwLock::new(None);
+
+/// From now on secrets of clusters are read by this one: those of the environment in which this process works.
+pub fn reach_clusters(by: Arc<dyn Clusters>) {
+    *CLUSTERS.write().unwrap_or_else(PoisonError::into_inner) = Some(by);
+}
+
+fn cluster_secret(wanted: &ClusterSecret) -> Result<SecretText, String> {
+    let by = CLUSTERS.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let by = by.ok_or_else(|| format!("{wanted} cannot be read: this environment has no clusters"))?;
+    let bytes = by.read(wanted)?;
+    if bytes.len() as u64 > SECRET_BYTES {
+        return Err(format!("{wanted} is larger than 64 KiB"));
+    }
+    one_secret(&bytes, &wanted.to_string())
 }
 
 /// What stands where a source is expected may be the secret itself: no message repeats it.
-const EXPECTED: &str = "a secret is named by its source, { env: NAME }, { file: PATH }, { keyring: NAME } or \
-                        { age: PATH, identity: PATH }, and never written here";
+const EXPECTED: &str = "a secret is named by its source, { env: NAME }, { file: PATH }, { keyring: NAME }, \
+                        { age: PATH, identity: PATH } or { kubernetes: CLUSTER, namespace: NAME, secret: NAME, key: NAME }, \
+                        and never written here";
 
 /// The service under which entries of the keyring stand.
 const SERVICE: &str = "starr";
@@ -71,26 +122,35 @@ impl<'de> Visitor<'de> for SourceVisitor {
         let wrong = || A::Error::custom(EXPECTED);
         let mut given: Vec<(String, String)> = Vec::new();
         while let Some(key) = map.next_key::<String>().map_err(|_| wrong())? {
-            if given.len() == 2 {
+            if given.len() == 4 {
                 return Err(wrong());
             }
             given.push((key, map.next_value::<String>().map_err(|_| wrong())?));
         }
         given.sort();
-        let mut given = given.into_iter();
-        match (given.next(), given.next()) {
-            (Some((key, value)), None) => match key.as_str() {
-                "env" => Ok(SecretSource::Env(value)),
-                "file" => Ok(SecretSource::File(value.into())),
-                "keyring" if !value.is_empty() => Ok(SecretSource::Keyring(value)),
-                _ => Err(wrong()),
-            },
-            (Some((first, file)), Some((second, identity))) if first == "age" && second == "identity" => {
-                Ok(SecretSource::Age {
-                    file: file.into(),
-                    identity: identity.into(),
-                })
-            }
+        let given: Vec<(&str, &str)> = given
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+            .collect();
+        match given.as_slice() {
+            [("env", name)] => Ok(SecretSource::Env((*name).to_owned())),
+            [("file", path)] => Ok(SecretSource::File(path.into())),
+            [("keyring", name)] if !name.is_empty() => Ok(SecretSource::Keyring((*name).to_owned())),
+            [("age", file), ("identity", identity)] => Ok(SecretSource::Age {
+                file: file.into(),
+                identity: identity.into(),
+            }),
+            [
+                ("key", key),
+                ("kubernetes", cluster),
+                ("namespace", namespace),
+                ("secret", secret),
+            ] => Ok(SecretSource::Cluster(Box::new(ClusterSecret {
+                cluster: (*cluster).to_owned(),
+                namespace: (*namespace).to_owned(),
+                secret: (*secret).to_owned(),
+                key: (*key).to_owned(),
+            }))),
             _ => Err(wrong()),
         }
     }
@@ -115,6 +175,7 @@ impl SecretSource {
             SecretSource::File(path) => private_file(path, "secret file"),
             SecretSource::Keyring(name) => keyring_entry(name),
             SecretSource::Age { file, identity } => age_file(file, identity),
+            SecretSource::Cluster(wanted) => cluster_secret(wanted),
         }?;
         remember(secret.expose(), &format!("the secret of {self}"));
         Ok(secret)
@@ -138,6 +199,7 @@ impl fmt::Display for SecretSource {
             SecretSource::File(path) => write!(f, "the file {}", path.display()),
             SecretSource::Keyring(name) => write!(f, "the keyring's entry `{name}`"),
             SecretSource::Age { file, .. } => write!(f, "the file {}", file.display()),
+            SecretSource::Cluster(wanted) => wanted.fmt(f),
         }
     }
 }
@@ -298,6 +360,11 @@ mod tests {
             identity: "/i".into(),
         };
         assert_eq!(read("{ identity: /i, age: /a }"), Ok(age));
+        let of_cluster = read("{ kubernetes: production, namespace: shop, secret: orders, key: password }").unwrap();
+        assert_eq!(
+            of_cluster.to_string(),
+            "the key `password` of the secret `orders` in the namespace `shop` of the cluster `production`"
+        );
         for wrong in [
             "swordfish",
             "{ swordfish: NAME }",
@@ -305,6 +372,8 @@ mod tests {
             "{ age: swordfish }",
             "{ keyring: '' }",
             "{ age: a, identity: b, env: swordfish }",
+            "{ kubernetes: c, namespace: n, secret: swordfish }",
+            "{ kubernetes: c, namespace: n, secret: s, key: k, value: swordfish }",
             "{ env: [swordfish] }",
             "[swordfish]",
             "{}",

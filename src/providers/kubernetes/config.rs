@@ -145,6 +145,10 @@ impl Cluster {
         if let Some(server) = &self.server {
             protected(server)?;
         }
+        let in_a_cluster = |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Cluster(_)));
+        if in_a_cluster(&self.token) || in_a_cluster(&self.secret_salt) {
+            return Err("`token` and `secret_salt` of a cluster do not lie in a cluster".to_owned());
+        }
         if self.kubeconfig.is_none() && !self.allow_programs.is_empty() {
             return Err("`allow_programs` goes with `kubeconfig`".to_owned());
         }
@@ -208,6 +212,10 @@ mod tests {
         assert!(refusal("clusters: { p: { server: 'http://k8s.example.org' } }").contains("https"));
         assert!(refusal("clusters: { p: { server: 'https://u:p@k8s.example.org' } }").contains("no address"));
         assert!(refusal("clusters: { p: { in_cluster: true, token: { env: T } } }").contains("go with `server`"));
+        let round = "{ kubernetes: p, namespace: shop, secret: s, key: k }";
+        assert!(
+            refusal(&format!("clusters: {{ p: {{ server: 'https://k', token: {round} }} }}")).contains("do not lie")
+        );
         assert!(refusal("namespaces: { shop: { cluster: p } }").contains("no cluster `p`"));
         let twice = "clusters: { p: { in_cluster: true } }\n\
                      namespaces: { a: { cluster: p, namespace: shop }, b: { cluster: p, namespace: shop } }";

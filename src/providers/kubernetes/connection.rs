@@ -1,6 +1,7 @@
 //! The way to a cluster: from its configuration to a client, made at the first call.
 
 use super::config::{Cluster, Role, protected};
+use super::credentials::remember_shown;
 use super::failure::Failure;
 use crate::value::Reason;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
@@ -71,6 +72,7 @@ async fn client(cluster: &Cluster, role: Role) -> Result<kube::Client, Failure> 
         kube::Config::incluster()
             .map_err(|_| unusable("this is no pod, or its service account is not there (`in_cluster`)"))?
     };
+    remember_shown(&config.auth_info);
     config.connect_timeout = Some(cluster.connect_within());
     // A change may be sent once; and reads keep their own deadline, which includes every attempt.
     config.default_retry = false;

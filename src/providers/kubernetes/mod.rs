@@ -7,6 +7,7 @@ pub mod changes;
 pub mod cluster;
 pub mod config;
 pub mod connection;
+pub mod credentials;
 pub mod doctor;
 pub mod exchange;
 pub mod failure;

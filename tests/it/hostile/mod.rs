@@ -7,9 +7,11 @@ mod http;
 mod ids;
 mod injection;
 mod limits;
+mod limits_http;
 mod parser;
 mod paths;
 mod secrets;
+mod secrets_more;
 mod sql;
 mod terminal;
 mod trust;
@@ -29,7 +31,16 @@ const SECONDS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 const BYTES: u64 = 256 * 1024 * 1024;
 
-const COMMANDS: &[&[&str]] = &[&["check"], &["fmt"], &["render"], &["run", "--unattended"], &["plan"]];
+const COMMANDS: &[&[&str]] = &[
+    &["check"],
+    &["fmt"],
+    &["render"],
+    &["run", "--unattended"],
+    &["run", "--unattended", "--dry-run"],
+    &["plan"],
+    &["grants"],
+    &["test"],
+];
 
 /// A runbook that computes one value.
 fn book(step: &str) -> String {

@@ -166,6 +166,12 @@ impl Campaign {
             &["journal", "backup", "copy.db"],
             &["doctor"],
             &["doctor", "--json"],
+            &["grants", "x.starr"],
+            &["test", "x.starr"],
+            &["resume", "latest", "--unattended"],
+            &["replay", "tape"],
+            &["replay", "tape", "--json"],
+            &["scenario", "tape"],
         ] {
             let output = self.command(words).output().unwrap();
             note(outputs, &words.join(" "), &output);

@@ -1,5 +1,6 @@
 //! The provider against an API server of the tests, and both against what a real one has said.
 
+mod credentials;
 mod incident;
 mod patches;
 mod provider;
