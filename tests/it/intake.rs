@@ -221,8 +221,8 @@ fn all_at_once(desk: &Desk) -> usize {
     let orders = alert(&json!({"alertname": "Slow", "db": "orders"}), "team/slow");
     std::fs::write(desk.0.path().join("alert.json"), orders.to_string()).unwrap();
     // The tables are there: making them would let one process in after the other.
-    let (_, said) = desk.alerted(&alert(&json!({"db": "before"}), "team/pool-full"), &[]);
-    assert!(said.contains("Is before full?"), "{said}");
+    let (_, before) = desk.alerted(&alert(&json!({"db": "before"}), "team/pool-full"), &[]);
+    assert!(before.contains("Is before full?"), "{before}");
     let children: Vec<_> = (0..4)
         .map(|_| {
             desk.command(&["run", "--alert", "alert.json", "--unattended"])

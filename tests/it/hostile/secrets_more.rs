@@ -299,7 +299,7 @@ fn book(campaign: &Campaign) -> String {
 
 const SECRETS: &[&str] = &["--set", "of_cluster=of_cluster", "--set", "of_keyring=of_keyring"];
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_se_1_credentials_of_clusters_journals_and_messages_are_nowhere() {
     let campaign = Campaign::new().await;
     campaign.desk.write("x.starr", &book(&campaign));
@@ -401,7 +401,7 @@ async fn a_se_1_credentials_of_clusters_journals_and_messages_are_nowhere() {
 }
 
 /// Wrong credentials of the journal's own database: refused, and repeated nowhere.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_se_1_wrong_credentials_of_the_journal_are_not_repeated() {
     let campaign = Campaign::new().await;
     campaign.desk.write("x.starr", &book(&campaign));

@@ -48,7 +48,7 @@ fn wanted(cluster: &str, namespace: &str, secret: &str, key: &str) -> ClusterSec
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_key_of_a_secret_of_a_cluster_is_a_source() {
     let server = server().await;
     reach_clusters(Arc::new(cluster(&server.address)));
@@ -58,12 +58,12 @@ async fn a_key_of_a_secret_of_a_cluster_is_a_source() {
         ))
         .unwrap()
     };
-    let read = |key: &str| {
+    let read = async |key: &str| {
         let source = named(key);
-        tokio::task::block_in_place(|| source.read())
+        tokio::task::spawn_blocking(move || source.read()).await.unwrap()
     };
     // The line break at its end is not part of it, as in a file; and no output lets it out from then on.
-    assert_eq!(read("password").unwrap().expose(), SECRET);
+    assert_eq!(read("password").await.unwrap().expose(), SECRET);
     assert_eq!(redact(&format!("it is {SECRET}")), "it is (secret)");
     for (key, words) in [
         ("empty", "is empty"),
@@ -72,7 +72,7 @@ async fn a_key_of_a_secret_of_a_cluster_is_a_source() {
         ("bytes", "is not text"),
         ("nothing", "has no such key"),
     ] {
-        let refusal = read(key).unwrap_err();
+        let refusal = read(key).await.unwrap_err();
         assert!(
             refusal.contains(words) && refusal.contains(&format!("the key `{key}` of the secret `orders`")),
             "{key}: {refusal}"

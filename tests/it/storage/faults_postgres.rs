@@ -18,7 +18,10 @@ struct There {
 
 impl There {
     fn new() -> Self {
-        let runtime = Runtime::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let (place, server) = runtime.block_on(place());
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
