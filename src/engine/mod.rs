@@ -25,6 +25,7 @@ mod finish;
 mod frame;
 mod locks;
 mod lookup;
+mod manual;
 mod people;
 mod questions;
 mod recheck;
