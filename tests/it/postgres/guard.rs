@@ -212,9 +212,16 @@ async fn the_servers_log_shows_the_transaction_around_every_check() {
         let log = Server::shared().log();
         let mine = log.lines().find(|line| line.contains(&format!("= '{mark}'"))).map(pid);
         let mine = mine.unwrap_or_else(|| panic!("the parameter is not in the log:\n{log}"));
+        // A statement of several lines has the prefix on its first.
+        let mut speaking = None;
         let own: Vec<String> = log
             .lines()
-            .filter(|line| pid(line) == mine)
+            .filter(|line| {
+                if line.starts_with(|first: char| first.is_ascii_digit()) {
+                    speaking = pid(line);
+                }
+                speaking == mine
+            })
             .map(str::to_owned)
             .collect();
         let used = own
