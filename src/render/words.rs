@@ -450,6 +450,8 @@ pub fn answer_line(
     let told: Vec<&Evidence> = evidence
         .iter()
         .filter(|part| !part.actual.is_empty() && !said(part))
+        // Of a yes or no the value is the answer.
+        .filter(|part| !part.limit.is_empty() || part.actual != part.answer.word())
         .collect();
     let mut parts: Vec<String> = told.iter().take(SHOWN).map(|part| evidence_words(part)).collect();
     if told.len() > SHOWN {
