@@ -169,6 +169,8 @@ pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
 pub const DOCKER_LINES: usize = 10_000;
 /// docker: what a container or a program in it says.
 pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
+/// exec: what a program says, each stream.
+pub const EXEC_OUTPUT_BYTES: usize = 1024 * 1024;
 /// prometheus: samples of one series, and series of one instant.
 pub const PROMETHEUS_SAMPLES: usize = 11_000;
 /// redis: one reply.
@@ -617,6 +619,12 @@ pub const TABLE: &[Limit] = &[
         "what a container or a program in it says",
         "1 MiB of each stream; a longer one is cut",
         Some("what_a_container_says_is_bounded"),
+    ),
+    row(
+        "exec",
+        "what a program says",
+        "1 MiB of each stream; a check whose program says more is unknown",
+        Some("a_program_that_says_too_much_is_ended"),
     ),
     row(
         "prometheus",

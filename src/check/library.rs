@@ -56,11 +56,15 @@ pub struct Embedded;
 
 const MODULES: &[(&str, &str)] = &[
     ("std.alertmanager", include_str!("../../stdlib/alertmanager.starr")),
+    ("std.app", include_str!("../../stdlib/app.starr")),
     ("std.chat", include_str!("../../stdlib/chat.starr")),
+    ("std.dns", include_str!("../../stdlib/dns.starr")),
     ("std.docker", include_str!("../../stdlib/docker.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
+    ("std.exec", include_str!("../../stdlib/exec.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
+    ("std.jwt", include_str!("../../stdlib/jwt.starr")),
     ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
     ("std.mail", include_str!("../../stdlib/mail.starr")),
     ("std.pager", include_str!("../../stdlib/pager.starr")),

@@ -330,6 +330,14 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::alertmanager::Alertmanager::new(&environment.alertmanager).map_err(Failure::usage)?),
         #[cfg(feature = "docker")]
         Arc::new(crate::providers::docker::Docker::new(environment.docker.clone()).map_err(Failure::usage)?),
+        #[cfg(feature = "app")]
+        Arc::new(crate::providers::app::App::new(&environment.app, &environment.exec).map_err(Failure::usage)?),
+        #[cfg(feature = "exec")]
+        Arc::new(crate::providers::exec::Exec::new(environment.exec.clone()).map_err(Failure::usage)?),
+        #[cfg(feature = "dns")]
+        Arc::new(crate::providers::dns::Dns::new(&environment.dns).map_err(Failure::usage)?),
+        #[cfg(feature = "jwt")]
+        Arc::new(crate::providers::jwt::Jwt::new(&environment.jwt).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]
         Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];

@@ -90,6 +90,22 @@ pub struct Environment {
     #[cfg(feature = "docker")]
     #[serde(default)]
     pub docker: crate::providers::docker::config::Config,
+    /// Applications, and what each call is at each of them.
+    #[cfg(feature = "app")]
+    #[serde(default)]
+    pub app: crate::providers::app::config::Config,
+    /// Programs of this machine.
+    #[cfg(feature = "exec")]
+    #[serde(default)]
+    pub exec: crate::providers::exec::config::Config,
+    /// Name servers.
+    #[cfg(feature = "dns")]
+    #[serde(default)]
+    pub dns: crate::providers::dns::config::Config,
+    /// Keys that tokens are checked with.
+    #[cfg(feature = "jwt")]
+    #[serde(default)]
+    pub jwt: crate::providers::jwt::config::Config,
     /// Redis servers.
     #[cfg(feature = "redis")]
     #[serde(default)]
@@ -396,6 +412,14 @@ impl Environment {
         self.alertmanager.validate().or_else(error)?;
         #[cfg(feature = "docker")]
         self.docker.validate().or_else(error)?;
+        #[cfg(feature = "app")]
+        self.app.validate().or_else(error)?;
+        #[cfg(feature = "exec")]
+        self.exec.validate().or_else(error)?;
+        #[cfg(feature = "dns")]
+        self.dns.validate().or_else(error)?;
+        #[cfg(feature = "jwt")]
+        self.jwt.validate().or_else(error)?;
         #[cfg(feature = "redis")]
         self.redis.validate().or_else(error)?;
         self.validate_people()?;
@@ -572,6 +596,14 @@ pub fn embedded() -> Config {
         alertmanager: Default::default(),
         #[cfg(feature = "docker")]
         docker: Default::default(),
+        #[cfg(feature = "app")]
+        app: Default::default(),
+        #[cfg(feature = "exec")]
+        exec: Default::default(),
+        #[cfg(feature = "dns")]
+        dns: Default::default(),
+        #[cfg(feature = "jwt")]
+        jwt: Default::default(),
         #[cfg(feature = "redis")]
         redis: Default::default(),
         resources: BTreeMap::new(),

@@ -113,3 +113,18 @@ pub fn limited(mut items: Vec<Value>, most: usize) -> Value {
     items.truncate(most);
     Value::List(Arc::new(List { items, truncated }))
 }
+
+/// A little less than the call's deadline, so that the end of patience is told in our own words.
+pub fn patience(call: &Call) -> Duration {
+    call.within.mul_f64(0.95)
+}
+
+/// What stands in a record that is an argument.
+pub fn field<'a>(value: &'a Value, name: &str) -> Result<&'a Value, Unknown> {
+    let known = |value: &'a Value| match value {
+        Value::Unknown(unknown) => Err((**unknown).clone()),
+        value => Ok(value),
+    };
+    let record = known(value)?.as_record().ok_or_else(|| not_fitting(name))?;
+    known(record.get(name).ok_or_else(|| not_fitting(name))?)
+}

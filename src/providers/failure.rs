@@ -51,6 +51,23 @@ impl From<Unknown> for Failure {
     }
 }
 
+/// Something that could not be had, with its reason.
+pub fn wrong(reason: Reason, detail: impl Into<String>) -> Unknown {
+    Unknown {
+        reason,
+        detail: detail.into(),
+    }
+}
+
+/// The first `limit` characters of somebody's words, on one line.
+pub fn excerpt(text: &str, limit: usize) -> String {
+    let line: String = crop(text.trim(), limit)
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    line
+}
+
 /// The first `limit` characters of a server's words, and a sign when that is not all.
 pub fn crop(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {

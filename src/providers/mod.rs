@@ -4,14 +4,22 @@
 pub const NAMES: &[&str] = &[
     #[cfg(feature = "alertmanager")]
     "alertmanager",
+    #[cfg(feature = "app")]
+    "app",
     #[cfg(feature = "notify")]
     "chat",
+    #[cfg(feature = "dns")]
+    "dns",
     #[cfg(feature = "docker")]
     "docker",
+    #[cfg(feature = "exec")]
+    "exec",
     #[cfg(feature = "host")]
     "host",
     #[cfg(feature = "http")]
     "http",
+    #[cfg(feature = "jwt")]
+    "jwt",
     #[cfg(feature = "kubernetes")]
     "kubernetes",
     #[cfg(feature = "notify")]
@@ -28,18 +36,28 @@ pub const NAMES: &[&str] = &[
 
 #[cfg(feature = "alertmanager")]
 pub mod alertmanager;
+#[cfg(feature = "app")]
+pub mod app;
 pub mod arguments;
+#[cfg(any(feature = "exec", feature = "docker"))]
+pub mod contract;
 pub mod detached;
+#[cfg(feature = "dns")]
+pub mod dns;
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "exec")]
+pub mod exec;
 pub mod failure;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "jwt")]
+pub mod jwt;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
-#[cfg(any(feature = "host", feature = "http", feature = "postgres"))]
+#[cfg(any(feature = "host", feature = "http", feature = "postgres", feature = "dns"))]
 pub mod names;
 #[cfg(feature = "notify")]
 pub mod notify;

@@ -5,9 +5,13 @@ use starr::check;
 use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Idempotence, Operation, Outcome, Provider};
 use starr::providers::alertmanager::Alertmanager;
+use starr::providers::app::App;
+use starr::providers::dns::Dns;
 use starr::providers::docker::Docker;
+use starr::providers::exec::Exec;
 use starr::providers::host::Host;
 use starr::providers::http::{Http, config::HttpConfig};
+use starr::providers::jwt::Jwt;
 use starr::providers::kubernetes::Kubernetes;
 use starr::providers::notify::chat::Chat;
 use starr::providers::notify::config::{ChatConfig, MailConfig, PagerConfig};
@@ -37,6 +41,10 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Prometheus::new(&starr::providers::prometheus::config::Config::default()).unwrap()),
         Arc::new(Alertmanager::new(&starr::providers::alertmanager::config::Config::default()).unwrap()),
         Arc::new(Docker::new(starr::providers::docker::config::Config::default()).unwrap()),
+        Arc::new(App::new(&Default::default(), &Default::default()).unwrap()),
+        Arc::new(Dns::new(&Default::default()).unwrap()),
+        Arc::new(Jwt::new(&Default::default()).unwrap()),
+        Arc::new(Exec::new(starr::providers::exec::config::Config::default()).unwrap()),
         Arc::new(Redis::new(starr::providers::redis::config::Config::default()).unwrap()),
     ]
 }
@@ -223,7 +231,11 @@ async fn every_reply_is_of_its_declared_type() {
         // Without a server nothing of these is known; their own tests have one.
         let least = if [
             "alertmanager",
+            "app",
             "chat",
+            "dns",
+            "exec",
+            "jwt",
             "kubernetes",
             "mail",
             "pager",

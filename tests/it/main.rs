@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the whole crate is tests")]
 
+mod app;
 mod architecture;
 mod check_time;
 mod ci;
@@ -11,6 +12,7 @@ mod consent;
 mod docker;
 mod engine;
 mod escalation;
+mod exec;
 mod findings_hostile;
 mod fuzz;
 mod fuzz_providers;

@@ -1,5 +1,6 @@
 //! `docker:` in `starr.yaml`: the engines of an environment, by name.
 
+use crate::providers::contract::Contract;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub struct Engine {
     /// Programs that may be run in containers, as absolute paths. Default none.
     #[serde(default)]
     pub programs: Vec<String>,
+    /// Programs in containers under a contract, by the name of the resource.
+    #[serde(default)]
+    pub contracts: BTreeMap<String, Contract>,
 }
 
 impl Config {
@@ -38,6 +42,14 @@ impl Config {
                 return Err(format!(
                     "docker `{name}`: `programs`: `{program}` is not an absolute path"
                 ));
+            }
+            for (program, contract) in &engine.contracts {
+                let problem = match contract.validate() {
+                    Ok(()) if contract.confine.is_some() => "`confine` is for this machine; here the container confines".to_owned(),
+                    Ok(()) => continue,
+                    Err(problem) => problem,
+                };
+                return Err(format!("docker `{name}`: `contracts`: `{program}`: {problem}"));
             }
         }
         Ok(())
@@ -60,5 +72,9 @@ mod tests {
         assert!(refusal("{ socket: /s, programs: [sh] }").contains("`sh`"));
         assert!(refusal("{ host: tcp://x }").contains("host"));
         assert!(refusal("{}").contains("socket"));
+        assert!(refusal("{ socket: /s, contracts: { ready: { program: pg_isready, does: read } } }").contains("`ready`"));
+        assert!(
+            refusal("{ socket: /s, contracts: { ready: { program: /x, does: read, confine: {} } } }").contains("confines")
+        );
     }
 }

@@ -8,6 +8,7 @@ mod values;
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::providers::arguments::{Arguments, limited, not_fitting};
+use crate::providers::contract::Does;
 use crate::value::probe::{self, Reply};
 use crate::value::{List, Reason, Value};
 use bollard::query_parameters::{
@@ -34,6 +35,8 @@ const OPERATIONS: &[&str] = &[
     "containers.pause",
     "containers.unpause",
     "containers.exec",
+    "containers.ask",
+    "containers.run",
     "logs.tail",
     "logs.count",
     "stats",
@@ -145,6 +148,12 @@ impl Docker {
                 let found = inspect(&link, wanted).await?;
                 Ok(values::container(engine, &found))
             }
+            "containers.ask" => {
+                let seen = running::Seen::of(call.arg("container"))?;
+                let contract = running::contract(call, self.engine(&seen.engine)?, Does::Read)?;
+                let ended = running::under(&link, call, &seen, contract).await?;
+                contract.answer(&ended).map_err(Failure::from)
+            }
             "logs.tail" => running::tail(&link, call).await,
             "logs.count" => running::count(&link, call).await,
             "stats" => {
@@ -188,6 +197,16 @@ impl Docker {
         let until = Instant::now() + patience(call);
         let seen = running::Seen::of(call.arg("container"))?;
         let path = &*call.operation.path;
+        if path == "containers.run" {
+            let contract = running::contract(call, self.engine(&seen.engine)?, Does::Change)?;
+            let link = self.link(&seen.engine, until).await?;
+            let ended = running::under(&link, call, &seen, contract).await?;
+            return match contract.outcome(&ended) {
+                Outcome::Done(value) => Ok(value),
+                Outcome::Failed(unknown) => Err(unknown.into()),
+                Outcome::Unclear(unknown) => Err(Failure::from(unknown).after_sending()),
+            };
+        }
         if path == "containers.exec" {
             let argv = running::argv(call, self.engine(&seen.engine)?)?;
             let link = self.link(&seen.engine, until).await?;

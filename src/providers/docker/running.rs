@@ -7,6 +7,7 @@ use super::{Link, inspect, text};
 use crate::limits::{DOCKER_LINES, DOCKER_OUTPUT_BYTES};
 use crate::provider::Call;
 use crate::providers::arguments::{Arguments, not_fitting};
+use crate::providers::contract::{Contract, Does, Ended};
 use crate::value::{List, Reason, Value};
 use bollard::container::LogOutput;
 use bollard::errors::Error;
@@ -202,15 +203,14 @@ async fn collect(
     }
 }
 
-/// `containers.exec`. Whatever happens after it was begun is not known for sure.
-pub async fn exec(link: &Link, seen: &Seen, argv: Vec<String>) -> Result<Value, Failure> {
+/// Runs a program to its end. Whatever happens after it was begun is not known for sure.
+async fn program(link: &Link, seen: &Seen, options: CreateExecOptions<String>) -> Result<(Output, Option<i64>), Failure> {
     let options = CreateExecOptions {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         attach_stdin: Some(false),
         tty: Some(false),
-        cmd: Some(argv),
-        ..CreateExecOptions::default()
+        ..options
     };
     // Made, and not begun: nothing runs yet.
     let made = link.wait(link.client.create_exec(&seen.id, options), false).await?;
@@ -226,22 +226,85 @@ pub async fn exec(link: &Link, seen: &Seen, argv: Vec<String>) -> Result<Value, 
     let output = collect(link, output, true).await?;
     // It ran. An engine that has forgotten it by now does not make that undone: how it ended is not known.
     let after = link.wait(link.client.inspect_exec(&made.id), true).await.ok();
+    let code = after.and_then(|after| after.exit_code.filter(|_| !after.running.unwrap_or(false)));
+    Ok((output, code))
+}
+
+/// `containers.exec`
+pub async fn exec(link: &Link, seen: &Seen, argv: Vec<String>) -> Result<Value, Failure> {
+    let options = CreateExecOptions {
+        cmd: Some(argv),
+        ..CreateExecOptions::default()
+    };
+    let (output, code) = program(link, seen, options).await?;
     let text = |bytes: &[u8]| Value::text(String::from_utf8_lossy(bytes).into_owned());
     Ok(Value::record(
         "Executed",
         vec![
             (
                 "code",
-                match after.map(|after| (after.exit_code, after.running.unwrap_or(false))) {
-                    Some((Some(code), false)) => Value::Int(code),
-                    _ => Value::unknown(Reason::Unsettled, "the program has not ended, or its end was not seen"),
-                },
+                code.map_or_else(
+                    || Value::unknown(Reason::Unsettled, "the program has not ended, or its end was not seen"),
+                    Value::Int,
+                ),
             ),
             ("output", text(&output.out)),
             ("errors", text(&output.err)),
             ("cut", Value::Bool(output.cut)),
         ],
     ))
+}
+
+/// The contract of a call, if it may do this.
+pub fn contract<'a>(call: &Call, engine: &'a Engine, does: Does) -> Result<&'a Contract, Failure> {
+    let name = text(Arguments(call), "program")?;
+    let contract = engine.contracts.get(name).ok_or_else(|| {
+        Failure::definite(
+            Reason::Unavailable,
+            format!("no contract `{name}` is declared for this engine"),
+        )
+    })?;
+    contract.allows(name, does, false)?;
+    Ok(contract)
+}
+
+/// Runs a program under its contract.
+pub async fn under(link: &Link, call: &Call, seen: &Seen, contract: &Contract) -> Result<Ended, Failure> {
+    let mut words = contract.words(call.arg("with"))?;
+    words.insert(0, contract.program.to_string_lossy().into_owned());
+    let variables = contract.variables()?;
+    let options = CreateExecOptions {
+        cmd: Some(words),
+        env: Some(
+            variables
+                .iter()
+                .map(|(name, text)| format!("{name}={}", text.expose()))
+                .collect(),
+        ),
+        working_dir: contract
+            .folder
+            .as_ref()
+            .map(|folder| folder.to_string_lossy().into_owned()),
+        ..CreateExecOptions::default()
+    };
+    let begin = tokio::time::Instant::now();
+    let within = contract.within();
+    let run = tokio::time::timeout(within, program(link, seen, options)).await;
+    let (output, code) =
+        run.unwrap_or_else(|_| Err(Failure::unclear(Reason::Timeout, "the program did not end in time, and may go on")))?;
+    match (output.cut, code) {
+        (true, None) => return Err(Failure::unclear(Reason::Truncated, "it printed more than 1 MiB")),
+        (false, None) => return Err(Failure::unclear(Reason::Unsettled, "the program's end was not seen")),
+        _ => {}
+    }
+    Ok(Ended {
+        code,
+        out: output.out,
+        err: output.err,
+        cut: output.cut,
+        took: begin.elapsed(),
+        confined: "container",
+    })
 }
 
 /// The last lines of a container, both streams, and whether there were more.

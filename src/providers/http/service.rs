@@ -6,11 +6,11 @@ use super::exchange::{self, Request};
 use super::fault::{Failed, Fault};
 use super::headers;
 use super::target::{self, Endpoint, refusal};
-use crate::provider::{Health, HealthState};
+use crate::provider::{Health, HealthState, Outcome};
 use crate::value::probe::Reply;
 use crate::value::{Reason, Unknown, Value};
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -33,6 +33,61 @@ impl Answer {
     /// The body as a document.
     pub fn json(&self) -> Result<serde_json::Value, Unknown> {
         serde_json::from_slice(&self.body).map_err(|_| refusal(Reason::Unparsable, "the reply is not JSON"))
+    }
+}
+
+impl Answer {
+    /// The first words of what the server says about itself.
+    fn said(&self) -> String {
+        let text = match self.json() {
+            Ok(serde_json::Value::String(text)) => text,
+            Ok(json) => ["message", "detail", "error"]
+                .iter()
+                .find_map(|name| json.get(name).and_then(serde_json::Value::as_str))
+                .unwrap_or_default()
+                .to_owned(),
+            Err(_) => String::new(),
+        };
+        let text: String = text
+            .chars()
+            .take(200)
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        if text.is_empty() { text } else { format!(": {text}") }
+    }
+
+    /// What a status other than a good one means.
+    pub fn problem(&self) -> Unknown {
+        let reason = match self.status {
+            401 | 403 => Reason::Denied,
+            404 | 410 => Reason::Missing,
+            408 | 504 => Reason::Timeout,
+            429 => Reason::Throttled,
+            _ => Reason::Unavailable,
+        };
+        refusal(
+            reason,
+            format!("the server answered with status {}{}", self.status, self.said()),
+        )
+    }
+
+    /// What a status other than a good one means for a change: only where the server says that it did nothing it is a failure.
+    pub fn refused(&self) -> Outcome {
+        match self.status {
+            300..=407 | 409..=498 | 501 => Outcome::Failed(self.problem()),
+            _ => Outcome::Unclear(self.problem()),
+        }
+    }
+}
+
+impl NoAnswer {
+    /// What it means for a change.
+    pub fn outcome(self) -> Outcome {
+        if self.sent {
+            Outcome::Unclear(self.unknown)
+        } else {
+            Outcome::Failed(self.unknown)
+        }
     }
 }
 
@@ -119,6 +174,21 @@ impl Service {
         body: Option<&serde_json::Value>,
         until: Instant,
     ) -> Result<Answer, NoAnswer> {
+        self.send_if(name, method, path, query, body, None, until).await
+    }
+
+    /// Sends a request that the server refuses when what it is about is no longer of this version.
+    #[allow(clippy::too_many_arguments, reason = "a request has that many parts")]
+    pub async fn send_if(
+        &self,
+        name: &str,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&serde_json::Value>,
+        version: Option<&str>,
+        until: Instant,
+    ) -> Result<Answer, NoAnswer> {
         let change = method != Method::GET;
         let endpoint = self.endpoint(name).map_err(unsent)?;
         let mut url = endpoint.url(path, &Value::None).map_err(unsent)?;
@@ -129,6 +199,11 @@ impl Service {
             return Err(unsent(refusal(Reason::Unparsable, "the question is longer than 8 KiB")));
         }
         let mut headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None).map_err(unsent)?;
+        if let Some(version) = version {
+            let value = HeaderValue::from_str(&format!("\"{version}\""))
+                .map_err(|_| unsent(refusal(Reason::Unparsable, "the version cannot be sent")))?;
+            headers.insert(IF_MATCH, value);
+        }
         let body = body.map(|body| {
             headers
                 .entry(CONTENT_TYPE)

@@ -207,3 +207,55 @@ async fn programs_are_run_word_for_word_and_only_those_that_are_named() {
         "{outcome:?}"
     );
 }
+
+#[tokio::test]
+async fn a_contract_holds_in_a_container_as_it_does_on_a_machine() {
+    let host = Host::shared();
+    let world = host.world();
+    host.container("contracts", "contracts", "mkdir -p /tmp; trap 'exit 0' TERM; while true; do sleep 0.1; done");
+    let container = get(&world, "contracts").await;
+    let with = |program: &str, json: serde_json::Value| {
+        [
+            of(&container)[0].clone(),
+            (
+                "program",
+                Value::Resource {
+                    kind: "Program".into(),
+                    name: program.into(),
+                },
+            ),
+            ("with", Value::Json(std::sync::Arc::new(json))),
+        ]
+    };
+    // This engine may forget a program as soon as it ended: then the call is unknown, and never a guess.
+    let mut said = Value::None;
+    for _ in 0..20 {
+        said = world
+            .read("containers.ask", &with("said", serde_json::json!({"a": "$(id) b"})))
+            .await;
+        if said.as_unknown().is_none() {
+            break;
+        }
+    }
+    assert_eq!(field(&said, "text"), Value::text("$(id) b"));
+    assert_eq!(field(&said, "confined"), Value::variant("container"));
+    let hyphen = world
+        .read("containers.ask", &with("said", serde_json::json!({"a": "--help"})))
+        .await;
+    assert!(crate::support::gated::reason(&hyphen).1.contains("hyphen"));
+    let change = world
+        .read("containers.ask", &with("touch", serde_json::json!({"a": "x"})))
+        .await;
+    assert!(crate::support::gated::reason(&change).1.contains("changes something"));
+    world
+        .refused("containers.run", &with("said", serde_json::json!({"a": "x"})))
+        .await;
+    world
+        .refused("containers.run", &with("nobody", serde_json::json!({})))
+        .await;
+    let outcome = world
+        .change("containers.run", &with("touch", serde_json::json!({"a": "made"})))
+        .await;
+    assert!(matches!(outcome, Outcome::Done(_) | Outcome::Unclear(_)), "{outcome:?}");
+    host.podman(&["exec", "contracts", "/bin/ls", "/tmp/made"]);
+}

@@ -119,7 +119,9 @@ impl Host {
     /// The engine as `here`, behind a gate.
     pub fn world(&self) -> Gated {
         at(&format!(
-            "{{ socket: {}, programs: [/bin/echo, /bin/false, /bin/sleep] }}",
+            "{{ socket: {}, programs: [/bin/echo, /bin/false, /bin/sleep], contracts: {{ \
+             said: {{ program: /bin/echo, does: read, output: text, arguments: [{{ name: a, type: Text }}], exit: {{ ok: [0, 1] }} }}, \
+             touch: {{ program: /bin/touch, does: change, folder: /tmp, arguments: [{{ name: a, type: Text }}] }} }} }}",
             self.socket().display()
         ))
     }
