@@ -279,7 +279,9 @@ impl Argument {
         }
         let texts = !self.one_of.is_empty() || self.matches.is_some() || self.beneath.is_some();
         if texts && self.ty != "Text" {
-            return Err(format!("`one_of`, `matches` and `beneath` are for texts; `{name}` is none"));
+            return Err(format!(
+                "`one_of`, `matches` and `beneath` are for texts; `{name}` is none"
+            ));
         }
         if self.beneath.as_ref().is_some_and(|folder| !folder.is_absolute()) {
             return Err(format!("`beneath` of `{name}` is not an absolute path"));
@@ -738,11 +740,19 @@ mod tests {
             ["--json", "--period", "60"]
         );
         assert_eq!(
-            words("[{ name: t, type: Ratio, flag: --t=, unit: '%' }]", json!({"t": "80 %"})).unwrap(),
+            words(
+                "[{ name: t, type: Ratio, flag: --t=, unit: '%' }]",
+                json!({"t": "80 %"})
+            )
+            .unwrap(),
             ["--t=80"]
         );
         assert_eq!(
-            words("[{ name: t, type: Duration, unit: min, suffix: m }]", json!({"t": "15 min"})).unwrap(),
+            words(
+                "[{ name: t, type: Duration, unit: min, suffix: m }]",
+                json!({"t": "15 min"})
+            )
+            .unwrap(),
             ["15m"]
         );
         let dry = "[{ name: dry, type: Bool, flag: --dry-run }, { name: n, type: Int, optional: true }]";
@@ -762,11 +772,31 @@ mod tests {
             (text, json!({"t": ""}), "empty"),
             (text, json!({"t": "x", "u": 1}), "knows no argument `u`"),
             (text, json!({"t": {"a": 1}}), "does not fit"),
-            ("[{ name: t, type: Text, one_of: [a, b] }]", json!({"t": "c"}), "none of: a, b"),
-            ("[{ name: t, type: Text, matches: '[a-z]+' }]", json!({"t": "a;b"}), "match"),
-            ("[{ name: t, type: Text, beneath: /var }]", json!({"t": "../etc"}), "path below"),
-            ("[{ name: t, type: Text, beneath: /var }]", json!({"t": "/etc"}), "path below"),
-            ("[{ name: t, type: Int, least: 1, most: 9 }]", json!({"t": 10}), "outside"),
+            (
+                "[{ name: t, type: Text, one_of: [a, b] }]",
+                json!({"t": "c"}),
+                "none of: a, b",
+            ),
+            (
+                "[{ name: t, type: Text, matches: '[a-z]+' }]",
+                json!({"t": "a;b"}),
+                "match",
+            ),
+            (
+                "[{ name: t, type: Text, beneath: /var }]",
+                json!({"t": "../etc"}),
+                "path below",
+            ),
+            (
+                "[{ name: t, type: Text, beneath: /var }]",
+                json!({"t": "/etc"}),
+                "path below",
+            ),
+            (
+                "[{ name: t, type: Int, least: 1, most: 9 }]",
+                json!({"t": 10}),
+                "outside",
+            ),
             ("[{ name: t, type: Duration }]", json!({"t": 5}), "does not fit"),
         ] {
             let problem = words(declared, given.clone()).unwrap_err();
@@ -786,7 +816,10 @@ mod tests {
             ("does: read, arguments: [{ name: a, type: Secret }]", "no type"),
             ("does: read, arguments: [{ name: a, type: Int, unit: s }]", "unit"),
             ("does: read, arguments: [{ name: a, type: Bool }]", "flag"),
-            ("does: read, arguments: [{ name: a, type: Text, matches: '(' }]", "no expression"),
+            (
+                "does: read, arguments: [{ name: a, type: Text, matches: '(' }]",
+                "no expression",
+            ),
             ("does: read, schema: { a: Int }", "output: json"),
             ("does: read, output: json, schema: { a: Number }", "`Number`"),
             ("does: read, environment: { 'A B': x }", "`A B`"),

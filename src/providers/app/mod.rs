@@ -185,7 +185,8 @@ impl App {
                         other => (name, other.to_string()),
                     })
                     .collect();
-                let query: Vec<(&str, String)> = query.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
+                let query: Vec<(&str, String)> =
+                    query.iter().map(|(name, text)| (name.as_str(), text.clone())).collect();
                 let answer = self.service.get(on, &path, &query, until).await?;
                 match answer.status {
                     200..=299 => answer.json().map(Some),
@@ -252,7 +253,9 @@ impl App {
         if *expected == Value::None {
             return Ok(());
         }
-        let now = self.look(on, read, &call.operation.result, &arguments_of_read(arguments), until).await?;
+        let now = self
+            .look(on, read, &call.operation.result, &arguments_of_read(arguments), until)
+            .await?;
         let found = field(&now, name)?;
         if found == expected {
             Ok(())
@@ -291,12 +294,24 @@ impl App {
         }
         let front = call.operation.path.rsplit_once('.').map_or("", |(front, _)| front);
         let again = self
-            .look(on, &format!("{front}.get"), result, &arguments_of_read(&arguments), until)
+            .look(
+                on,
+                &format!("{front}.get"),
+                result,
+                &arguments_of_read(&arguments),
+                until,
+            )
             .await;
         Outcome::Done(match (again, shaped) {
             (Ok(value), _) => value,
             (Err(_), Some(value)) => value,
-            (Err(_), None) => shape::reply(result, &Binding::default(), &Json::Object(Default::default()), on, &arguments),
+            (Err(_), None) => shape::reply(
+                result,
+                &Binding::default(),
+                &Json::Object(Default::default()),
+                on,
+                &arguments,
+            ),
         })
     }
 
@@ -338,10 +353,15 @@ impl App {
             let (state, detail) = match calls.get("ready").and_then(|binding| binding.get.as_deref()) {
                 None => (
                     HealthState::Limited,
-                    format!("{} calls are bound; none of them tells whether it answers (`ready`)", calls.len()),
+                    format!(
+                        "{} calls are bound; none of them tells whether it answers (`ready`)",
+                        calls.len()
+                    ),
                 ),
                 Some(path) => match self.service.reach(name, path, until).await {
-                    Ok((_, Some(200..=299))) => (HealthState::Good, format!("answers; {} calls are bound", calls.len())),
+                    Ok((_, Some(200..=299))) => {
+                        (HealthState::Good, format!("answers; {} calls are bound", calls.len()))
+                    }
                     Ok((_, Some(status))) => (HealthState::Bad, format!("answers with status {status}")),
                     Ok((reply, None)) => (HealthState::Bad, reply.word().replace('_', " ")),
                     Err(unknown) => (HealthState::Bad, unknown.to_string()),

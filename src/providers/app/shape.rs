@@ -290,7 +290,9 @@ mod tests {
 
     #[test]
     fn names_units_and_shares_of_a_service_become_ours() {
-        let bound = binding("{ get: /q, at: /data, fields: { size: depth.now, most: max_size, wait: { from: wait_ms, unit: ms } } }");
+        let bound = binding(
+            "{ get: /q, at: /data, fields: { size: depth.now, most: max_size, wait: { from: wait_ms, unit: ms } } }",
+        );
         let arguments = Arguments(vec![("name".to_owned(), Value::text("mail"))]);
         let said = json!({"data": {"depth": {"now": 40}, "max_size": 50, "wait_ms": 1500}});
         let found = reply(&queue(), &bound, &said, "shop", &arguments);
@@ -299,8 +301,17 @@ mod tests {
         assert_eq!(field(&found, "used"), Value::Ratio(0.8));
         assert_eq!(field(&found, "wait"), Value::Duration(1_500_000_000));
         assert_eq!(field(&found, "on").as_str(), Some("shop"));
-        let empty = reply(&queue(), &bound, &json!({"data": {"depth": {"now": 0}, "max_size": 0}}), "shop", &arguments);
-        assert_eq!(field(&empty, "used").as_unknown().map(|why| why.reason), Some(Reason::Missing));
+        let empty = reply(
+            &queue(),
+            &bound,
+            &json!({"data": {"depth": {"now": 0}, "max_size": 0}}),
+            "shop",
+            &arguments,
+        );
+        assert_eq!(
+            field(&empty, "used").as_unknown().map(|why| why.reason),
+            Some(Reason::Missing)
+        );
         let none = reply(&queue(), &bound, &json!({}), "shop", &arguments);
         assert_eq!(none.as_unknown().map(|why| why.reason), Some(Reason::Missing));
     }
@@ -314,7 +325,11 @@ mod tests {
         let items = found.as_list().unwrap().items.clone();
         assert_eq!(items.len(), 2);
         assert_eq!(field(&items[1], "name"), Value::text("sms"));
-        assert!(reply(&list, &binding("{ get: /q }"), &said, "shop", &Arguments::default()).as_unknown().is_some());
+        assert!(
+            reply(&list, &binding("{ get: /q }"), &said, "shop", &Arguments::default())
+                .as_unknown()
+                .is_some()
+        );
     }
 
     #[test]
@@ -326,7 +341,9 @@ mod tests {
         ]);
         let (path, used) = arguments.fill("/breakers/{name}/settings").unwrap();
         assert_eq!(path, "/breakers/a%20b%2F..%2Fc/settings");
-        let bound = binding("{ post: /b, send: { recovery_timeout: { of: recovery, unit: s }, half: half_open, by: { value: starr } } }");
+        let bound = binding(
+            "{ post: /b, send: { recovery_timeout: { of: recovery, unit: s }, half: half_open, by: { value: starr } } }",
+        );
         let sent = serde_json::Value::Object(arguments.sent(&bound, &used).unwrap());
         assert_eq!(sent, json!({"recovery_timeout": 120, "by": "starr"}));
         let sent = serde_json::Value::Object(arguments.sent(&binding("{ post: /b }"), &used).unwrap());

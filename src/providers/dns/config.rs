@@ -66,6 +66,9 @@ mod tests {
         };
         assert_eq!(of("10.0.0.53"), Ok(()));
         assert_eq!(of("fd00::53"), Ok(()));
-        assert_eq!(of("ns.example.org").unwrap_err(), "dns `inside`: `address` is not an IP address");
+        assert_eq!(
+            of("ns.example.org").unwrap_err(),
+            "dns `inside`: `address` is not an IP address"
+        );
     }
 }

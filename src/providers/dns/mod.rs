@@ -12,8 +12,9 @@ use crate::value::{Reason, Unknown, Value};
 use config::Config;
 use futures::future::BoxFuture;
 use hickory_proto::op::{Message, MessageType, Query, ResponseCode};
-use hickory_proto::rr::{Name, RecordType};
+use hickory_proto::rr::{Name, Record, RecordType};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,14 +51,20 @@ impl Failed {
 }
 
 fn odd() -> Failed {
-    Failed::Unknown(wrong(Reason::Unparsable, "the server does not answer as a name server does"))
+    Failed::Unknown(wrong(
+        Reason::Unparsable,
+        "the server does not answer as a name server does",
+    ))
 }
 
 fn of_io(problem: &std::io::Error) -> Failed {
     match problem.kind() {
         std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::ConnectionReset => Failed::Reply(Reply::Refused),
         std::io::ErrorKind::UnexpectedEof => odd(),
-        _ => Failed::Unknown(wrong(Reason::Unreachable, "the name server cannot be reached from here")),
+        _ => Failed::Unknown(wrong(
+            Reason::Unreachable,
+            "the name server cannot be reached from here",
+        )),
     }
 }
 
@@ -117,8 +124,8 @@ async fn over_tcp(server: SocketAddr, question: &Message, bytes: &[u8], until: I
 }
 
 async fn ask(server: SocketAddr, name: &str, kind: RecordType, until: Instant) -> Result<Message, Failed> {
-    let mut name = Name::from_ascii(name)
-        .map_err(|_| Failed::Unknown(wrong(Reason::Unparsable, "`name` cannot be a name")))?;
+    let mut name =
+        Name::from_ascii(name).map_err(|_| Failed::Unknown(wrong(Reason::Unparsable, "`name` cannot be a name")))?;
     name.set_fqdn(true);
     let mut question = Message::query();
     question.metadata.recursion_desired = true;
@@ -129,6 +136,16 @@ async fn ask(server: SocketAddr, name: &str, kind: RecordType, until: Instant) -
         return over_tcp(server, &question, &bytes, until).await;
     }
     Ok(reply)
+}
+
+/// What an entry holds, as it is written in a zone.
+fn data(answer: &Record) -> Value {
+    let mut text = String::new();
+    // Not everything that can travel can be written.
+    match write!(text, "{}", answer.data) {
+        Ok(()) => Value::text(text),
+        Err(_) => Value::unknown(Reason::Unparsable, "the entry cannot be written as text"),
+    }
 }
 
 /// The record `Found`.
@@ -148,9 +165,12 @@ fn found(reply: &Message, took: Duration) -> Result<Value, Unknown> {
                 "Entry",
                 vec![
                     ("name", Value::text(answer.name.to_ascii())),
-                    ("kind", Value::text(answer.record_type().to_string().to_ascii_lowercase())),
+                    (
+                        "kind",
+                        Value::text(answer.record_type().to_string().to_ascii_lowercase()),
+                    ),
                     ("ttl", Value::duration(Duration::from_secs(answer.ttl.into()))),
-                    ("data", Value::text(answer.data.to_string())),
+                    ("data", data(answer)),
                 ],
             )
         })
@@ -249,7 +269,10 @@ impl Provider for Dns {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(Reason::Internal, format!("`dns.{}` is not a change", call.operation.path));
+        let problem = wrong(
+            Reason::Internal,
+            format!("`dns.{}` is not a change", call.operation.path),
+        );
         Box::pin(std::future::ready(Outcome::Failed(problem)))
     }
 

@@ -45,7 +45,9 @@ impl Config {
             }
             for (program, contract) in &engine.contracts {
                 let problem = match contract.validate() {
-                    Ok(()) if contract.confine.is_some() => "`confine` is for this machine; here the container confines".to_owned(),
+                    Ok(()) if contract.confine.is_some() => {
+                        "`confine` is for this machine; here the container confines".to_owned()
+                    }
                     Ok(()) => continue,
                     Err(problem) => problem,
                 };
@@ -72,9 +74,12 @@ mod tests {
         assert!(refusal("{ socket: /s, programs: [sh] }").contains("`sh`"));
         assert!(refusal("{ host: tcp://x }").contains("host"));
         assert!(refusal("{}").contains("socket"));
-        assert!(refusal("{ socket: /s, contracts: { ready: { program: pg_isready, does: read } } }").contains("`ready`"));
         assert!(
-            refusal("{ socket: /s, contracts: { ready: { program: /x, does: read, confine: {} } } }").contains("confines")
+            refusal("{ socket: /s, contracts: { ready: { program: pg_isready, does: read } } }").contains("`ready`")
+        );
+        assert!(
+            refusal("{ socket: /s, contracts: { ready: { program: /x, does: read, confine: {} } } }")
+                .contains("confines")
         );
     }
 }

@@ -204,7 +204,11 @@ async fn collect(
 }
 
 /// Runs a program to its end. Whatever happens after it was begun is not known for sure.
-async fn program(link: &Link, seen: &Seen, options: CreateExecOptions<String>) -> Result<(Output, Option<i64>), Failure> {
+async fn program(
+    link: &Link,
+    seen: &Seen,
+    options: CreateExecOptions<String>,
+) -> Result<(Output, Option<i64>), Failure> {
     let options = CreateExecOptions {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -290,8 +294,12 @@ pub async fn under(link: &Link, call: &Call, seen: &Seen, contract: &Contract) -
     let begin = tokio::time::Instant::now();
     let within = contract.within();
     let run = tokio::time::timeout(within, program(link, seen, options)).await;
-    let (output, code) =
-        run.unwrap_or_else(|_| Err(Failure::unclear(Reason::Timeout, "the program did not end in time, and may go on")))?;
+    let (output, code) = run.unwrap_or_else(|_| {
+        Err(Failure::unclear(
+            Reason::Timeout,
+            "the program did not end in time, and may go on",
+        ))
+    })?;
     match (output.cut, code) {
         (true, None) => return Err(Failure::unclear(Reason::Truncated, "it printed more than 1 MiB")),
         (false, None) => return Err(Failure::unclear(Reason::Unsettled, "the program's end was not seen")),

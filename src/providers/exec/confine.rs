@@ -3,8 +3,8 @@
 //! Both restrict the thread that asks for it and whatever it starts, and can never be taken back. So a thread is made for each
 //! program: it restricts itself, starts the program and ends.
 
-use crate::providers::failure::wrong;
 use crate::providers::contract::Confine;
+use crate::providers::failure::wrong;
 use crate::value::{Reason, Unknown};
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus,
@@ -104,9 +104,7 @@ pub fn restrict(program: &Path, confine: &Confine) -> Result<Kept, Unknown> {
         .and_then(|ruleset| ruleset.scope(Scope::from_all(VERSION)))
         .map_err(broken)?;
     if !confine.network {
-        ruleset = ruleset
-            .handle_access(AccessNet::from_all(VERSION))
-            .map_err(broken)?;
+        ruleset = ruleset.handle_access(AccessNet::from_all(VERSION)).map_err(broken)?;
     }
     let own: Vec<PathBuf> = vec![program.to_owned()];
     let mut read_paths: Vec<PathBuf> = BEGIN.iter().map(PathBuf::from).collect();
@@ -238,10 +236,7 @@ fn filters(network: bool) -> Result<Vec<BpfProgram>, seccompiler::BackendError> 
     // A group of its own is what a program begins with; no process of it may go to another.
     rules.insert(
         libc::SYS_setpgid,
-        vec![
-            condition(0, SeccompCmpOp::Ne, 0)?,
-            condition(1, SeccompCmpOp::Ne, 0)?,
-        ],
+        vec![condition(0, SeccompCmpOp::Ne, 0)?, condition(1, SeccompCmpOp::Ne, 0)?],
     );
     let spaces = NAMESPACES
         .iter()
@@ -283,7 +278,11 @@ mod tests {
 
     #[test]
     fn asking_what_the_kernel_offers_confines_nobody_else() {
-        assert_ne!(offered(), Kept::Nothing, "the tests of `exec` need a kernel with Landlock");
+        assert_ne!(
+            offered(),
+            Kept::Nothing,
+            "the tests of `exec` need a kernel with Landlock"
+        );
         assert!(std::fs::read("/etc/hostname").is_ok() || std::fs::read("/etc/passwd").is_ok());
     }
 }

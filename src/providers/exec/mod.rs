@@ -1,7 +1,7 @@
 //! Programs of this machine that the environment declares, each under its contract and confined by the kernel.
 
-mod confine;
 pub mod config;
+mod confine;
 mod processes;
 mod run;
 
@@ -169,9 +169,7 @@ impl Provider for Exec {
             .iter()
             .flat_map(|(name, contract)| {
                 let confine = contract.confine.clone().unwrap_or_default();
-                let network = confine
-                    .network
-                    .then(|| format!("exec `{name}`: may use the network"));
+                let network = confine.network.then(|| format!("exec `{name}`: may use the network"));
                 let loose =
                     (!confine.required).then(|| format!("exec `{name}`: runs where the kernel cannot confine it, too"));
                 network.into_iter().chain(loose)
@@ -188,7 +186,10 @@ impl Provider for Exec {
         let Some(name) = used.arg("program").and_then(Value::as_str) else {
             return Vec::new();
         };
-        let path = self.programs.get(name).map(|contract| contract.program.display().to_string());
+        let path = self
+            .programs
+            .get(name)
+            .map(|contract| contract.program.display().to_string());
         vec![Reference {
             kind: ReferenceKind::File,
             name: path.unwrap_or_else(|| format!("the program {name}")),

@@ -40,8 +40,11 @@ fn all() -> BTreeMap<i32, Seen> {
 
 fn is_marked(number: i32, mark: &str) -> bool {
     let wanted = format!("{MARK}={mark}");
-    std::fs::read(format!("/proc/{number}/environ"))
-        .is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes()))
+    std::fs::read(format!("/proc/{number}/environ")).is_ok_and(|environment| {
+        environment
+            .split(|byte| *byte == 0)
+            .any(|entry| entry == wanted.as_bytes())
+    })
 }
 
 fn descends(all: &BTreeMap<i32, Seen>, number: i32, from: i32) -> bool {

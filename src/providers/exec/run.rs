@@ -2,8 +2,8 @@
 
 use super::confine::{Kept, restrict};
 use super::processes;
-use crate::providers::failure::wrong;
 use crate::providers::contract::{Contract, Ended, MARK, OUTPUT_BYTES};
+use crate::providers::failure::wrong;
 use crate::value::{Reason, Unknown};
 use rustix::process::{Pid, PidfdFlags, Signal};
 use std::process::Stdio;
@@ -46,8 +46,7 @@ pub async fn run(contract: &Contract, words: &[String], within: Duration, whole:
     let begin = Instant::now();
     let until = begin + within;
     let mut mark = [0_u8; 16];
-    getrandom::fill(&mut mark)
-        .map_err(|_| before(wrong(Reason::Internal, "this machine gives no random numbers")))?;
+    getrandom::fill(&mut mark).map_err(|_| before(wrong(Reason::Internal, "this machine gives no random numbers")))?;
     let mark = hex::encode(mark);
     let (mut child, kept) = start(contract, words, &mark).await.map_err(before)?;
     let Some(leader) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
@@ -113,7 +112,10 @@ pub async fn run(contract: &Contract, words: &[String], within: Duration, whole:
 /// Waits until the process is no more than its own exit code. Its number is still its own then.
 async fn gone(leader: Pid) {
     let opened = rustix::process::pidfd_open(leader, PidfdFlags::empty()).ok();
-    #[allow(deprecated, reason = "an owned handle keeps what is asked of it; what takes its place is unsafe")]
+    #[allow(
+        deprecated,
+        reason = "an owned handle keeps what is asked of it; what takes its place is unsafe"
+    )]
     let Some(watched) = opened.and_then(|handle| AsyncFd::new(handle).ok()) else {
         return;
     };
@@ -188,7 +190,10 @@ async fn start(contract: &Contract, words: &[String], mark: &str) -> Result<(Chi
             let _ = send.send(started);
         });
     if let Err(problem) = thread {
-        return Err(wrong(Reason::Unavailable, format!("there is no thread to start it: {problem}")));
+        return Err(wrong(
+            Reason::Unavailable,
+            format!("there is no thread to start it: {problem}"),
+        ));
     }
     receive
         .await

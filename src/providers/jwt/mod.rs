@@ -54,7 +54,11 @@ impl Token {
                 _ => malformed("is a secret text"),
             });
         };
-        let text = secret.expose().as_str().ok_or_else(|| malformed("is a secret text"))?.trim();
+        let text = secret
+            .expose()
+            .as_str()
+            .ok_or_else(|| malformed("is a secret text"))?
+            .trim();
         let text = text.strip_prefix("Bearer ").unwrap_or(text);
         if text.len() > TOKEN_BYTES {
             return Err(malformed("is longer than 16 KiB"));
@@ -125,7 +129,10 @@ impl Token {
         Value::record(
             "Token",
             vec![
-                ("algorithm", Value::text(Self::word(&self.header, "alg").unwrap_or_default())),
+                (
+                    "algorithm",
+                    Value::text(Self::word(&self.header, "alg").unwrap_or_default()),
+                ),
                 ("key", maybe(Self::word(&self.header, "kid"))),
                 ("issuer", maybe(Self::word(&self.claims, "iss"))),
                 ("audiences", list(self.texts(&["aud"], false))),
@@ -141,9 +148,16 @@ impl Token {
     }
 
     /// Why it does not hold; `None` when it does.
-    fn trouble(&self, keys: &[Key], taken: &[String], call: &Call, now: Timestamp) -> Result<Option<&'static str>, Unknown> {
+    fn trouble(
+        &self,
+        keys: &[Key],
+        taken: &[String],
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Option<&'static str>, Unknown> {
         let name = Self::word(&self.header, "alg").unwrap_or_default();
-        let Some(algorithm) = Algorithm::from_name(name).filter(|_| taken.is_empty() || taken.iter().any(|one| one == name))
+        let Some(algorithm) =
+            Algorithm::from_name(name).filter(|_| taken.is_empty() || taken.iter().any(|one| one == name))
         else {
             return Ok(Some("other_algorithm"));
         };
@@ -256,7 +270,10 @@ impl Jwt {
             read_set(&answer.body).map_err(unreadable)?
         };
         if found.is_empty() {
-            return Err(wrong(Reason::Unparsable, "the key set holds no key that is of use here"));
+            return Err(wrong(
+                Reason::Unparsable,
+                "the key set holds no key that is of use here",
+            ));
         }
         Ok((found, &keys.algorithms))
     }
@@ -311,7 +328,10 @@ impl Provider for Jwt {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(Reason::Internal, format!("`jwt.{}` is not a change", call.operation.path));
+        let problem = wrong(
+            Reason::Internal,
+            format!("`jwt.{}` is not a change", call.operation.path),
+        );
         Box::pin(std::future::ready(Outcome::Failed(problem)))
     }
 

@@ -9,7 +9,11 @@ use starr::value::Value;
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/breaker-stuck.starr");
 
 fn desk(service: &Shop) -> Desk {
-    let indented: String = service.config("").lines().map(|line| format!("      {line}\n")).collect();
+    let indented: String = service
+        .config("")
+        .lines()
+        .map(|line| format!("      {line}\n"))
+        .collect();
     Desk::new(&format!(
         "    app:\n{indented}    grants:
       - {{ capability: app,          effects: [read],   targets: [shop] }}
@@ -20,7 +24,10 @@ fn desk(service: &Shop) -> Desk {
 
 async fn breaker(service: &Shop) -> Value {
     let name = ("name", Value::text("payments"));
-    field(&service.world().read("breakers.get", &[name, ("on", shop())]).await, "state")
+    field(
+        &service.world().read("breakers.get", &[name, ("on", shop())]).await,
+        "state",
+    )
 }
 
 #[tokio::test]

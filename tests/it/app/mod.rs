@@ -30,7 +30,9 @@ impl Shop {
             .unwrap();
         let life = child.stdin.take().unwrap();
         let mut first = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut first)
+            .unwrap();
         Self {
             child,
             port: first.trim().parse().expect("the service says its port"),
@@ -62,7 +64,10 @@ impl Drop for Shop {
 /// A configuration behind a gate, with `on: shop`.
 pub fn world(config: &str) -> Gated {
     let config = serde_yaml::from_str(config).unwrap();
-    Gated::new(Arc::new(App::new(&config, &Default::default()).unwrap()), vec![("on", shop())])
+    Gated::new(
+        Arc::new(App::new(&config, &Default::default()).unwrap()),
+        vec![("on", shop())],
+    )
 }
 
 pub fn shop() -> Value {

@@ -31,7 +31,10 @@ async fn what_a_service_says_is_of_our_names_and_units() {
     assert_eq!(field(payments, "retry_in"), Value::Duration(41_500_000_000));
     assert_eq!(field(&breakers[1], "retry_in"), Value::None);
     let queue = world.read("queues.get", &[name("mail")]).await;
-    assert_eq!((field(&queue, "used"), field(&queue, "name")), (Value::Ratio(0.95), Value::text("mail")));
+    assert_eq!(
+        (field(&queue, "used"), field(&queue, "name")),
+        (Value::Ratio(0.95), Value::text("mail"))
+    );
     assert_eq!(items(&world.read("queues.list", &[]).await).len(), 1);
     let pool = world.read("pool.get", &[]).await;
     assert_eq!(field(&pool, "used"), Value::Ratio(0.9));
@@ -41,11 +44,21 @@ async fn what_a_service_says_is_of_our_names_and_units() {
     let limits = world.read("limits", &[]).await;
     assert_eq!(field(&limits, "requests_left"), Value::Int(7));
     let threads = world.read("threads", &[]).await;
-    assert_eq!((field(&threads, "free"), field(&threads, "most")), (Value::Int(4), Value::None));
+    assert_eq!(
+        (field(&threads, "free"), field(&threads, "most")),
+        (Value::Int(4), Value::None)
+    );
     let workflow = world.read("workflow", &[("id", Value::text("w/1"))]).await;
-    assert_eq!((field(&workflow, "id"), field(&workflow, "state")), (Value::text("w/1"), Value::variant("failed")));
+    assert_eq!(
+        (field(&workflow, "id"), field(&workflow, "state")),
+        (Value::text("w/1"), Value::variant("failed"))
+    );
     assert_eq!(items(&field(&workflow, "failed_steps")).len(), 1);
-    let errors = items(&world.read("errors", &[("over", Value::Duration(30 * 60 * SECOND))]).await);
+    let errors = items(
+        &world
+            .read("errors", &[("over", Value::Duration(30 * 60 * SECOND))])
+            .await,
+    );
     assert_eq!(field(&errors[0], "count"), Value::Int(30));
 }
 
@@ -55,7 +68,12 @@ async fn what_a_service_does_not_offer_or_does_not_say_is_unknown() {
     let world = service.world();
     for (path, arguments, expected, said) in [
         ("profile", vec![], Reason::Unavailable, "does not offer"),
-        ("breakers.get", vec![name("nobody")], Reason::Missing, "there is no nobody"),
+        (
+            "breakers.get",
+            vec![name("nobody")],
+            Reason::Missing,
+            "there is no nobody",
+        ),
         ("breakers.get", vec![name("..")], Reason::Unparsable, "part of a path"),
         ("collector", vec![], Reason::Unparsable, "not JSON"),
         ("latency", vec![], Reason::Missing, "404"),
@@ -102,34 +120,64 @@ async fn orders_are_carried_out_and_say_what_is_now() {
         ("half_open", Value::None),
     ];
     let set = world.done("breakers.configure", &settings).await;
-    assert_eq!((field(&set, "threshold"), field(&set, "recovery")), (Value::Int(10), Value::Duration(120 * SECOND)));
-    let scaled = world.done("queues.scale", &[name("mail"), ("workers", Value::Int(50))]).await;
+    assert_eq!(
+        (field(&set, "threshold"), field(&set, "recovery")),
+        (Value::Int(10), Value::Duration(120 * SECOND))
+    );
+    let scaled = world
+        .done("queues.scale", &[name("mail"), ("workers", Value::Int(50))])
+        .await;
     assert_eq!(field(&scaled, "workers"), Value::Int(50));
     // Only while it is what it was.
     let (why, detail) = world
-        .refused("queues.scale", &[name("mail"), ("workers", Value::Int(60)), ("from", Value::Int(10))])
+        .refused(
+            "queues.scale",
+            &[name("mail"), ("workers", Value::Int(60)), ("from", Value::Int(10))],
+        )
         .await;
     assert!(why == Reason::Denied && detail.contains("has changed"), "{detail}");
     world
-        .done("queues.scale", &[name("mail"), ("workers", Value::Int(10)), ("from", Value::Int(50))])
+        .done(
+            "queues.scale",
+            &[name("mail"), ("workers", Value::Int(10)), ("from", Value::Int(50))],
+        )
         .await;
-    let larger = world.done("queues.resize", &[name("mail"), ("most", Value::Int(5000))]).await;
+    let larger = world
+        .done("queues.resize", &[name("mail"), ("most", Value::Int(5000))])
+        .await;
     assert_eq!(field(&larger, "used"), Value::Ratio(0.19));
-    let pressed = world.done("queues.press", &[name("mail"), ("pressure", Value::Bool(true))]).await;
+    let pressed = world
+        .done("queues.press", &[name("mail"), ("pressure", Value::Bool(true))])
+        .await;
     assert_eq!(field(&pressed, "pressure"), Value::Bool(true));
     // It answers nothing, and is asked.
-    let pool = world.done("pool.resize", &[("least", Value::Int(20)), ("most", Value::Int(100))]).await;
-    assert_eq!((field(&pool, "most"), field(&pool, "used")), (Value::Int(100), Value::Ratio(0.18)));
-    world.refused("pool.resize", &[("least", Value::Int(20)), ("most", Value::Int(1000))]).await;
+    let pool = world
+        .done("pool.resize", &[("least", Value::Int(20)), ("most", Value::Int(100))])
+        .await;
+    assert_eq!(
+        (field(&pool, "most"), field(&pool, "used")),
+        (Value::Int(100), Value::Ratio(0.18))
+    );
+    world
+        .refused("pool.resize", &[("least", Value::Int(20)), ("most", Value::Int(1000))])
+        .await;
     let logger = ("logger", Value::text("app"));
-    let level = world.done("log.set", &[logger.clone(), ("level", Value::text("DEBUG"))]).await;
+    let level = world
+        .done("log.set", &[logger.clone(), ("level", Value::text("DEBUG"))])
+        .await;
     assert_eq!(field(&level, "logger"), Value::text("app"));
     let back = [logger, ("level", Value::text("INFO")), ("from", Value::text("WARNING"))];
     world.refused("log.set", &back).await;
     let out = world
-        .done("maintenance.set", &[("active", Value::Bool(true)), ("message", Value::text("back soon"))])
+        .done(
+            "maintenance.set",
+            &[("active", Value::Bool(true)), ("message", Value::text("back soon"))],
+        )
         .await;
-    assert_eq!((field(&out, "active"), field(&out, "message")), (Value::Bool(true), Value::text("back soon")));
+    assert_eq!(
+        (field(&out, "active"), field(&out, "message")),
+        (Value::Bool(true), Value::text("back soon"))
+    );
     let fallback = [
         name("search"),
         ("active", Value::Bool(true)),
@@ -139,11 +187,16 @@ async fn orders_are_carried_out_and_say_what_is_now() {
     let fallback = world.done("fallbacks.set", &fallback).await;
     assert_eq!(field(&fallback, "ttl"), Value::Duration(600 * SECOND));
     let pattern = ("pattern", Value::text("user:*"));
-    let kept = world.done("cache.keep", &[pattern, ("ttl", Value::Duration(3600 * SECOND))]).await;
+    let kept = world
+        .done("cache.keep", &[pattern, ("ttl", Value::Duration(3600 * SECOND))])
+        .await;
     assert_eq!(field(&kept, "ttl"), Value::Duration(3600 * SECOND));
     let warmed = world.done("cache.warm", &[("keys", Value::text("popular"))]).await;
     assert_eq!(field(&warmed, "keys"), Value::Int(12));
-    let slower = [("service", Value::text("search")), ("timeout", Value::Duration(5 * SECOND))];
+    let slower = [
+        ("service", Value::text("search")),
+        ("timeout", Value::Duration(5 * SECOND)),
+    ];
     let slower = world.done("timeouts.set", &slower).await;
     assert_eq!(field(&slower, "timeout"), Value::Duration(5 * SECOND));
 }
@@ -154,12 +207,18 @@ async fn a_change_is_only_failed_when_the_service_says_so() {
     let half = service.config("").replace("post: /pool", "post: /broken");
     let resize = [("least", Value::Int(1)), ("most", Value::Int(2))];
     let outcome = world(&half).change("pool.resize", &resize).await;
-    assert!(matches!(&outcome, Outcome::Unclear(why) if why.detail.contains("half of it")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Unclear(why) if why.detail.contains("half of it")),
+        "{outcome:?}"
+    );
     let silent = Shop::start(&["--silent"]);
     let silent = silent.world();
     let call = silent.call("pool.resize", &resize, Duration::from_millis(500));
     let outcome = silent.gate.change(&call).await;
-    assert!(matches!(&outcome, Outcome::Unclear(why) if why.reason == Reason::Timeout), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Unclear(why) if why.reason == Reason::Timeout),
+        "{outcome:?}"
+    );
     let config = service.config("");
     drop(service);
     world(&config).refused("pool.resize", &resize).await;
@@ -188,8 +247,14 @@ async fn programs_are_calls_too() {
     let at = folder.path().display();
     std::fs::write(folder.path().join("pool"), "20").unwrap();
     let scripts = [
-        ("pool", format!("#!/bin/sh\nread most < {at}/pool\necho \"{{\\\"in_use\\\": 18, \\\"size\\\": $most}}\"\n")),
-        ("resize", format!("#!/bin/sh\ntest $2 -le 200 || exit 3\necho $2 > {at}/pool\n")),
+        (
+            "pool",
+            format!("#!/bin/sh\nread most < {at}/pool\necho \"{{\\\"in_use\\\": 18, \\\"size\\\": $most}}\"\n"),
+        ),
+        (
+            "resize",
+            format!("#!/bin/sh\ntest $2 -le 200 || exit 3\necho $2 > {at}/pool\n"),
+        ),
     ];
     for (name, text) in &scripts {
         crate::exec::script(&folder.path().join(format!("{name}.sh")), text);
@@ -212,9 +277,13 @@ async fn programs_are_calls_too() {
     let app = App::new(&serde_yaml::from_str(calls).unwrap(), &programs).unwrap();
     let world = Gated::new(Arc::new(app), vec![("on", shop())]);
     assert_eq!(field(&world.read("pool.get", &[]).await, "used"), Value::Ratio(0.9));
-    let resized = world.done("pool.resize", &[("least", Value::Int(1)), ("most", Value::Int(60))]).await;
+    let resized = world
+        .done("pool.resize", &[("least", Value::Int(1)), ("most", Value::Int(60))])
+        .await;
     assert_eq!(field(&resized, "used"), Value::Ratio(0.3));
-    let (_, detail) = world.refused("pool.resize", &[("least", Value::Int(1)), ("most", Value::Int(600))]).await;
+    let (_, detail) = world
+        .refused("pool.resize", &[("least", Value::Int(1)), ("most", Value::Int(600))])
+        .await;
     assert!(detail.contains("did nothing"), "{detail}");
     // What is bound wrongly is told before anything runs.
     for (bound, said) in [

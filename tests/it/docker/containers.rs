@@ -212,7 +212,11 @@ async fn programs_are_run_word_for_word_and_only_those_that_are_named() {
 async fn a_contract_holds_in_a_container_as_it_does_on_a_machine() {
     let host = Host::shared();
     let world = host.world();
-    host.container("contracts", "contracts", "mkdir -p /tmp; trap 'exit 0' TERM; while true; do sleep 0.1; done");
+    host.container(
+        "contracts",
+        "contracts",
+        "mkdir -p /tmp; trap 'exit 0' TERM; while true; do sleep 0.1; done",
+    );
     let container = get(&world, "contracts").await;
     let with = |program: &str, json: serde_json::Value| {
         [

@@ -19,16 +19,27 @@ async fn files_outside_of_the_contract_are_refused_by_the_kernel() {
         "does: read, output: text, exit: {{ no: [1] }}, confine: {{ reads: [{}] }}",
         other.path().display()
     );
-    let writes = format!("does: change, exit: {{ no: [1] }}, confine: {{ writes: [{}] }}", other.path().display());
+    let writes = format!(
+        "does: change, exit: {{ no: [1] }}, confine: {{ writes: [{}] }}",
+        other.path().display()
+    );
     let bench = Bench::new()
         .script("peek", "does: read, output: text, exit: { no: [1] }", &text)
         .script("read", &reads, &text)
-        .script("spoil", &reads.replace("does: read", "does: change").replace("output: text, ", ""), &write)
+        .script(
+            "spoil",
+            &reads
+                .replace("does: read", "does: change")
+                .replace("output: text, ", ""),
+            &write,
+        )
         .script("write", &writes, &write);
     let world = bench.world();
     let peeked = world.read("ask", &[program("peek")]).await;
     assert_eq!(field(&peeked, "ok"), Value::Bool(false));
-    let Value::Text(errors) = field(&peeked, "errors") else { panic!() };
+    let Value::Text(errors) = field(&peeked, "errors") else {
+        panic!()
+    };
     assert!(errors.contains("Permission denied"), "{errors}");
     assert_eq!(field(&peeked, "confined"), Value::variant("full"));
     let read = world.read("ask", &[program("read")]).await;
@@ -48,7 +59,11 @@ async fn without_a_word_about_it_there_is_no_network() {
     let text = format!("#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/{port} || exit 1\n");
     let bench = Bench::new()
         .script("alone", "does: read, exit: { no: [1] }", &text)
-        .script("linked", "does: read, exit: { no: [1] }, confine: { network: true }", &text);
+        .script(
+            "linked",
+            "does: read, exit: { no: [1] }, confine: { network: true }",
+            &text,
+        );
     let world = bench.world();
     let alone = world.read("ask", &[program("alone")]).await;
     assert_eq!(field(&alone, "ok"), Value::Bool(false), "{alone:?}");
@@ -61,13 +76,21 @@ async fn without_a_word_about_it_there_is_no_network() {
 async fn other_processes_are_out_of_reach() {
     let us = std::process::id();
     let bench = Bench::new()
-        .script("signal", "does: read, exit: { no: [1] }", &format!("#!/bin/sh\nkill -0 {us} || exit 1\n"))
+        .script(
+            "signal",
+            "does: read, exit: { no: [1] }",
+            &format!("#!/bin/sh\nkill -0 {us} || exit 1\n"),
+        )
         .script(
             "peek",
             "does: read, exit: { no: [1] }",
             &format!("#!/bin/sh\ncat /proc/{us}/environ >/dev/null || exit 1\n"),
         )
-        .script("session", "does: read, exit: { no: [1] }", "#!/bin/sh\nsetsid /bin/true || exit 1\n");
+        .script(
+            "session",
+            "does: read, exit: { no: [1] }",
+            "#!/bin/sh\nsetsid /bin/true || exit 1\n",
+        );
     let world = bench.world();
     for name in ["signal", "peek"] {
         let ran = world.read("ask", &[program(name)]).await;
@@ -75,7 +98,9 @@ async fn other_processes_are_out_of_reach() {
     }
     // `setsid` makes a child when it leads a group, and that child may not make a session.
     let ran = world.read("ask", &[program("session")]).await;
-    let Value::Text(errors) = field(&ran, "errors") else { panic!() };
+    let Value::Text(errors) = field(&ran, "errors") else {
+        panic!()
+    };
     assert!(errors.contains("not permitted"), "{ran:?}");
 }
 
@@ -92,10 +117,16 @@ async fn a_program_gets_words_a_declared_environment_and_no_terminal() {
             "/usr/bin/env",
             "does: read, output: lines, environment: { MODE: test, TOKEN: { env: STARR_TEST_NO_SUCH } }",
         )
-        .system("variables", "/usr/bin/env", "does: read, output: lines, environment: { MODE: test }")
+        .system(
+            "variables",
+            "/usr/bin/env",
+            "does: read, output: lines, environment: { MODE: test }",
+        )
         .system("input", "/bin/cat", "does: read, output: text");
     let world = bench.world();
-    let said = world.read("ask", &[program("echo"), with(json!({"a": "$(id); `id` | x"}))]).await;
+    let said = world
+        .read("ask", &[program("echo"), with(json!({"a": "$(id); `id` | x"}))])
+        .await;
     assert_eq!(field(&said, "text"), Value::text("--a=$(id); `id` | x"));
     let variables = items(&field(&world.read("ask", &[program("variables")]).await, "lines"));
     let mut names: Vec<&str> = variables
@@ -105,7 +136,10 @@ async fn a_program_gets_words_a_declared_environment_and_no_terminal() {
     names.sort_unstable();
     assert_eq!(names, ["MODE", "STARR_CALL"]);
     let (reason, detail) = why(&world.read("ask", &[program("environment")]).await);
-    assert!(reason == Reason::Unavailable && detail.contains("STARR_TEST_NO_SUCH"), "{detail}");
+    assert!(
+        reason == Reason::Unavailable && detail.contains("STARR_TEST_NO_SUCH"),
+        "{detail}"
+    );
     let input = world.read("ask", &[program("input")]).await;
     assert_eq!(field(&input, "text"), Value::text(""));
 }
@@ -134,7 +168,10 @@ async fn what_is_not_declared_or_not_granted_does_not_run() {
         let (_, detail) = why(&world.read(operation, &[program(name)]).await);
         assert!(detail.contains(said), "{operation} {name}: {detail}");
     }
-    for (operation, name, said) in [("run", "look", "only looks"), ("ensure", "touch", "may not be sent twice")] {
+    for (operation, name, said) in [
+        ("run", "look", "only looks"),
+        ("ensure", "touch", "may not be sent twice"),
+    ] {
         let (_, detail) = world.refused(operation, &[program(name)]).await;
         assert!(detail.contains(said), "{operation} {name}: {detail}");
     }
@@ -151,9 +188,10 @@ async fn what_is_not_declared_or_not_granted_does_not_run() {
 
 #[tokio::test]
 async fn doctor_says_what_the_kernel_keeps_and_which_programs_are_there() {
-    let bench = Bench::new()
-        .script("good", "does: read", "#!/bin/sh\n")
-        .system("gone", "/nonexistent/program", "does: read");
+    let bench =
+        Bench::new()
+            .script("good", "does: read", "#!/bin/sh\n")
+            .system("gone", "/nonexistent/program", "does: read");
     let lines = bench.exec().doctor().await;
     let of = |subject: &str| lines.iter().find(|line| line.subject == subject).unwrap();
     assert_eq!(of("exec").state, HealthState::Good, "{lines:?}");

@@ -55,7 +55,10 @@ async fn a_lock_that_was_left_behind_is_found_approved_cleared_and_verified() {
         assert!(report.contains(words), "{words:?} is missing in\n{report}");
     }
     let (doctor, _) = desk.run(&["doctor"]);
-    assert!(doctor.contains("exec lock_held") && doctor.contains("Landlock"), "{doctor}");
+    assert!(
+        doctor.contains("exec lock_held") && doctor.contains("Landlock"),
+        "{doctor}"
+    );
 }
 
 #[tokio::test]
