@@ -137,7 +137,8 @@ fn in_unit(ty: &Type, json: &Json, size: f64) -> Json {
             // ISO 8601, with at most nine digits behind the point.
             Json::String(format!("PT{:.9}S", nanoseconds / 1e9))
         }
-        (Type::Ratio, Some(number)) => Json::from(number * size),
+        // A hundredth is no binary fraction: to divide by a hundred is exact where to multiply is not.
+        (Type::Ratio, Some(number)) => Json::from(number / (1.0 / size).round()),
         (Type::Bytes, Some(number)) if (number * size).abs() < 9e15 => Json::from((number * size).round() as i64),
         _ => json.clone(),
     }

@@ -392,12 +392,13 @@ impl Contract {
     /// The record `Ran`.
     fn ran(&self, ended: &Ended, ok: bool) -> Value {
         let text = String::from_utf8_lossy(&ended.out);
+        let most = crate::limits::LIST_ELEMENTS;
         let lines = crate::value::List {
             items: match self.output {
-                Output::Lines => text.lines().map(Value::text).collect(),
+                Output::Lines => text.lines().take(most).map(Value::text).collect(),
                 _ => Vec::new(),
             },
-            truncated: ended.cut && self.output == Output::Lines,
+            truncated: self.output == Output::Lines && (ended.cut || text.lines().nth(most).is_some()),
         };
         Value::record(
             "Ran",

@@ -19,10 +19,10 @@ async fn at_the_deadline_it_and_all_that_it_started_are_ended() {
     let confine = format!("confine: {{ writes: [{}] }}", folder.path().display());
     let bench = Bench::new()
         .script("look", &format!("does: read, {confine}"), &text)
-        .script("change", &format!("does: change, within_seconds: 2, {confine}"), &text);
+        .script("change", &format!("does: change, within_seconds: 8, {confine}"), &text);
     let world = bench.world();
     let begin = Instant::now();
-    let look = world.call("ask", &[program("look")], Duration::from_secs(2));
+    let look = world.call("ask", &[program("look")], Duration::from_secs(8));
     let (reason, detail) = why(&world.gate.read(&look).await);
     assert_eq!(reason, Reason::Timeout, "{detail}");
     let numbers = lines(&list, 4).await;
@@ -130,7 +130,7 @@ async fn a_program_that_says_too_much_is_ended() {
     let said = world.done("run", &[program("much")]).await;
     let list = field(&said, "lines");
     let list = list.as_list().unwrap();
-    assert!(list.truncated && list.items.len() == 1024 * 1024);
+    assert!(list.truncated && list.items.len() == 100_000);
     let quiet = world.read("ask", &[program("quiet")]).await;
     assert_eq!(field(&quiet, "ok"), Value::Bool(true));
 }
