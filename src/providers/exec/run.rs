@@ -69,9 +69,9 @@ pub async fn run(contract: &Contract, words: &[String], within: Duration, whole:
     let work = async {
         let (mut said, mut complained) = (Said::default(), Said::default());
         let read = async {
-            // Complaints are thrown away beyond the limit: they are never the answer.
-            let (one, two) = futures::join!(said.read(&mut out, whole), complained.read(&mut err, true));
-            one && two
+            // The first that says too much ends both: whoever babbles on one may never close the other. Complaints are thrown away
+            // beyond the limit: they are never the answer.
+            futures::try_join!(said.read(&mut out, whole), complained.read(&mut err, true)).is_ok()
         };
         let mut ends = std::pin::pin!(ends);
         let status = {
@@ -123,6 +123,9 @@ async fn gone(leader: Pid) {
     let _ = watched.readable().await;
 }
 
+/// A stream that says more than is wanted.
+struct TooMuch;
+
 /// What is kept of a stream.
 #[derive(Default)]
 struct Said {
@@ -131,22 +134,22 @@ struct Said {
 }
 
 impl Said {
-    /// Reads to the end; false when there was more than is kept and the rest is not wanted.
-    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), whole: bool) -> bool {
+    /// Reads to the end; an error when there was more than is kept and the rest is not wanted.
+    async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin), whole: bool) -> Result<(), TooMuch> {
         let mut buffer = [0_u8; 8192];
         loop {
             let Ok(length) = stream.read(&mut buffer).await else {
-                return true;
+                return Ok(());
             };
             if length == 0 {
-                return true;
+                return Ok(());
             }
             let room = OUTPUT_BYTES.saturating_sub(self.kept.len()).min(length);
             self.kept.extend_from_slice(&buffer[..room]);
             if room < length {
                 self.cut = true;
                 if !whole {
-                    return false;
+                    return Err(TooMuch);
                 }
             }
         }
