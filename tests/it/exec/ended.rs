@@ -67,7 +67,8 @@ async fn a_call_that_is_dropped_ends_its_program() {
         ),
     );
     let world = bench.world();
-    let asked = world.read("ask", &[program("long")]);
+    let long = [program("long")];
+    let asked = world.read("ask", &long);
     let numbers = tokio::select! {
         value = asked => panic!("{value:?}"),
         numbers = lines(&list, 2) => numbers,
