@@ -63,7 +63,9 @@ impl Drop for Shop {
 
 /// A configuration behind a gate, with `on: shop`.
 pub fn world(config: &str) -> Gated {
-    let config = serde_yaml::from_str(config).unwrap();
+    // As the environment's file is read: `n` and `on` are names.
+    let options = serde_yaml::options! { strict_booleans: true };
+    let config = serde_yaml::from_str_with_options(config, options).unwrap();
     Gated::new(
         Arc::new(App::new(&config, &Default::default()).unwrap()),
         vec![("on", shop())],
