@@ -5,6 +5,7 @@ mod service;
 
 use crate::support::gated::Gated;
 use starr::providers::app::App;
+use starr::providers::app::config::Config;
 use starr::value::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -61,13 +62,17 @@ impl Drop for Shop {
     }
 }
 
+/// Reads a configuration as the environment's file is read: `n` and `on` are names.
+pub fn read(config: &str) -> Config {
+    let mut options = serde_yaml::Options::default();
+    options.strict_booleans = true;
+    serde_yaml::from_str_with_options(config, options).unwrap()
+}
+
 /// A configuration behind a gate, with `on: shop`.
 pub fn world(config: &str) -> Gated {
-    // As the environment's file is read: `n` and `on` are names.
-    let options = serde_yaml::options! { strict_booleans: true };
-    let config = serde_yaml::from_str_with_options(config, options).unwrap();
     Gated::new(
-        Arc::new(App::new(&config, &Default::default()).unwrap()),
+        Arc::new(App::new(&read(config), &Default::default()).unwrap()),
         vec![("on", shop())],
     )
 }

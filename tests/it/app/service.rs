@@ -1,6 +1,6 @@
 //! Every call against the service of the tests, and through programs.
 
-use super::{Shop, shop, world};
+use super::{Shop, read, shop, world};
 use crate::support::gated::{Gated, field, items, reason};
 use starr::provider::{HealthState, Outcome, Provider};
 use starr::providers::app::App;
@@ -233,10 +233,10 @@ async fn a_token_is_sent_and_never_shown() {
     assert_eq!(field(&world(&with).read("pool.get", &[]).await, "most"), Value::Int(20));
     let (why, detail) = reason(&service.world().read("pool.get", &[]).await);
     assert!(why == Reason::Denied && !detail.contains("swordfish"), "{detail}");
-    let app = App::new(&serde_yaml::from_str(&with).unwrap(), &Default::default()).unwrap();
+    let app = App::new(&read(&with), &Default::default()).unwrap();
     let lines = format!("{:?}", app.doctor().await);
     assert!(lines.contains("app shop") && !lines.contains("swordfish"), "{lines}");
-    let app = App::new(&serde_yaml::from_str(&service.config("")).unwrap(), &Default::default()).unwrap();
+    let app = App::new(&read(&service.config("")), &Default::default()).unwrap();
     assert_eq!(app.doctor().await[0].state, HealthState::Bad);
 }
 

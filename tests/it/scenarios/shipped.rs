@@ -53,6 +53,10 @@ fn the_scenarios_reach_everything() {
         "runbooks/genericai/triage.starr",
         "runbooks/aiwf/container-wont-start.starr",
         "runbooks/aiwf/port-conflicts.starr",
+        "runbooks/aiwf/cert-validation-failures.starr",
+        "runbooks/aiwf/database-recovery.starr",
+        "runbooks/aiwf/force-cert-regeneration.starr",
+        "runbooks/aiwf/mtls-handshake.starr",
     ] {
         assert!(text.contains(&format!("{runbook}\n  ok ")), "{runbook}\n{text}");
     }
