@@ -578,8 +578,8 @@ mod tests {
             .unwrap(),
             ["15m"]
         );
-        let dry = "[{ name: dry, type: Bool, flag: --dry-run }, { name: n, type: Int, optional: true }]";
-        assert_eq!(words(dry, json!({"dry": true, "n": 3})).unwrap(), ["--dry-run", "3"]);
+        let dry = "[{ name: dry, type: Bool, flag: --dry-run }, { name: most, type: Int, optional: true }]";
+        assert_eq!(words(dry, json!({"dry": true, "most": 3})).unwrap(), ["--dry-run", "3"]);
         assert_eq!(words(dry, json!({"dry": false})).unwrap(), Vec::<String>::new());
         let log = "[{ name: log, type: Text, beneath: /var/log/app }]";
         assert_eq!(words(log, json!({"log": "a/b.log"})).unwrap(), ["/var/log/app/a/b.log"]);
