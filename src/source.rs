@@ -129,6 +129,36 @@ impl Sources {
             .unwrap_or_default()
     }
 
+    /// The text under a span on one line, as it is repeated to people: comments are left out, breaks and what indents them are one
+    /// blank, and quoted text keeps its blanks.
+    pub fn phrase(&self, span: Span) -> String {
+        let mut out = String::new();
+        let mut letters = self.text(span).chars().peekable();
+        while let Some(letter) = letters.next() {
+            match letter {
+                '"' | '`' => {
+                    out.push(letter);
+                    while let Some(inside) = letters.next() {
+                        out.push(if inside == '\n' { ' ' } else { inside });
+                        match inside {
+                            '\\' if letter == '"' => out.extend(letters.next()),
+                            _ if inside == letter => break,
+                            _ => {}
+                        }
+                    }
+                }
+                '#' => while letters.next_if(|next| *next != '\n').is_some() {},
+                blank if blank.is_whitespace() => {
+                    if !out.ends_with(' ') {
+                        out.push(' ');
+                    }
+                }
+                letter => out.push(letter),
+            }
+        }
+        out.trim().to_owned()
+    }
+
     /// Line and column of the start of a span, both from 1; the column counts characters.
     pub fn line_column(&self, span: Span) -> (usize, usize) {
         let Some(file) = self.get(span.file) else {
@@ -147,5 +177,28 @@ impl Sources {
             .enumerate()
             .map(|(index, source)| (FileId(u32::try_from(index).unwrap_or(u32::MAX)), source))
             .chain(self.embedded.iter().map(|(id, source)| (*id, &**source)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sources, Span};
+
+    #[test]
+    fn a_phrase_is_one_line_without_comments() {
+        for (text, phrase) in [
+            ("a and b", "a and b"),
+            ("a  # why: \"x\n    and b\n", "a and b"),
+            ("a\n  # one\n  # two\n  and b", "a and b"),
+            ("a is \"x  # \\\"y\" and  b", "a is \"x  # \\\"y\" and b"),
+            ("`select 1\n  # 2`  > 1", "`select 1   # 2` > 1"),
+            ("a is \"not ended", "a is \"not ended"),
+            ("", ""),
+        ] {
+            let mut sources = Sources::default();
+            let file = sources.add("test", None, text);
+            let end = u32::try_from(text.len()).unwrap();
+            assert_eq!(sources.phrase(Span { file, start: 0, end }), phrase, "{text:?}");
+        }
     }
 }

@@ -396,12 +396,14 @@ mod tests {
     #[tokio::test]
     async fn who_comes_second_holds_nothing_any_more() {
         let connection = tokio::sync::Mutex::new(());
+        let (says_held, is_held) = tokio::sync::oneshot::channel();
         let looking = async {
             let _held = connection.lock().await;
+            says_held.send(()).expect("somebody types");
             pending::<()>().await;
         };
         let typing = async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            is_held.await.expect("the look is under way");
             "yes"
         };
         match first(typing, looking).await {

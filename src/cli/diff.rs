@@ -2,7 +2,7 @@
 
 use super::args::{Diff, DiffFormat};
 use super::files::{Bytes, collect, read};
-use super::load::check_bytes;
+use super::load::{check_bytes, complain_errors};
 use super::output::{Output, Style, line, print};
 use super::revision::Revision;
 use super::{Exit, Failure};
@@ -18,9 +18,9 @@ pub fn diff(args: &Diff, output: Output) -> Result<Exit, Failure> {
     let found = match two_files(args) {
         Some((old, new)) => {
             let (old, new) = (here(old)?, here(new)?);
-            vec![(new.0.clone(), compared(&new.0, Some(&old.1), Some(&new.1)))]
+            vec![(new.0.clone(), compared(&new.0, Some(&old.1), Some(&new.1), output))]
         }
-        None => with_revision(args)?,
+        None => with_revision(args, output)?,
     };
     let found: Vec<(String, Vec<Difference>)> = found.into_iter().filter(|(_, list)| !list.is_empty()).collect();
     let format = args.format.unwrap_or(if output.json {
@@ -37,7 +37,16 @@ pub fn diff(args: &Diff, output: Output) -> Result<Exit, Failure> {
         .iter()
         .flat_map(|(_, list)| list)
         .any(|difference| fail_on.iter().any(|gate| gate.closes(difference)));
-    Ok(if fails { Exit::Findings } else { Exit::Good })
+    let invalid = found
+        .iter()
+        .flat_map(|(_, list)| list)
+        .any(|difference| difference.class == Class::Invalid);
+    Ok(match (fails, invalid) {
+        (true, _) => Exit::Findings,
+        // What could not be compared is not without a difference.
+        (false, true) => Exit::Usage,
+        (false, false) => Exit::Good,
+    })
 }
 
 /// What `--fail-on` names.
@@ -97,11 +106,14 @@ fn side(checked: Option<&Checked>) -> Side<'_> {
     }
 }
 
-fn compared(name: &str, old: Option<&Checked>, new: Option<&Checked>) -> Vec<Difference> {
+fn compared(name: &str, old: Option<&Checked>, new: Option<&Checked>, output: Output) -> Vec<Difference> {
+    for side in [old, new].into_iter().flatten() {
+        complain_errors(side, output);
+    }
     differences(name, &side(old), &side(new))
 }
 
-fn with_revision(args: &Diff) -> Result<Vec<(String, Vec<Difference>)>, Failure> {
+fn with_revision(args: &Diff, output: Output) -> Result<Vec<(String, Vec<Difference>)>, Failure> {
     let paths = if args.paths.is_empty() {
         vec![PathBuf::from(".")]
     } else {
@@ -166,7 +178,7 @@ fn with_revision(args: &Diff) -> Result<Vec<(String, Vec<Difference>)>, Failure>
         } else {
             None
         };
-        found.push((file.clone(), compared(&file, old.as_ref(), new.as_ref())));
+        found.push((file.clone(), compared(&file, old.as_ref(), new.as_ref(), output)));
     }
     Ok(found)
 }

@@ -5,7 +5,7 @@ use super::output::{Output, complain};
 use super::{Exit, Failure};
 use crate::check::{Checked, Context, Matrix, ModuleSource, check};
 use crate::config::Environment;
-use crate::diagnostic::Level;
+use crate::diagnostic::{Diagnostic, Level};
 use crate::program::Program;
 use crate::render::diagnostics;
 use std::path::Path;
@@ -70,6 +70,20 @@ fn matrix(environment: &Environment, runbook: &Path) -> Result<Option<Matrix>, F
     }))
 }
 
+fn errors(checked: &Checked) -> impl Iterator<Item = &Diagnostic> {
+    let all = checked.diagnostics.iter();
+    all.filter(|finding| finding.level == Level::Error)
+}
+
+/// Shows the errors of a file on standard error. False: it has none.
+pub fn complain_errors(checked: &Checked, output: Output) -> bool {
+    let found: Vec<Diagnostic> = errors(checked).cloned().collect();
+    if !found.is_empty() {
+        complain(diagnostics::human(&checked.sources, &found, &output.findings()).trim_end());
+    }
+    !found.is_empty()
+}
+
 /// As [`program`], with this matrix.
 pub fn program_with(
     path: &Path,
@@ -81,11 +95,7 @@ pub fn program_with(
     let name = bytes.name.clone();
     let checked = check_in(&Project::of(&bytes.path), bytes, environment, matrix);
     super::pins::check(&checked.sources, path)?;
-    let errors = checked
-        .diagnostics
-        .iter()
-        .filter(|finding| finding.level == Level::Error)
-        .count();
+    let errors = errors(&checked).count();
     let worth: Vec<_> = checked
         .diagnostics
         .iter()

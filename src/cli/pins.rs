@@ -2,7 +2,7 @@
 
 use super::args::Lock as Args;
 use super::files::{Project, collect, if_there, read};
-use super::load::check_bytes;
+use super::load::{check_bytes, complain_errors};
 use super::output::{Output, complain, line};
 use super::{Exit, Failure};
 use crate::check::Embedded;
@@ -22,6 +22,12 @@ pub fn lock(args: &Args, output: Output) -> Result<Exit, Failure> {
     let mut wanted = used(&Sources::default(), &project);
     for file in &files {
         let checked = check_bytes(read(file).map_err(Failure::usage)?, None);
+        if complain_errors(&checked, output) {
+            return Err(Failure::usage(format!(
+                "{} is not valid: which modules it uses is not known, and nothing was written",
+                file.display()
+            )));
+        }
         wanted.modules.append(&mut used(&checked.sources, &project).modules);
     }
     let path = project.root().join(NAME);

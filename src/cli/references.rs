@@ -2,7 +2,7 @@
 
 use super::args::{Doctor, Global};
 use super::files::{collect, read};
-use super::load::check_bytes;
+use super::load::{check_bytes, complain_errors};
 use super::output::{Output, Style, complain, line};
 use super::{Exit, Failure, run};
 use crate::config;
@@ -39,8 +39,10 @@ pub fn references(args: &Doctor, global: &Global, output: Output) -> Result<Exit
     for path in collect(&args.paths).map_err(Failure::usage)? {
         let bytes = read(&path).map_err(Failure::usage)?;
         let name = bytes.name.clone();
-        let Some(program) = check_bytes(bytes, Some(environment)).program else {
-            complain(&format!("{name} is not valid and is left out; `starr check` says why"));
+        let checked = check_bytes(bytes, Some(environment));
+        complain_errors(&checked, output);
+        let Some(program) = checked.program else {
+            complain(&format!("{name} is not valid and is left out"));
             left_out = true;
             continue;
         };

@@ -6,7 +6,7 @@ mod compare;
 #[cfg(test)]
 mod tests;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Level};
 use crate::plan::plan;
 use crate::program::{Program, RunbookId};
 use serde::Serialize;
@@ -17,6 +17,8 @@ use serde::Serialize;
 pub enum Class {
     /// The new text is not valid.
     Invalid,
+    /// The old text was not valid: nobody knows what it did.
+    InvalidBefore,
     EffectAdded,
     EffectRemoved,
     TargetWidened,
@@ -58,6 +60,7 @@ impl Class {
     /// Every class, for help and for `--fail-on`.
     pub const ALL: &'static [Class] = &[
         Class::Invalid,
+        Class::InvalidBefore,
         Class::EffectAdded,
         Class::EffectRemoved,
         Class::TargetWidened,
@@ -89,6 +92,7 @@ impl Class {
     pub fn word(self) -> &'static str {
         match self {
             Class::Invalid => "invalid",
+            Class::InvalidBefore => "invalid-before",
             Class::EffectAdded => "effect-added",
             Class::EffectRemoved => "effect-removed",
             Class::TargetWidened => "target-widened",
@@ -144,7 +148,8 @@ impl Class {
             | Class::UndoAdded
             | Class::TimeShorter
             | Class::GrantRemoved => Direction::Safer,
-            Class::TargetChanged
+            Class::InvalidBefore
+            | Class::TargetChanged
             | Class::VerifyChanged
             | Class::UndoChanged
             | Class::CauseRemoved
@@ -174,6 +179,18 @@ pub struct Side<'a> {
     pub findings: &'a [Diagnostic],
 }
 
+impl Side<'_> {
+    /// How many errors it has, in words; `None` when it has none.
+    fn errors(&self) -> Option<String> {
+        let error = |finding: &&Diagnostic| finding.level == Level::Error;
+        match self.findings.iter().filter(error).count() {
+            0 => None,
+            1 => Some("1 error".to_owned()),
+            count => Some(format!("{count} errors")),
+        }
+    }
+}
+
 /// Rules that say that a cause or a step cannot be reached.
 const UNREACHABLE: &[&str] = &["shadowed-cause", "contradiction", "unreachable-step"];
 
@@ -186,21 +203,15 @@ pub fn diff(name: &str, old: &Side<'_>, new: &Side<'_>) -> Vec<Difference> {
             found.push(difference(Class::CauseUnreachable, name, "", finding.message.clone()));
         }
     }
-    let errors = new
-        .findings
-        .iter()
-        .filter(|finding| finding.level == crate::diagnostic::Level::Error)
-        .count();
-    if errors > 0 {
-        let noun = if errors == 1 { "error" } else { "errors" };
-        found.push(difference(
-            Class::Invalid,
-            name,
-            "",
-            format!("{errors} {noun}: it can neither run nor be compared; `starr check` shows them"),
-        ));
+    if let Some(errors) = new.errors() {
+        let text = format!("{errors}: it can neither run nor be compared");
+        found.push(difference(Class::Invalid, name, "", text));
         found.sort();
         return found;
+    }
+    if let Some(errors) = old.errors() {
+        let text = format!("what it was had {errors}: nothing is compared, and what it does now counts as new");
+        found.push(difference(Class::InvalidBefore, name, "", text));
     }
     let plans = |side: &Side<'_>| -> Vec<(crate::plan::Plan, usize)> {
         side.program

@@ -175,6 +175,20 @@ fn a_text_that_is_not_valid_is_compared_no_further() {
     assert!(found.iter().all(|one| one.direction == Direction::Riskier));
 }
 
+/// Where nobody knows what it was, it does not look like no difference.
+#[test]
+fn a_text_that_was_not_valid_is_a_difference() {
+    let idle = "runbook idle() \"Idle\" {\n  timebox 5 min then escalate\n}\n";
+    let found = between(&idle.replace("runbook idle(", "runbook idle["), idle);
+    assert!(
+        found
+            .iter()
+            .any(|one| one.class == Class::InvalidBefore && one.text.contains("error")),
+        "{found:#?}"
+    );
+    assert!(found.iter().all(|one| one.class != Class::Invalid));
+}
+
 #[test]
 fn every_class_has_its_word() {
     for class in Class::ALL {

@@ -124,7 +124,7 @@ impl<'r> Frame<'r> {
             match self.answer(when).await? {
                 Value::Bool(true) => {}
                 Value::Bool(false) => {
-                    let text = self.run().program.sources.text(when.span).to_owned();
+                    let text = self.run().program.sources.phrase(when.span);
                     return Ok(Came::NotNeeded(format!("`{text}` is no")));
                 }
                 value => {
@@ -392,7 +392,7 @@ impl<'r> Frame<'r> {
             kept: false,
         }];
         if let Some(verify) = &action.verify {
-            let text = self.run().program.sources.text(verify.condition.span).to_owned();
+            let text = self.run().program.sources.phrase(verify.condition.span);
             events.push(Event::Look {
                 what: format!("verify {}", action.name),
                 condition: text.clone(),
@@ -587,7 +587,7 @@ impl<'r> Frame<'r> {
         let Some(verify) = &action.verify else {
             return Ok(Came::Done);
         };
-        let text = self.run().program.sources.text(verify.condition.span).to_owned();
+        let text = self.run().program.sources.phrase(verify.condition.span);
         let value = self
             .watch(Watch {
                 what: format!("verify {}", action.name),

@@ -130,7 +130,7 @@ impl<'r> Frame<'r> {
     pub fn goal_text(&self, goal: BindingId) -> String {
         let sources = &self.run().program.sources;
         match &self.book().binding(goal).kind {
-            crate::program::BindingKind::Let(expr) => sources.text(expr.span).to_owned(),
+            crate::program::BindingKind::Let(expr) => sources.phrase(expr.span),
             _ => self.book().binding(goal).name.clone(),
         }
     }
@@ -179,7 +179,7 @@ impl<'r> Frame<'r> {
             let event = Event::Cause {
                 name: cause.name.clone(),
                 statement: self.fill(&cause.title),
-                when: sources.text(cause.when.span).to_owned(),
+                when: sources.phrase(cause.when.span),
                 answer,
                 chosen: answer == Answer::Yes,
                 because,
@@ -323,7 +323,7 @@ impl<'r> Frame<'r> {
         let mut because = vec![format!(
             "{}: `{}` is yes",
             self.fill(&cause.title),
-            sources.text(cause.when.span)
+            sources.phrase(cause.when.span)
         )];
         let parts = eval::evidence(&cause.when, &self.view(), sources);
         because.extend(parts.iter().map(|part| {

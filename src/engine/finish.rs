@@ -297,7 +297,7 @@ impl<'r> Frame<'r> {
         let answer = eval::answer(&value);
         let text = match (resolved, book.goal) {
             (None, Some(goal)) => self.goal_text(goal),
-            _ => self.run().program.sources.text(condition.span).to_owned(),
+            _ => self.run().program.sources.phrase(condition.span),
         };
         if let Some(goal) = book.goal {
             let known = truth(self.value(&self.goal_expr(goal)));

@@ -1,29 +1,35 @@
 //! What tells whether a change in doubt happened: the check that its operation names (class V), asked of the target.
 
 use super::questions::{Asking, Noted};
-use super::send::{Sending, Verdict};
+use super::send::Verdict;
 use super::state::Run;
 use super::{Frame, Way};
 use crate::eval::{self, Scope};
 use crate::journal::Event;
 use crate::journal::event::Fate;
-use crate::value::Answer;
+use crate::value::{Answer, Value};
+use std::sync::Arc;
 use std::time::Duration;
 
 impl Run {
-    /// Asks the check of a verifiable operation what came of a change. `None`: there is none, or it does not know.
+    /// Asks the check of a verifiable operation what came of the change with this intent. `None`: there is none, or it does not know.
     ///
     /// What it reads is no step of the runbook and not recorded as one: what came of it stands in the verdict.
-    pub async fn look_up(&self, sending: &Sending<'_>) -> Way<Option<Verdict>> {
-        let Some(verification) = self.program.verifications.get(&sending.call.operation.full_name()) else {
+    pub async fn look_up(
+        &self,
+        intent: &str,
+        operation: &str,
+        arguments: &[(Arc<str>, Value)],
+    ) -> Way<Option<Verdict>> {
+        let Some(verification) = self.program.verifications.get(operation) else {
             return Ok(None);
         };
         // A scope that nothing recorded has, so that no answer of the runbook is taken for one of these.
-        let scope = format!("{} in doubt", sending.id);
+        let scope = format!("{intent} in doubt");
         let mut frame = Frame::new(self, &verification.book, scope.clone(), 1, Duration::MAX);
-        let arguments = sending.call.args.iter();
         frame.set_parameters(
             arguments
+                .iter()
                 .map(|(name, value)| (name.to_string(), value.clone()))
                 .collect(),
         );

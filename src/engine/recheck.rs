@@ -78,7 +78,7 @@ impl<'r> Frame<'r> {
     }
 
     fn text(&self, expr: &crate::program::Expr) -> String {
-        self.run().program.sources.text(expr.span).to_owned()
+        self.run().program.sources.phrase(expr.span)
     }
 
     fn no_longer(&self, expr: &crate::program::Expr) -> String {

@@ -107,10 +107,11 @@ impl Run {
             operation: call.operation.full_name(),
             class: call::class(&call).to_string(),
             key: call.key.as_deref().map(str::to_owned),
-            // A message may be worded by what became known only later: who goes on needs the words of then.
-            arguments: match sending.purpose {
-                Purpose::Tell => call::arguments_kept(&call),
-                Purpose::Do | Purpose::Undo => call::arguments(&call),
+            // A message may be worded by what became known only later: who goes on needs the words of then. And what can be looked up is
+            // looked up with the same arguments, also after the run has ended.
+            arguments: match (sending.purpose, &call.operation.idempotence) {
+                (Purpose::Tell, _) | (_, Idempotence::Verifiable(_)) => call::arguments_kept(&call),
+                (Purpose::Do | Purpose::Undo, _) => call::arguments(&call),
             },
             targets: self.world.gate.targets(&call),
             before: sending.before.clone(),
@@ -285,7 +286,7 @@ impl Run {
                 };
                 self.settle(sending, verdict).await?
             }
-            (None, None) => match self.look_up(sending).await? {
+            (None, None) => match self.look_up(&sending.id, &sending.call.operation.full_name(), &sending.call.args).await? {
                 Some(verdict) => self.settle(sending, verdict).await?,
                 None if sending.purpose == Purpose::Tell => {
                     let outcome = Outcome::Unclear(Unknown {

@@ -88,10 +88,10 @@ impl Frame<'_> {
         for row in rows {
             match &row.when {
                 SeverityWhen::Holds(expr) => match eval::answer(&eval::evaluate(expr, &view)) {
-                    Answer::Yes => return (row.name.clone(), format!("`{}` is yes", sources.text(expr.span))),
+                    Answer::Yes => return (row.name.clone(), format!("`{}` is yes", sources.phrase(expr.span))),
                     Answer::No => {}
                     Answer::Unknown => {
-                        in_the_way = Some(sources.text(expr.span).to_owned());
+                        in_the_way = Some(sources.phrase(expr.span));
                         break;
                     }
                 },

@@ -206,7 +206,7 @@ impl<'r> Frame<'r> {
     /// A definite yes passes; anything else is `else`.
     async fn require(&mut self, condition: &'r Expr, otherwise: &'r Outcome) -> Way<Flow> {
         let value = self.answer(condition).await?;
-        let text = self.run().program.sources.text(condition.span).to_owned();
+        let text = self.run().program.sources.phrase(condition.span);
         let evidence = eval::evidence(condition, &self.view(), &self.run().program.sources);
         self.record(Event::Look {
             what: "require".to_owned(),
@@ -237,7 +237,7 @@ impl<'r> Frame<'r> {
         every: Duration,
         otherwise: &'r Outcome,
     ) -> Way<Flow> {
-        let text = self.run().program.sources.text(condition.span).to_owned();
+        let text = self.run().program.sources.phrase(condition.span);
         if self.supposed() {
             return self.suppose(&format!("`{text}` is waited for")).await;
         }

@@ -86,7 +86,7 @@ impl Frame<'_> {
             if kept {
                 noted.push(Noted::Event(Event::Look {
                     what: watch.what.clone(),
-                    condition: run.program.sources.text(watch.condition.span).to_owned(),
+                    condition: run.program.sources.phrase(watch.condition.span),
                     answer,
                     evidence,
                     last,

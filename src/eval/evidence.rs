@@ -138,11 +138,7 @@ fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &
         told.actual
     };
     found.push(Evidence {
-        text: sources
-            .text(whole.span)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
+        text: sources.phrase(whole.span),
         answer,
         actual,
         limit: told.limit,

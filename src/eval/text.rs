@@ -48,7 +48,7 @@ impl<'a> Texts<'a> {
 
     /// The text of the file, on one line.
     pub fn source(&self, expr: &Expr) -> String {
-        one_line(self.program.sources.text(expr.span))
+        self.program.sources.phrase(expr.span)
     }
 
     /// A condition in words, with thresholds: "`used` is more than 90 % throughout the last 5 min".

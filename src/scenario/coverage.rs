@@ -115,7 +115,7 @@ impl Coverage {
             }
             StepKind::Action(action) => self.action(id, book, book.action(*action), step.span),
             StepKind::Require { condition, .. } | StepKind::Wait { condition, .. } => {
-                let text = program.sources.text(condition.span).to_owned();
+                let text = program.sources.phrase(condition.span);
                 self.add(id, Kind::Guard, text, step.span);
             }
             _ => {}

@@ -109,6 +109,20 @@ fn a_change_is_compared_with_a_revision() {
     std::fs::write(&new, book.replace("risk    medium", "risk    low")).unwrap();
     let two = starr(at, &["diff", "old.starr", "new.starr"]);
     assert!(text(&two).contains("risk-lowered"), "{}", text(&two));
+
+    // What cannot be compared is not without a difference.
+    std::fs::write(at.join("broken.starr"), book.replace("runbook pool(", "runbook pool[")).unwrap();
+    for (sides, extra, code, words) in [
+        (["old.starr", "broken.starr"], "verify-removed", 2, "invalid"),
+        (["old.starr", "broken.starr"], "any", 1, "invalid"),
+        (["broken.starr", "broken.starr"], "verify-removed", 2, "invalid"),
+        (["broken.starr", "new.starr"], "verify-removed", 0, "invalid-before"),
+        (["broken.starr", "new.starr"], "invalid-before", 1, "invalid-before"),
+    ] {
+        let found = starr(at, &["diff", sides[0], sides[1], "--fail-on", extra]);
+        assert_eq!(found.status.code(), Some(code), "{sides:?} {extra}: {}", text(&found));
+        assert!(text(&found).contains(words), "{sides:?}: {}", text(&found));
+    }
 }
 
 /// Runs a statement of the administrator in the database of this place.

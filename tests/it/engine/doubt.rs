@@ -203,3 +203,49 @@ async fn wherever_it_ends_twice_what_can_be_looked_up_happens_once() {
     }
     assert!(tried > 100, "{tried}");
 }
+
+/// A run that ended in doubt is settled by what the target says, too, with the arguments that are in the record.
+#[tokio::test]
+async fn a_run_that_ended_in_doubt_is_settled_by_the_target() {
+    let text = || {
+        text()
+            .replace(&flag("good"), &format!("{}{}", flag("good"), flag("fine")))
+            .replace("verify  good", "verify  fine")
+            .replace("demo.parts.grow(\"un-x\") at end", "none because \"it is small\"")
+            .replace("failed  -> escalate\n", "failed  -> escalate\n  unclear -> escalate\n")
+    };
+    let program = super::program(&text());
+    let ended = |setup: Setup| async {
+        let stage = setup.flag("good", true).silent("fine").unclear("grow x").stage();
+        let ended = stage.begin(&program).await.unwrap();
+        assert_eq!(ended.outcome.word(), "in doubt", "{:#?}", stage.journal.inner.events());
+        assert_eq!(settled(&stage), []);
+        stage
+    };
+    for (happened, fate, in_place) in [(true, Fate::Done, 1), (false, Fate::NotDone, 0)] {
+        let setup = Setup::new().flag("grown x", happened);
+        let stage = ended(setup).await;
+        let done = stage.backend.done();
+        let after = stage.settle(&program).await.unwrap().expect("nothing is in doubt");
+        assert_eq!(after.outcome.word(), "stopped");
+        assert_eq!(after.in_place.len(), in_place, "{:?}", after.in_place);
+        assert_eq!(settled(&stage), [(fate, "its check `team.grown`".to_owned(), false)]);
+        assert_eq!((asked(&stage), stage.backend.done()), (0, done));
+    }
+    // Where it does not know, where the text is another one, or where reading is not granted, people say so.
+    let other = super::program(&text().replace("Grow it", "Grow it more"));
+    for (setup, text, granted) in [
+        (Setup::new().silent("grown x"), &program, true),
+        (Setup::new().flag("grown x", true), &other, true),
+        (Setup::new().flag("grown x", true), &program, false),
+    ] {
+        let mut stage = ended(setup).await;
+        if !granted {
+            for grant in &mut stage.grants {
+                grant.effects.retain(|effect| *effect != starr::provider::Effect::Read);
+            }
+        }
+        assert_eq!(stage.settle(text).await.unwrap(), None);
+        assert_eq!((settled(&stage), asked(&stage)), (Vec::new(), 1));
+    }
+}

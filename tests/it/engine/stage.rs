@@ -104,6 +104,18 @@ impl Stage {
         self.clock.drive(work).await
     }
 
+    /// Settles a run that ended in doubt, in another process.
+    pub async fn settle(
+        &self,
+        program: &Arc<starr::program::Program>,
+    ) -> Result<Option<starr::engine::Ended>, Error> {
+        let (_interrupt, receiver) = tokio::sync::watch::channel(false);
+        let world = self.world(receiver);
+        let recorded = self.journal.inner.entries();
+        let work = starr::engine::settle(program.clone(), starr::program::RunbookId(0), world, &recorded);
+        self.clock.drive(work).await
+    }
+
     /// What came of it.
     pub fn ran(&self, ended: Result<starr::engine::Ended, Error>) -> Ran {
         Ran {

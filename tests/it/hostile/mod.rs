@@ -31,6 +31,7 @@ const SECONDS: u64 = 2;
 const PATIENCE: Duration = Duration::from_secs(30);
 const BYTES: u64 = 256 * 1024 * 1024;
 
+/// Every command that reads a runbook. `FILE` stands for it; where it does not stand, it comes last.
 const COMMANDS: &[&[&str]] = &[
     &["check"],
     &["fmt"],
@@ -40,7 +41,58 @@ const COMMANDS: &[&[&str]] = &[
     &["plan"],
     &["grants"],
     &["test"],
+    &["diff", "good.starr"],
+    &["diff", "FILE", "good.starr", "--fail-on", "invalid-before"],
+    &["doctor", "--references"],
+    &["lock", "."],
+    &["render", "--alert-command"],
+    &["replay", "recording"],
+    &["--config", "starr.yaml", "resume", "latest"],
 ];
+
+/// A folder in which a run was recorded, and another one was killed.
+fn before() -> &'static Path {
+    static BEFORE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    let folder = BEFORE.get_or_init(|| {
+        let desk = Desk::new();
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        desk.write("good.starr", &asking(&url, ""));
+        desk.everything("");
+        desk.write("short.starr", &book("1"));
+        let recorded = desk.starr(&["run", "short.starr", "--unattended", "--record", "recording"]);
+        assert!(desk.path().join("recording").is_dir(), "{}", text(&recorded));
+        let mut killed = desk
+            .command(&["--config", "starr.yaml", "run", "good.starr", "--unattended"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let begin = Instant::now();
+        while !text(&desk.starr(&["runs"])).contains("asking") {
+            assert!(begin.elapsed() < Duration::from_secs(60), "it has not begun");
+        }
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        drop(silent);
+        desk.0
+    });
+    folder.path()
+}
+
+/// Copies what is in a folder, with everything below.
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let into = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&into).unwrap();
+            copy(&entry.path(), &into);
+        } else {
+            std::fs::copy(entry.path(), &into).unwrap();
+        }
+    }
+}
 
 /// A runbook that computes one value.
 fn book(step: &str) -> String {
@@ -74,8 +126,8 @@ fn starr(folder: &Path, words: &[&str], file: &str) -> (Output, Duration) {
     let output = Command::new("prlimit")
         .args([format!("--as={BYTES}"), format!("--cpu={SECONDS}")])
         .arg(env!("CARGO_BIN_EXE_starr"))
-        .args(words)
-        .arg(file)
+        .args(words.iter().map(|word| if *word == "FILE" { file } else { word }))
+        .args((!words.contains(&"FILE") && !words.contains(&".")).then_some(file))
         .current_dir(folder)
         .env_clear()
         .env("HOME", folder)
@@ -97,6 +149,7 @@ fn text(output: &Output) -> String {
 /// Every command refuses the file with a place in it, quickly, and leaves it as it is.
 fn every_command_says_where(name: &str, content: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
+    copy(before(), folder.path());
     let file = format!("{name}.starr");
     std::fs::write(folder.path().join(&file), content).unwrap();
     for words in COMMANDS {
@@ -105,7 +158,11 @@ fn every_command_says_where(name: &str, content: &[u8]) {
         let begin: String = text.chars().take(600).collect();
         // The formatter reads no meaning: a file that only says something impossible has a form.
         let formats = words[0] == "fmt" && output.status.code() == Some(0);
-        let expected = if words[0] == "check" { 1 } else { 2 };
+        let expected = match words[0] {
+            "check" | "doctor" => 1,
+            "diff" if words[1] == "FILE" => 1,
+            _ => 2,
+        };
         assert!(
             formats || output.status.code() == Some(expected),
             "{words:?} on {name}: {:?}\n{begin}",
