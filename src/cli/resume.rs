@@ -145,7 +145,13 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
             interrupt,
         };
         let came = if over.is_some() {
-            let settled = run::watched(&console, &stop, None, engine::settle(program, RunbookId(0), world, &recorded)).await?;
+            let settled = run::watched(
+                &console,
+                &stop,
+                None,
+                engine::settle(program, RunbookId(0), world, &recorded),
+            )
+            .await?;
             settled.map_or(Came::InDoubt, |ended| Came::Resumed(Resumed::Ended(ended)))
         } else {
             let work = engine::resume(program, RunbookId(0), arguments, world, &recorded);

@@ -286,7 +286,10 @@ impl Run {
                 };
                 self.settle(sending, verdict).await?
             }
-            (None, None) => match self.look_up(&sending.id, &sending.call.operation.full_name(), &sending.call.args).await? {
+            (None, None) => match self
+                .look_up(&sending.id, &sending.call.operation.full_name(), &sending.call.args)
+                .await?
+            {
                 Some(verdict) => self.settle(sending, verdict).await?,
                 None if sending.purpose == Purpose::Tell => {
                     let outcome = Outcome::Unclear(Unknown {

@@ -105,10 +105,7 @@ impl Stage {
     }
 
     /// Settles a run that ended in doubt, in another process.
-    pub async fn settle(
-        &self,
-        program: &Arc<starr::program::Program>,
-    ) -> Result<Option<starr::engine::Ended>, Error> {
+    pub async fn settle(&self, program: &Arc<starr::program::Program>) -> Result<Option<starr::engine::Ended>, Error> {
         let (_interrupt, receiver) = tokio::sync::watch::channel(false);
         let world = self.world(receiver);
         let recorded = self.journal.inner.entries();
