@@ -405,6 +405,8 @@ pub enum GrantsTo {
     Sql,
     /// Rules of the access list, for Redis
     Acl,
+    /// Roles and their bindings, for Kubernetes
+    Rbac,
     /// The grants of an environment, for starr.yaml
     Config,
 }

@@ -7,7 +7,7 @@ use crate::config;
 use crate::plan::uses::uses;
 use crate::provider::gate::Mode;
 use crate::provider::native::Privilege;
-use crate::render::safe::safe;
+use crate::render::safe::{safe, safe_multiline};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,7 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         GrantsTo::All | GrantsTo::Config => true,
         GrantsTo::Sql => name == "postgres",
         GrantsTo::Acl => name == "redis",
+        GrantsTo::Rbac => name == "kubernetes",
     };
     for provider in gate.providers().filter(|provider| wanted(provider.name())) {
         if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
@@ -46,6 +47,14 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
     }
     if output.json {
         line(&serde_json::json!({ "privileges": privileges, "not_known_for": silent }).to_string());
+        return Ok(Exit::Good);
+    }
+    if args.to == GrantsTo::Rbac {
+        for provider in gate.providers().filter(|provider| wanted(provider.name())) {
+            if let Some(documents) = provider.grant_documents(&uses) {
+                line(safe_multiline(&documents).trim_end());
+            }
+        }
         return Ok(Exit::Good);
     }
     let mut place: Option<(String, String)> = None;

@@ -211,6 +211,12 @@ pub trait Provider: Send + Sync {
         None
     }
 
+    /// The same rights as one text for the target's own tool, such as manifests of a cluster; `None` when the target has no such form.
+    fn grant_documents(&self, uses: &[native::Use]) -> Option<String> {
+        let _ = uses;
+        None
+    }
+
     /// What a call refers to outside.
     fn references(&self, used: &native::Use) -> Vec<native::Reference> {
         let _ = used;

@@ -300,22 +300,38 @@ pub async fn image(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) 
     .await
 }
 
-/// `resources.set`
-pub async fn resources(place: &Place<'_>, arguments: Arguments<'_>, now: Timestamp) -> Result<Value, Failure> {
+/// `resources.set_cpu`, `resources.set_memory`
+pub async fn resources(
+    place: &Place<'_>,
+    arguments: Arguments<'_>,
+    of: &str,
+    now: Timestamp,
+) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
-    let (name, of) = (arguments.text("container")?, arguments.text("of")?);
-    let quantity = |argument: &str| match arguments.maybe_text(argument)? {
-        Some(text) if json::quantity(text).is_none_or(|number| number < 0.0) => Err(Failure::definite(
+    let name = arguments.text("container")?;
+    let quantity = |argument: &str| match arguments.value(argument) {
+        Value::None => Ok(None),
+        Value::Bytes(bytes) => u64::try_from(*bytes)
+            .map(|bytes| Some(json::written_bytes(bytes)))
+            .map_err(|_| Failure::definite(Reason::Unparsable, format!("`{argument}` is less than nothing"))),
+        Value::Float(cores) => json::written_cores(*cores)
+            .map(Some)
+            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("`{argument}` is no number of processors"))),
+        Value::Unknown(unknown) => Err(Failure::definite(unknown.reason, unknown.detail.clone())),
+        _ => Err(Failure::definite(
             Reason::Unparsable,
-            format!("`{argument}` is no amount as the cluster writes it, such as `500m` or `512Mi`"),
+            format!("`{argument}` is of another kind"),
         )),
-        other => Ok(other),
     };
     let (request, limit) = (quantity("request")?, quantity("limit")?);
     edit(place, &target, now, |object| {
         let container = container_of(object, name)?;
-        let is = |list: &str| json::text(container, &format!("/resources/{list}/{of}"));
-        if is("requests") == request && is("limits") == limit {
+        // The same amount can be written in several ways.
+        let is = |list: &str, wanted: &Option<String>| {
+            let now = json::amount(container, &format!("/resources/{list}/{of}"));
+            now == wanted.as_deref().and_then(json::quantity)
+        };
+        if is("requests", &request) && is("limits", &limit) {
             return Ok(Step::Nothing);
         }
         // In a patch, null removes.

@@ -63,6 +63,15 @@ pub struct Cluster {
     /// With it, digests of secrets compare across runs.
     #[serde(default)]
     pub secret_salt: Option<SecretSource>,
+    /// Programs that `pods.exec` may run in containers, by their absolute paths there. Default none.
+    #[serde(default)]
+    pub programs: Vec<String>,
+    /// Take the lock of a namespace, or of the cluster's nodes, before something there is changed: two runs never change it at once.
+    #[serde(default = "default_lock")]
+    pub lock: bool,
+    /// The namespace in which the lock of the nodes lies.
+    #[serde(default = "default_lock_namespace")]
+    pub lock_namespace: String,
     /// Longest time to connect, in seconds.
     #[serde(default = "default_connect_seconds")]
     pub connect_seconds: u16,
@@ -75,6 +84,14 @@ pub struct Impersonation {
     pub user: String,
     #[serde(default)]
     pub groups: Vec<String>,
+}
+
+fn default_lock() -> bool {
+    true
+}
+
+fn default_lock_namespace() -> String {
+    "default".to_owned()
 }
 
 fn default_connect_seconds() -> u16 {
@@ -151,6 +168,15 @@ impl Cluster {
         }
         if self.kubeconfig.is_none() && !self.allow_programs.is_empty() {
             return Err("`allow_programs` goes with `kubeconfig`".to_owned());
+        }
+        if let Some(program) = self.programs.iter().find(|program| !program.starts_with('/')) {
+            return Err(format!("`programs`: `{program}` is not an absolute path"));
+        }
+        if !is_label(&self.lock_namespace) {
+            return Err(format!(
+                "`lock_namespace`: `{}` cannot be the name of a namespace",
+                self.lock_namespace
+            ));
         }
         if self.connect_seconds == 0 || self.connect_seconds > 60 {
             return Err("`connect_seconds` is between 1 and 60".to_owned());

@@ -21,6 +21,11 @@ impl Deadline {
         Self(Instant::now() + within.saturating_sub(MARGIN.min(within / 10)))
     }
 
+    /// At this moment.
+    pub fn at(moment: Instant) -> Self {
+        Self(moment)
+    }
+
     /// What is left; zero when it has passed.
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())

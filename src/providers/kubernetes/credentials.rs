@@ -54,6 +54,7 @@ async fn fetch(cluster: &Cluster, wanted: &ClusterSecret) -> Result<Zeroizing<Ve
         link: &link,
         namespace: Some(&wanted.namespace),
         deadline: Deadline::new(cluster.connect_within()),
+        dry: None,
     };
     let cannot = |why: &str| format!("{wanted} cannot be read: {why}");
     let path = place

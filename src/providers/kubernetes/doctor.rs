@@ -25,6 +25,7 @@ pub async fn cluster(name: &str, link: &Link) -> Health {
         link,
         namespace: None,
         deadline: Deadline::new(WITHIN),
+        dry: None,
     };
     let found: Result<String, Failure> = async {
         let version = place.get("/version", &[]).await?;
@@ -66,6 +67,7 @@ pub async fn namespace(name: &str, config: &Config, link: &Link) -> Health {
         link,
         namespace: Some(real),
         deadline: Deadline::new(WITHIN),
+        dry: None,
     };
     let mut missing = Vec::new();
     let mut problem = None;

@@ -4,8 +4,10 @@ use super::config::Role;
 use super::connection::{Deadline, Link};
 use super::failure::{Failure, Refusal, broken, classify};
 use super::json::{self, Json};
+use super::preview::Dry;
 use crate::value::Reason;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use jiff::Timestamp;
 use kube::client::Body;
 use std::time::Duration;
 
@@ -45,6 +47,8 @@ pub struct Place<'a> {
     /// The namespace's name in the cluster; `None` for what belongs to the whole cluster.
     pub namespace: Option<&'a str>,
     pub deadline: Deadline,
+    /// What a change would do is asked for, and nothing is changed.
+    pub dry: Option<&'a Dry>,
 }
 
 /// Items of a list.
@@ -52,12 +56,16 @@ pub struct Items {
     pub items: Vec<Json>,
     /// There are more than were asked for.
     pub truncated: bool,
+    /// The version of the whole list: a watch goes on from here.
+    pub version: String,
 }
 
 /// An answer as it came.
 struct Answer {
     status: u16,
     retry_after: Option<Duration>,
+    /// The server's own clock, to the second.
+    date: Option<Timestamp>,
     body: Vec<u8>,
 }
 
@@ -146,6 +154,7 @@ impl Place<'_> {
                     return Ok(Items {
                         items,
                         truncated: false,
+                        version: version_of(&page),
                     });
                 }
                 return Err(Failure::definite(Reason::Unparsable, "the server's answer is no list"));
@@ -158,7 +167,11 @@ impl Place<'_> {
             if items.len() > at_most || go_on.is_none() {
                 let truncated = items.len() > at_most || go_on.is_some();
                 items.truncate(at_most);
-                return Ok(Items { items, truncated });
+                return Ok(Items {
+                    items,
+                    truncated,
+                    version: version_of(&page),
+                });
             }
             if empty {
                 return Err(Failure::definite(
@@ -205,6 +218,9 @@ impl Place<'_> {
         body: &Json,
         hide: bool,
     ) -> Result<Json, Failure> {
+        if let Some(dry) = self.dry {
+            return self.try_out(dry, method, path, query, (content_type, body), hide).await;
+        }
         let answer = self
             .exchange(Role::Change, method, path, query, Some((content_type, body)))
             .await?;
@@ -212,6 +228,85 @@ impl Place<'_> {
             return Err(classify(answer.status, &answer.body, hide));
         }
         document(&answer.body, false)
+    }
+
+    /// Asks the server what a change would do: all of its checks, and nothing is stored.
+    async fn try_out(
+        &self,
+        dry: &Dry,
+        method: &'static str,
+        path: &str,
+        query: &[(&str, &str)],
+        (content_type, body): (&str, &Json),
+        hide: bool,
+    ) -> Result<Json, Failure> {
+        // What holds secrets is not fetched to be compared; and what is made was not there.
+        let before = match method {
+            "POST" => None,
+            _ if hide => None,
+            _ => match self.get(path, &[]).await {
+                Ok(before) => Some(before),
+                Err(failure) if failure.refusal == Refusal::Missing => None,
+                Err(failure) => return Err(failure),
+            },
+        };
+        let mut query = query.to_vec();
+        query.push(("dryRun", "All"));
+        let answer = self
+            .exchange(Role::Change, method, path, &query, Some((content_type, body)))
+            .await?;
+        if answer.status >= 300 {
+            return Err(classify(answer.status, &answer.body, hide));
+        }
+        let after = document(&answer.body, true)?;
+        dry.saw(method, path, before.as_ref(), &after, hide);
+        Ok(after)
+    }
+
+    /// Begins an answer that goes on until one side ends it: the stream of a watch.
+    pub async fn open(&self, path: &str, query: &[(&str, &str)]) -> Result<Body, Failure> {
+        let late = || Failure::definite(Reason::Timeout, "the API server took too long");
+        let opened = async {
+            let client = self.link.client(Role::Read).await?;
+            let request = http::Request::get(address(path, query))
+                .header("accept", "application/json")
+                .body(Body::empty())
+                .map_err(|_| Failure::definite(Reason::Unparsable, "the request cannot be written"))?;
+            let response = client.send(request).await.map_err(|problem| broken(&problem, false))?;
+            let status = response.status().as_u16();
+            let body = response.into_body();
+            if status < 300 {
+                return Ok(body);
+            }
+            let words = Limited::new(body, ANSWER)
+                .collect()
+                .await
+                .map_err(|problem| cut(&*problem, false))?;
+            Err(classify(status, &words.to_bytes(), false))
+        };
+        tokio::time::timeout(self.deadline.left(), opened)
+            .await
+            .map_err(|_| late())?
+    }
+
+    /// Looks or writes with the login for changes, whatever is only tried out; with the server's clock.
+    pub async fn as_change(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Result<(Json, Option<Timestamp>), Failure> {
+        let query: &[(&str, &str)] = if body.is_some() {
+            &[("fieldManager", MANAGER)]
+        } else {
+            &[]
+        };
+        let body = body.map(|body| ("application/json", body));
+        let answer = self.exchange(Role::Change, method, path, query, body).await?;
+        if answer.status >= 300 {
+            return Err(classify(answer.status, &answer.body, false));
+        }
+        Ok((document(&answer.body, body.is_none())?, answer.date))
     }
 
     async fn exchange(
@@ -251,12 +346,12 @@ impl Place<'_> {
                 .await
                 .map_err(|problem| broken(&problem, changes))?;
             let status = response.status().as_u16();
-            let retry_after = response
-                .headers()
-                .get("retry-after")
-                .and_then(|value| value.to_str().ok())
-                .and_then(|value| value.parse().ok())
-                .map(Duration::from_secs);
+            let (retry_after, date) = {
+                let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+                let retry_after = header("retry-after").and_then(|value| value.parse().ok());
+                let date = header("date").and_then(|value| DATES.parse_timestamp(value).ok());
+                (retry_after.map(Duration::from_secs), date)
+            };
             let body = Limited::new(response.into_body(), ANSWER)
                 .collect()
                 .await
@@ -264,6 +359,7 @@ impl Place<'_> {
             Ok(Answer {
                 status,
                 retry_after,
+                date,
                 body: body.to_bytes().to_vec(),
             })
         };
@@ -275,6 +371,15 @@ impl Place<'_> {
 
 /// Under whose name the server records what starr writes.
 pub const MANAGER: &str = "starr";
+
+/// How a server writes its clock.
+const DATES: jiff::fmt::rfc2822::DateTimeParser = jiff::fmt::rfc2822::DateTimeParser::new();
+
+fn version_of(list: &Json) -> String {
+    json::text(list, "/metadata/resourceVersion")
+        .unwrap_or_default()
+        .to_owned()
+}
 
 fn cut(problem: &(dyn std::error::Error + 'static), changes: bool) -> Failure {
     let (reason, detail) = if problem.downcast_ref::<LengthLimitError>().is_some() {

@@ -81,6 +81,31 @@ pub fn quantity(text: &str) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
+/// Memory as the cluster writes it, in the largest unit that says it exactly.
+pub fn written_bytes(bytes: u64) -> String {
+    for (unit, factor) in [("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)] {
+        if bytes != 0 && bytes.is_multiple_of(factor) {
+            return format!("{}{unit}", bytes / factor);
+        }
+    }
+    bytes.to_string()
+}
+
+/// Processors as the cluster writes them: whole ones, thousandths, or billionths where less would be wrong.
+pub fn written_cores(cores: f64) -> Option<String> {
+    if !(0.0..=1e6).contains(&cores) {
+        return None;
+    }
+    let thousandths = (cores * 1e3).round();
+    if (cores * 1e3 - thousandths).abs() > 1e-7 * thousandths.max(1.0) {
+        return Some(format!("{:.0}n", cores * 1e9));
+    }
+    if thousandths % 1e3 == 0.0 {
+        return Some(format!("{:.0}", thousandths / 1e3));
+    }
+    Some(format!("{thousandths:.0}m"))
+}
+
 /// The quantity at a JSON pointer.
 pub fn amount(object: &Json, pointer: &str) -> Option<f64> {
     match object.pointer(pointer)? {
@@ -177,7 +202,7 @@ pub fn selector(selector: &Json) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{age, quantity, selector};
+    use super::{age, quantity, selector, written_bytes, written_cores};
     use crate::value::Value;
 
     #[test]
@@ -200,6 +225,33 @@ mod tests {
         for bad in ["", "m", "inf", "nan", "1Qi", "0x10", "1e999", "a"] {
             assert_eq!(quantity(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_quantity_that_is_written_is_read_as_the_same() {
+        for (bytes, text) in [
+            (0, "0"),
+            (1536, "1536"),
+            (2048, "2Ki"),
+            (805_306_368, "768Mi"),
+            (4 << 30, "4Gi"),
+        ] {
+            assert_eq!(written_bytes(bytes), text);
+            assert_eq!(quantity(text), Some(bytes as f64));
+        }
+        for (cores, text) in [
+            (0.0, "0"),
+            (0.5, "500m"),
+            (0.1, "100m"),
+            (2.0, "2"),
+            (1.25, "1250m"),
+            (0.000_25, "250000n"),
+        ] {
+            assert_eq!(written_cores(cores).as_deref(), Some(text));
+            assert!((quantity(text).unwrap() - cores).abs() < 1e-12);
+        }
+        assert_eq!(written_cores(-1.0), None);
+        assert_eq!(written_cores(f64::NAN), None);
     }
 
     #[test]

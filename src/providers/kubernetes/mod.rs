@@ -9,11 +9,18 @@ pub mod config;
 pub mod connection;
 pub mod credentials;
 pub mod doctor;
+mod drain;
 pub mod exchange;
+mod exec;
 pub mod failure;
 pub mod json;
+mod lock;
 pub mod objects;
 pub mod pods;
+mod preview;
+mod rbac;
+mod waits;
+mod watch;
 pub mod workloads;
 pub mod writes;
 
@@ -22,7 +29,10 @@ use self::connection::{Deadline, Link};
 use self::exchange::{Items, Place};
 use self::failure::{Cause, Failure, cause};
 use self::json::Json;
+use self::preview::Dry;
 use self::writes::Fared;
+use crate::provider::lock::{Held, Holder, NotTaken};
+use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::arguments::Arguments;
 use crate::value::probe::{self, Reply};
@@ -44,6 +54,7 @@ const OPERATIONS: &[&str] = &[
     "rollout.history",
     "rollout.current",
     "rollout.previous",
+    "rollout.wait",
     "rollout.restart",
     "rollout.undo",
     "rollout.pause",
@@ -53,15 +64,19 @@ const OPERATIONS: &[&str] = &[
     "scale.set",
     "images.get",
     "images.set",
-    "resources.get",
-    "resources.set",
+    "resources.cpu",
+    "resources.set_cpu",
+    "resources.memory",
+    "resources.set_memory",
     "environment.get",
     "environment.set",
     "pods.list",
     "pods.of",
     "pods.remaining",
+    "pods.wait_gone",
     "pods.evict",
     "pods.delete",
+    "pods.exec",
     "events.list",
     "logs.tail",
     "logs.count",
@@ -71,6 +86,7 @@ const OPERATIONS: &[&str] = &[
     "nodes.cordon",
     "nodes.uncordon",
     "nodes.set_schedulable",
+    "nodes.drain",
     "services.list",
     "services.endpoints",
     "config_maps.list",
@@ -80,15 +96,19 @@ const OPERATIONS: &[&str] = &[
     "secrets.list",
     "secrets.get",
     "secrets.set",
+    "secrets.create",
+    "secrets.delete",
     "autoscalers.list",
     "quotas.list",
     "disruption_budgets.list",
     "jobs.list",
+    "jobs.wait",
     "jobs.run_now",
     "top.pods",
     "top.nodes",
     "objects.get",
     "objects.list",
+    "objects.wait_gone",
     "objects.patch",
     "objects.apply",
     "objects.delete",
@@ -96,7 +116,7 @@ const OPERATIONS: &[&str] = &[
 
 /// A cluster with what belongs to it alone.
 struct Instance {
-    link: Link,
+    link: Arc<Link>,
     /// Made when a secret is read for the first time.
     salt: OnceLock<hmac::Key>,
 }
@@ -142,7 +162,7 @@ impl Kubernetes {
             clusters.insert(
                 name.clone(),
                 Instance {
-                    link: Link::new(cluster.clone()),
+                    link: Arc::new(Link::new(cluster.clone())),
                     salt: OnceLock::new(),
                 },
             );
@@ -152,15 +172,16 @@ impl Kubernetes {
 
     /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
     pub fn exceptions(&self) -> Vec<String> {
+        let words = |name: &str, what: &str, programs: &[String]| {
+            (!programs.is_empty()).then(|| format!("kubernetes `{name}`: {what} {}", programs.join(", ")))
+        };
         self.config
             .clusters
             .iter()
-            .filter(|(_, cluster)| !cluster.allow_programs.is_empty())
-            .map(|(name, cluster)| {
-                format!(
-                    "kubernetes `{name}`: its kubeconfig may run {}",
-                    cluster.allow_programs.join(", ")
-                )
+            .flat_map(|(name, cluster)| {
+                let own = words(name, "its kubeconfig may run", &cluster.allow_programs);
+                let inside = words(name, "these programs may be run in pods:", &cluster.programs);
+                own.into_iter().chain(inside)
             })
             .collect()
     }
@@ -187,8 +208,25 @@ impl Kubernetes {
             link: &instance.link,
             namespace: Some(namespace.namespace.as_deref().unwrap_or(known)),
             deadline,
+            dry: None,
         };
         Ok((place, instance))
+    }
+
+    /// Where the lock of a target lies: that of a namespace in it, that of a cluster's nodes in a namespace of the configuration.
+    fn lease(&self, target: &str) -> Option<(&Instance, lock::Site)> {
+        let (cluster, site) = match self.config.namespaces.get(target) {
+            Some(namespace) => {
+                let real = namespace.namespace.as_deref().unwrap_or(target);
+                (namespace.cluster.as_str(), lock::Site::of_namespace(real))
+            }
+            None => (
+                target,
+                lock::Site::of_cluster(&self.config.clusters.get(target)?.lock_namespace),
+            ),
+        };
+        let instance = self.clusters.get(cluster)?;
+        instance.link.cluster.lock.then_some((instance, site))
     }
 
     /// Where a call goes: its cluster or namespace, or that of the record it is about.
@@ -199,6 +237,7 @@ impl Kubernetes {
                 link: &instance.link,
                 namespace: None,
                 deadline,
+                dry: None,
             };
             Ok((place, instance))
         };
@@ -217,7 +256,7 @@ impl Kubernetes {
         let arguments = Arguments(call);
         let now = Timestamp::now();
         let what = &*call.operation.path;
-        if what == "pods.remaining" {
+        if what == "pods.remaining" || what == "pods.wait_gone" {
             let mut left = Vec::new();
             for (name, pods) in pods::named(arguments.value("pods"))? {
                 let (place, _) = self.namespace(&name, deadline)?;
@@ -225,7 +264,11 @@ impl Kubernetes {
                     kind: "Namespace".into(),
                     name: name.as_str().into(),
                 };
-                left.extend(pods::remaining(&place, &namespace, &pods, now).await?);
+                left.extend(if what == "pods.remaining" {
+                    pods::remaining(&place, &namespace, &pods, now).await?
+                } else {
+                    waits::pods_gone(&place, &namespace, &pods).await?
+                });
             }
             return Ok(Value::list(left));
         }
@@ -241,7 +284,10 @@ impl Kubernetes {
                 workloads::rollout(what, place, arguments, now).await
             }
             "scale.get" => workloads::scale(place, arguments).await,
-            "images.get" | "resources.get" | "environment.get" => workloads::of_container(what, place, arguments).await,
+            "rollout.wait" => waits::rollout(place, arguments).await,
+            "images.get" | "resources.cpu" | "resources.memory" | "environment.get" => {
+                workloads::of_container(what, place, arguments).await
+            }
             "pods.list" => pods::list(place, arguments, now).await,
             "pods.of" => pods::of_workload(place, arguments, now).await,
             "events.list" => pods::events(place, arguments, now).await,
@@ -259,10 +305,12 @@ impl Kubernetes {
             "quotas.list" => objects::quotas(place).await,
             "disruption_budgets.list" => objects::budgets(place, arguments).await,
             "jobs.list" => objects::jobs(place, arguments, now).await,
+            "jobs.wait" => waits::job_end(place, arguments).await,
             "top.pods" => cluster::top_pods(place, arguments).await,
             "top.nodes" => cluster::top_nodes(place, arguments).await,
             "objects.get" => objects::get(place, arguments).await,
             "objects.list" => objects::list(place, arguments).await,
+            "objects.wait_gone" => waits::object_gone(place, arguments).await,
             other => Err(Failure::definite(
                 Reason::Internal,
                 format!("kubernetes.{other} is not a read"),
@@ -270,17 +318,18 @@ impl Kubernetes {
         }
     }
 
-    async fn act(&self, call: &Call) -> Result<Value, Failure> {
+    /// Carries a change out, or, with `dry`, asks the server what it would do.
+    async fn act(&self, call: &Call, dry: Option<&Dry>) -> Result<Value, Failure> {
         let deadline = Deadline::new(call.within);
         let arguments = Arguments(call);
         let now = Timestamp::now();
         let what = &*call.operation.path;
         if matches!(what, "pods.evict" | "pods.delete") {
-            return self.move_pods(arguments, what == "pods.evict", deadline).await;
+            return self.move_pods(arguments, what == "pods.evict", deadline, dry).await;
         }
-        let (place, _) = self.place(arguments, deadline)?;
-        let (place, arguments) = (&place, arguments);
-        let key = call.key.as_deref();
+        let (place, instance) = self.place(arguments, deadline)?;
+        let (place, arguments) = (&Place { dry, ..place }, arguments);
+        let key = call.key.as_deref().or(dry.map(|_| "preview"));
         match what {
             "scale.set" => changes::scale(place, arguments).await,
             "rollout.restart" => changes::restart(place, arguments, key, now).await,
@@ -289,13 +338,22 @@ impl Kubernetes {
             "rollout.resume" => changes::pause(place, arguments, false, now).await,
             "rollout.set_paused" => changes::pause(place, arguments, arguments.flag("to"), now).await,
             "images.set" => changes::image(place, arguments, now).await,
-            "resources.set" => changes::resources(place, arguments, now).await,
+            "resources.set_cpu" => changes::resources(place, arguments, "cpu", now).await,
+            "resources.set_memory" => changes::resources(place, arguments, "memory", now).await,
             "environment.set" => changes::variable(place, arguments, now).await,
             "nodes.cordon" => writes::schedulable(place, arguments, false, now).await,
             "nodes.uncordon" => writes::schedulable(place, arguments, true, now).await,
             "nodes.set_schedulable" => writes::schedulable(place, arguments, arguments.flag("to"), now).await,
+            "nodes.drain" => drain::drain(place, arguments).await,
+            "pods.exec" => {
+                let at = exec::At::of(arguments)?;
+                let argv = exec::argv(arguments, &instance.link.cluster)?;
+                Ok(exec::executed(&exec::run(place, &at, argv, Role::Change).await?))
+            }
             "config_maps.set" => writes::config_map(place, arguments).await,
             "secrets.set" => writes::secret(place, arguments).await,
+            "secrets.create" => writes::make_secret(place, arguments, key, instance.salt()?, now).await,
+            "secrets.delete" => writes::delete_secret(place, arguments).await,
             "jobs.run_now" => writes::run_now(place, arguments, key, now).await,
             "objects.patch" => writes::patch(place, arguments).await,
             "objects.apply" => writes::apply(place, arguments).await,
@@ -307,7 +365,13 @@ impl Kubernetes {
         }
     }
 
-    async fn move_pods(&self, arguments: Arguments<'_>, evict: bool, deadline: Deadline) -> Result<Value, Failure> {
+    async fn move_pods(
+        &self,
+        arguments: Arguments<'_>,
+        evict: bool,
+        deadline: Deadline,
+        dry: Option<&Dry>,
+    ) -> Result<Value, Failure> {
         let groups = pods::named(arguments.value("pods"))?;
         let count: usize = groups.iter().map(|(_, pods)| pods.len()).sum();
         if count > writes::PODS {
@@ -319,11 +383,15 @@ impl Kubernetes {
         // All of them must be reachable before the first is touched.
         let mut places = Vec::new();
         for (name, pods) in groups {
-            places.push((self.namespace(&name, deadline)?.0, pods));
+            let place = self.namespace(&name, deadline)?.0;
+            places.push((Place { dry, ..place }, pods));
         }
         let mut fared = Fared::default();
         for (place, pods) in &places {
             fared = writes::pods(place, pods, evict, fared).await?;
+        }
+        if let Some(dry) = dry {
+            dry.fared(fared.already_gone, fared.protected);
         }
         Ok(if evict {
             writes::evicted(fared)
@@ -389,6 +457,8 @@ fn place<'a>(arguments: Arguments<'a>) -> Option<(bool, &'a str)> {
     None.or_else(|| arguments.value("cluster").as_str().map(|name| (true, name)))
         .or_else(|| arguments.value("namespace").as_str().map(|name| (false, name)))
         .or_else(|| inside("workload", "namespace").map(|name| (false, name)))
+        .or_else(|| inside("pod", "namespace").map(|name| (false, name)))
+        .or_else(|| inside("secret", "namespace").map(|name| (false, name)))
         .or_else(|| inside("node", "cluster").map(|name| (true, name)))
 }
 
@@ -417,7 +487,46 @@ impl Provider for Kubernetes {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { self.act(call).await.map_or_else(Failure::outcome, Outcome::Done) })
+        Box::pin(async move { self.act(call, None).await.map_or_else(Failure::outcome, Outcome::Done) })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Held>>, NotTaken>> {
+        Box::pin(async move {
+            let Some((instance, site)) = self.lease(target) else {
+                return Ok(None);
+            };
+            lock::take(&instance.link, site, holder, take_over).await.map(Some)
+        })
+    }
+
+    fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
+        Box::pin(async move {
+            // A program has no rehearsal.
+            if call.operation.path.starts_with("pods.exec") {
+                return Previewed::NoPreview;
+            }
+            let dry = Dry::default();
+            match self.act(call, Some(&dry)).await {
+                Ok(_) => Previewed::Shown {
+                    how: "server-side dry run".to_owned(),
+                    lines: dry.lines(),
+                },
+                Err(failure) => Previewed::Unknown(failure.unknown),
+            }
+        })
+    }
+
+    fn privileges(&self, uses: &[Use]) -> Option<Vec<Privilege>> {
+        Some(self.least(uses))
+    }
+
+    fn grant_documents(&self, uses: &[Use]) -> Option<String> {
+        Some(self.manifests(uses))
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

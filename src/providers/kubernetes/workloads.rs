@@ -392,7 +392,7 @@ pub fn container_of<'a>(object: &'a Json, name: &str) -> Result<&'a Json, Failur
         .ok_or_else(|| Failure::definite(Reason::Unavailable, "the workload has no container of this name"))
 }
 
-/// `images.get`, `resources.get`, `environment.get`
+/// `images.get`, `resources.cpu`, `resources.memory`, `environment.get`
 pub async fn of_container(what: &str, place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let target = Target::of(arguments)?;
     let object = target.object(place).await?;
@@ -406,14 +406,8 @@ pub async fn of_container(what: &str, place: &Place<'_>, arguments: Arguments<'_
                 ("image", json::must(container, "/image")),
             ],
         )),
-        "resources.get" => {
-            let of = arguments.text("of")?;
-            let quantity = |list: &str| json::maybe_text(json::text(container, &format!("/resources/{list}/{of}")));
-            Ok(Value::record(
-                "ContainerResources",
-                vec![("request", quantity("requests")), ("limit", quantity("limits"))],
-            ))
-        }
+        "resources.cpu" => Ok(bounds("CpuBounds", container, "cpu", Value::float)),
+        "resources.memory" => Ok(bounds("MemoryBounds", container, "memory", json::bytes)),
         _ => {
             let variable = arguments.text("name")?;
             let value = variable_of(container, variable)?.map_or(Value::None, Value::text);
@@ -423,6 +417,21 @@ pub async fn of_container(what: &str, place: &Place<'_>, arguments: Arguments<'_
             ))
         }
     }
+}
+
+/// What a container asks for and may use at most of one thing.
+fn bounds(record: &str, container: &Json, of: &str, value: fn(f64) -> Value) -> Value {
+    let amount = |list: &str| match container.pointer(&format!("/resources/{list}/{of}")) {
+        None | Some(Json::Null) => Value::None,
+        Some(_) => json::amount(container, &format!("/resources/{list}/{of}")).map_or_else(
+            || Value::unknown(Reason::Unparsable, "an amount that cannot be read"),
+            value,
+        ),
+    };
+    Value::record(
+        record,
+        vec![("request", amount("requests")), ("limit", amount("limits"))],
+    )
 }
 
 /// The value of a variable that a container is given, if it is given as a text.

@@ -26,7 +26,7 @@ pub struct Fared {
 }
 
 /// Whether something was sent before this failure: then the call as a whole is not undone by it.
-fn after(failure: Failure, fared: Fared) -> Failure {
+pub fn after(failure: Failure, fared: Fared) -> Failure {
     if fared.gone == 0 {
         return failure;
     }
@@ -36,43 +36,58 @@ fn after(failure: Failure, fared: Fared) -> Failure {
     )
 }
 
-/// Evicts or deletes pods, each only while it is the one that was listed.
+/// How one pod fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moved {
+    Gone,
+    AlreadyGone,
+    Protected,
+}
+
+/// Evicts or deletes a pod, only while it is the one that was listed.
+pub async fn one_pod(place: &Place<'_>, pod: &Named, evict: bool) -> Result<Moved, Failure> {
+    let path = place.path("v1", "pods", Some(&pod.name))?;
+    let options = json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "preconditions": {"uid": pod.uid},
+    });
+    let sent = if evict {
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": place.namespace},
+            "deleteOptions": options,
+        });
+        // A refused precondition takes from the budget all the same: look first.
+        match place.get(&path, &[]).await {
+            Ok(now) if json::text(&now, "/metadata/uid") != Some(&pod.uid) => return Ok(Moved::AlreadyGone),
+            Ok(_) => place.write("POST", &format!("{path}/eviction"), &eviction).await,
+            Err(failure) => Err(failure),
+        }
+    } else {
+        place.write("DELETE", &path, &options).await
+    };
+    match sent {
+        Ok(_) => Ok(Moved::Gone),
+        Err(failure) => match failure.refusal {
+            Refusal::Missing | Refusal::Conflict => Ok(Moved::AlreadyGone),
+            Refusal::Budget => Ok(Moved::Protected),
+            _ => Err(failure),
+        },
+    }
+}
+
+/// Evicts or deletes pods.
 pub async fn pods(place: &Place<'_>, pods: &[Named], evict: bool, mut fared: Fared) -> Result<Fared, Failure> {
     for pod in pods {
-        let path = place
-            .path("v1", "pods", Some(&pod.name))
-            .map_err(|failure| after(failure, fared))?;
-        let options = json!({
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "preconditions": {"uid": pod.uid},
-        });
-        let sent = if evict {
-            let eviction = json!({
-                "apiVersion": "policy/v1",
-                "kind": "Eviction",
-                "metadata": {"name": pod.name, "namespace": place.namespace},
-                "deleteOptions": options,
-            });
-            // A refused precondition takes from the budget all the same: look first.
-            match place.get(&path, &[]).await {
-                Ok(now) if json::text(&now, "/metadata/uid") != Some(&pod.uid) => {
-                    fared.already_gone += 1;
-                    continue;
-                }
-                Ok(_) => place.write("POST", &format!("{path}/eviction"), &eviction).await,
-                Err(failure) => Err(failure),
-            }
-        } else {
-            place.write("DELETE", &path, &options).await
-        };
-        match sent {
-            Ok(_) => fared.gone += 1,
-            Err(failure) => match failure.refusal {
-                Refusal::Missing | Refusal::Conflict => fared.already_gone += 1,
-                Refusal::Budget => fared.protected += 1,
-                _ => return Err(after(failure, fared)),
-            },
+        match one_pod(place, pod, evict)
+            .await
+            .map_err(|failure| after(failure, fared))?
+        {
+            Moved::Gone => fared.gone += 1,
+            Moved::AlreadyGone => fared.already_gone += 1,
+            Moved::Protected => fared.protected += 1,
         }
     }
     Ok(fared)
@@ -108,27 +123,56 @@ pub async fn schedulable(
     to: bool,
     now: Timestamp,
 ) -> Result<Value, Failure> {
-    let record = arguments.record("node")?;
-    let text = |field: &str| {
-        record
-            .get(field)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("the node lacks its `{field}`")))
-    };
-    let (name, uid) = (text("name")?, text("uid")?);
-    let cluster = record.get("cluster").cloned().unwrap_or(Value::None);
-    let path = place.path("v1", "nodes", Some(name))?;
-    let object = place.get(&path, &[]).await?;
-    same(&object, uid, name)?;
+    let of = NodeOf::of(arguments)?;
+    let object = of.object(place).await?;
     if json::flag(&object, "/spec/unschedulable") != to {
-        return Ok(node(&cluster, &object, now));
+        return Ok(node(&of.cluster, &object, now));
     }
-    let body = json!({"metadata": {"uid": uid}, "spec": {"unschedulable": !to}});
-    let object = place
-        .patch(&path, Patch::Strategic, &[("fieldManager", MANAGER)], &body)
-        .await?;
-    Ok(node(&cluster, &object, now))
+    let object = of.set_schedulable(place, to).await?;
+    Ok(node(&of.cluster, &object, now))
+}
+
+/// A node of a call: which one it must be.
+pub struct NodeOf {
+    pub cluster: Value,
+    pub name: String,
+    uid: String,
+}
+
+impl NodeOf {
+    /// Reads the record of a call.
+    pub fn of(arguments: Arguments<'_>) -> Result<Self, Failure> {
+        let record = arguments.record("node")?;
+        let text = |field: &str| {
+            record
+                .get(field)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("the node lacks its `{field}`")))
+        };
+        Ok(Self {
+            cluster: record.get("cluster").cloned().unwrap_or(Value::None),
+            name: text("name")?,
+            uid: text("uid")?,
+        })
+    }
+
+    /// The node as it is now, if it still is that one.
+    pub async fn object(&self, place: &Place<'_>) -> Result<Json, Failure> {
+        let object = place.get(&place.path("v1", "nodes", Some(&self.name))?, &[]).await?;
+        same(&object, &self.uid, &self.name)?;
+        Ok(object)
+    }
+
+    /// Lets new pods onto it or keeps them away.
+    pub async fn set_schedulable(&self, place: &Place<'_>, to: bool) -> Result<Json, Failure> {
+        let path = place.path("v1", "nodes", Some(&self.name))?;
+        let body = json!({"metadata": {"uid": self.uid}, "spec": {"unschedulable": !to}});
+        place
+            .patch(&path, Patch::Strategic, &[("fieldManager", MANAGER)], &body)
+            .await
+    }
 }
 
 /// `config_maps.set`
@@ -165,6 +209,63 @@ pub async fn secret(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value
         )
         .await?;
     Ok(Value::None)
+}
+
+/// Where the key of the call that made a secret is kept.
+const MADE_BY: &str = "starr/made-by";
+
+/// `secrets.create`: the same key makes one secret.
+pub async fn make_secret(
+    place: &Place<'_>,
+    arguments: Arguments<'_>,
+    key: Option<&str>,
+    salt: &ring::hmac::Key,
+    now: Timestamp,
+) -> Result<Value, Failure> {
+    let call = key.ok_or_else(|| Failure::definite(Reason::Internal, "a secret that is made needs its key"))?;
+    let (name, key) = (arguments.text("name")?, arguments.text("key")?);
+    let Value::Secret(secret) = arguments.value("to") else {
+        return Err(Failure::definite(Reason::Unparsable, "`to` is missing or no secret"));
+    };
+    let Some(value) = secret.expose().as_str() else {
+        return Err(Failure::definite(Reason::Unparsable, "`to` is no text"));
+    };
+    let mark = hex::encode(Sha256::digest(call.as_bytes()));
+    let body = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": {"name": name, "namespace": place.namespace, "annotations": {MADE_BY: mark}},
+        "data": {key: encoded(value)},
+    });
+    let path = place.path("v1", "secrets", None)?;
+    let query = [("fieldManager", MANAGER)];
+    let made = match place.send("POST", &path, &query, "application/json", &body, true).await {
+        Ok(made) => made,
+        Err(failure) if failure.refusal == Refusal::AlreadyExists => {
+            let there = place.get(&place.path("v1", "secrets", Some(name))?, &[]).await?;
+            if json::text(&there, "/metadata/annotations/starr~1made-by") != Some(mark.as_str()) {
+                return Err(failure);
+            }
+            there
+        }
+        Err(failure) => return Err(failure),
+    };
+    Ok(super::objects::secret(arguments.value("namespace"), &made, salt, now))
+}
+
+/// `secrets.delete`
+pub async fn delete_secret(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
+    let record = arguments.record("secret")?;
+    let text = |field: &str| {
+        record
+            .get(field)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("the secret lacks its `{field}`")))
+    };
+    let path = place.path("v1", "secrets", Some(text("name")?))?;
+    gone(place, &path, text("uid")?).await
 }
 
 /// `jobs.run_now`: the job's name comes from the key, so that the same key makes one job.
@@ -299,14 +400,19 @@ pub async fn apply(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value,
 /// `objects.delete`: what belongs to the object goes with it.
 pub async fn delete(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
     let path = any(place, arguments, true)?;
+    gone(place, &path, must(arguments, "uid")?).await
+}
+
+/// Deletes an object while it is this one; one that is gone is no mistake.
+async fn gone(place: &Place<'_>, path: &str, uid: &str) -> Result<Value, Failure> {
     let options = json!({
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "propagationPolicy": "Background",
-        "preconditions": {"uid": must(arguments, "uid")?},
+        "preconditions": {"uid": uid},
     });
     let mut fared = Fared::default();
-    match place.write("DELETE", &path, &options).await {
+    match place.write("DELETE", path, &options).await {
         Ok(_) => fared.gone = 1,
         Err(failure) if matches!(failure.refusal, Refusal::Missing | Refusal::Conflict) => fared.already_gone = 1,
         Err(failure) => return Err(failure),

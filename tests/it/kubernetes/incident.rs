@@ -8,17 +8,22 @@ use starr::value::Value;
 use std::path::Path;
 use std::process::Command;
 
-const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/rollout.starr");
+pub const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/rollout.starr");
 const WEB: &str = "/apis/apps/v1/namespaces/shop/deployments/web";
 
-struct Desk {
+pub struct Desk {
     folder: tempfile::TempDir,
-    server: Server,
+    pub server: Server,
 }
 
 impl Desk {
     /// A deployment that was healthy, and then got an image that is not there.
     async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// With more in the configuration of the cluster.
+    pub async fn with(more: &str) -> Self {
         let mut world = World::new();
         world.put(WEB, deployment("web", "shop/web:1", 3));
         let server = Server::start(world).await;
@@ -31,6 +36,7 @@ impl Desk {
         ];
         done(change(&gate, "images.set", &release).await);
         server.world().seen.clear();
+        server.world().requests.clear();
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "environments:
@@ -39,12 +45,12 @@ impl Desk {
       {login}: {{ roles: [oncall] }}
     kubernetes:
       clusters:
-        c: {{ server: '{address}' }}
+        c: {{ server: '{address}'{more} }}
       namespaces:
         shop: {{ cluster: c }}
     grants:
       - {{ capability: kubernetes,         effects: [read],   targets: [shop] }}
-      - {{ capability: kubernetes.rollout, effects: [change], targets: [shop] }}
+      - {{ capability: kubernetes.rollout, effects: [change, preview], targets: [shop] }}
 ",
             login = starr::cli::login(),
             address = server.address,
@@ -57,7 +63,7 @@ impl Desk {
         self.folder.path()
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
         command
             .args(words)
@@ -70,14 +76,14 @@ impl Desk {
         command
     }
 
-    fn image(&self) -> String {
+    pub fn image(&self) -> String {
         let world = self.server.world();
         let image = "/spec/template/spec/containers/0/image";
         world.object(WEB).pointer(image).unwrap().as_str().unwrap().to_owned()
     }
 }
 
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
@@ -99,6 +105,9 @@ async fn a_stuck_rollout_is_found_approved_undone_and_verified() {
     assert_eq!(desk.image(), "shop/web:1");
     let changes = desk.server.world().changes();
     assert_eq!(changes, [format!("PATCH {WEB}")], "one change, and nothing else");
+    // The lock was held for the change, and given back.
+    let lease = "/apis/coordination.k8s.io/v1/namespaces/shop/leases/starr";
+    assert_eq!(desk.server.world().object(lease)["spec"]["holderIdentity"], "");
     let report = desk.command(&["report", "latest"]).output().unwrap();
     let report = String::from_utf8_lossy(&report.stdout).into_owned();
     for words in ["Take web back to revision 1", "resolved", "ImagePullBackOff"] {

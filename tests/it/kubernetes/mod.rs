@@ -1,11 +1,17 @@
 //! The provider against an API server of the tests, and both against what a real one has said.
 
 mod credentials;
+mod drain;
 mod incident;
+mod locks;
 mod patches;
+mod previews;
+mod programs;
 mod provider;
 mod recordings;
+mod rights;
 mod server;
+mod waits;
 mod world;
 
 use serde_json::{Value as Json, json};

@@ -179,37 +179,61 @@ async fn resources_and_variables_are_set_and_taken_back() {
         given.extend(more.to_vec());
         given
     };
-    let memory = ("of", Value::variant("memory"));
-    let before = read(&gate, "resources.get", &with(std::slice::from_ref(&memory))).await;
+    let before = read(&gate, "resources.memory", &with(&[])).await;
+    let mebibytes = |number: i64| Value::Bytes(number * 1024 * 1024);
     assert_eq!(
-        (field(&before, "request"), text(&before, "limit")),
-        (Value::None, "256Mi".to_owned())
+        (field(&before, "request"), field(&before, "limit")),
+        (Value::None, mebibytes(256))
     );
-    let more = [
-        memory.clone(),
-        ("request", Value::text("64Mi")),
-        ("limit", Value::text("512Mi")),
-    ];
-    let set = done(change(&gate, "resources.set", &with(&more)).await);
+    let more = [("request", mebibytes(64)), ("limit", mebibytes(512))];
+    let set = done(change(&gate, "resources.set_memory", &with(&more)).await);
     let container = field(&set, "containers").as_list().unwrap().items[0].clone();
-    assert_eq!(field(&container, "memory_limit"), Value::bytes(512 * 1024 * 1024));
+    assert_eq!(field(&container, "memory_limit"), mebibytes(512));
     assert_eq!(
         field(&container, "cpu_request"),
         Value::float(0.05),
         "what is not named stays"
     );
+    let written = server
+        .world()
+        .object(WEB)
+        .pointer("/spec/template/spec/containers/0/resources")
+        .cloned();
+    assert_eq!(written.unwrap()["limits"], json!({"memory": "512Mi"}));
+    // The same amount, written in another way by somebody else, is set already.
+    server.world().objects.get_mut(WEB).unwrap()["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        ["memory"] = "524288Ki".into();
+    let sent = server.world().changes().len();
+    done(change(&gate, "resources.set_memory", &with(&more)).await);
+    assert_eq!(server.world().changes().len(), sent);
     let back = [
-        memory.clone(),
         ("request", field(&before, "request")),
         ("limit", field(&before, "limit")),
     ];
-    done(change(&gate, "resources.set", &with(&back)).await);
+    done(change(&gate, "resources.set_memory", &with(&back)).await);
+    assert_eq!(read(&gate, "resources.memory", &with(&[])).await, before);
+
+    let asked = read(&gate, "resources.cpu", &with(&[])).await;
     assert_eq!(
-        read(&gate, "resources.get", &with(std::slice::from_ref(&memory))).await,
-        before
+        (field(&asked, "request"), field(&asked, "limit")),
+        (Value::float(0.05), Value::None)
     );
-    let why = failed(change(&gate, "resources.set", &with(&[memory, ("limit", Value::text("much"))])).await);
-    assert!(why.contains("512Mi"), "{why}");
+    let cores = [("request", Value::float(0.25)), ("limit", Value::float(2.0))];
+    done(change(&gate, "resources.set_cpu", &with(&cores)).await);
+    let written = server
+        .world()
+        .object(WEB)
+        .pointer("/spec/template/spec/containers/0/resources")
+        .cloned();
+    let written = written.unwrap();
+    assert_eq!(
+        (&written["requests"]["cpu"], &written["limits"]["cpu"]),
+        (&json!("250m"), &json!("2"))
+    );
+    let why = failed(change(&gate, "resources.set_cpu", &with(&[("limit", Value::float(-1.0))])).await);
+    assert!(why.contains("number of processors"), "{why}");
+    let why = failed(change(&gate, "resources.set_memory", &with(&[("limit", Value::Bytes(-1))])).await);
+    assert!(why.contains("less than nothing"), "{why}");
 
     let name = ("name", Value::text("FEATURE"));
     let absent = read(&gate, "environment.get", &with(std::slice::from_ref(&name))).await;

@@ -13,22 +13,23 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One exchange: `rollout-stalled/004-patch-bad-image`.
-struct Exchange {
-    name: String,
-    request: Request,
+pub struct Exchange {
+    pub name: String,
+    pub request: Request,
     accept: String,
     status: u16,
     content_type: String,
     /// A JSON document, a text as a JSON string, or null.
     answer: Json,
-    stream: Vec<Json>,
+    /// The lines of a stream, each under `line`.
+    pub stream: Vec<Json>,
 }
 
 fn folder() -> Option<PathBuf> {
     std::env::var_os("STARR_K8S_RECORDINGS").map(PathBuf::from)
 }
 
-fn exchanges() -> Option<Vec<Exchange>> {
+pub fn exchanges() -> Option<Vec<Exchange>> {
     let folder = folder()?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|problem| panic!("{}: {problem}", folder.display()))
@@ -66,6 +67,7 @@ fn exchanges() -> Option<Vec<Exchange>> {
                 content_type: text("/request/headers/Content-Type"),
                 token: text("/request/headers/Authorization").replace("Bearer ", ""),
                 acting_as: Some(text("/request/headers/Impersonate-User")).filter(|user| !user.is_empty()),
+                upgrade: None,
                 body: file.pointer("/request/body").cloned().unwrap_or(Json::Null),
             },
             accept: text("/request/headers/Accept"),

@@ -10,7 +10,12 @@ use std::collections::BTreeMap;
 
 mod controller;
 mod request;
+mod rights;
 mod selectors;
+mod watching;
+
+pub use rights::Rule;
+pub use watching::{Event, Watching};
 
 /// Who may not do what: `viewer` may not `list` `nodes`.
 #[derive(Clone, Debug)]
@@ -39,11 +44,37 @@ pub struct World {
     pub seen: Vec<String>,
     pub bodies: Vec<Json>,
     pub acted: Vec<String>,
+    /// The requests themselves.
+    pub requests: Vec<Request>,
     /// Another writer is faster this often.
     pub races: u32,
     version: u64,
     /// Roll deployments.
     pub controller: bool,
+    /// The server's clock runs ahead of that of this machine by so many seconds.
+    pub clock_ahead: i64,
+    /// Rules of users. With any, what no rule allows is refused.
+    pub rules: Option<BTreeMap<String, Vec<Rule>>>,
+    /// What was refused for want of a rule.
+    pub denied: Vec<String>,
+    /// What happened, for those who watch.
+    pub events: Vec<Event>,
+    /// What those who watch have been told.
+    told: BTreeMap<String, Json>,
+    /// So many of the next watches begin from a version that is gone.
+    pub too_old: u32,
+    /// So many of the next watches break at once.
+    pub breaks: u32,
+    /// What the next watches are told, one each, before they end.
+    pub canned: Vec<Vec<Json>>,
+    /// Watches begin with a bookmark.
+    pub bookmarks: bool,
+    /// Pods that are told to go stay until they are taken away.
+    pub linger: bool,
+    /// Something in the way of changes cannot be asked without changing.
+    pub no_dry_run: bool,
+    /// Programs in containers, by their words: what they say, what they say about errors, their exit code (none: never).
+    pub programs: BTreeMap<String, (String, String, Option<i32>)>,
 }
 
 impl World {
@@ -94,15 +125,18 @@ impl World {
     pub fn changes(&self) -> Vec<String> {
         self.seen
             .iter()
-            .filter(|line| !line.starts_with("GET ") && !line.contains("reviews"))
+            .filter(|line| !line.starts_with("GET ") && !line.starts_with("WATCH ") && !line.contains("reviews"))
+            .filter(|line| !line.contains("/leases"))
             .cloned()
             .collect()
     }
 
     pub fn answer(&mut self, request: &Request) -> Reply {
-        self.seen.push(format!("{} {}", request.method, request.path));
+        let method = if request.watches() { "WATCH" } else { &request.method };
+        self.seen.push(format!("{method} {}", request.path));
         self.bodies.push(request.body.clone());
         self.acted.push(request.acting_as.clone().unwrap_or_default());
+        self.requests.push(request.clone());
         let login = if self.tokens.is_empty() {
             "admin"
         } else {
@@ -162,6 +196,10 @@ impl World {
         if self.controller {
             self.roll();
         }
+        if request.dry() && self.no_dry_run {
+            let message = "admission webhook \"audit.example.org\" does not support dry run";
+            return status(400, "BadRequest", message.to_owned(), Json::Null);
+        }
         match (request.method.as_str(), &target.name) {
             ("GET", None) => self.list(request, kind, &target),
             ("GET", Some(_)) => self.get(request, &target),
@@ -177,54 +215,6 @@ impl World {
                 json!({}),
             ),
         }
-    }
-
-    fn refused(&self, request: &Request, target: &Target, user: &str) -> Option<Reply> {
-        let verb = match (request.method.as_str(), &target.name) {
-            ("GET", None) => "list",
-            ("GET", Some(_)) => "get",
-            ("POST", _) => "create",
-            ("PUT", _) => "update",
-            ("PATCH", _) => "patch",
-            _ => "delete",
-        };
-        let ban = self
-            .bans
-            .iter()
-            .find(|ban| ban.user == user && ban.verb == verb && ban.resource == target.resource)?;
-        let (name, place) = (
-            target
-                .name
-                .as_ref()
-                .map(|name| format!(" \"{name}\""))
-                .unwrap_or_default(),
-            match &target.namespace {
-                Some(namespace) => format!(" in the namespace \"{namespace}\""),
-                None => " at the cluster scope".to_owned(),
-            },
-        );
-        let message = format!(
-            "{}{name} is forbidden: User \"{user}\" cannot {verb} resource \"{}\" in API group \"{}\"{place}",
-            target.qualified(),
-            ban.resource,
-            target.group
-        );
-        let mut details = target.details();
-        if target.name.is_none() {
-            details.as_object_mut().unwrap().remove("name");
-        }
-        Some(status(403, "Forbidden", message, details))
-    }
-
-    fn review(&self, request: &Request, user: &str) -> Reply {
-        let asked = &request.body["spec"]["resourceAttributes"];
-        let banned = self
-            .bans
-            .iter()
-            .any(|ban| ban.user == user && asked["verb"] == ban.verb && asked["resource"] == ban.resource);
-        let mut body = request.body.clone();
-        body["status"] = json!({"allowed": !banned});
-        reply(201, body)
     }
 
     fn missing(target: &Target) -> Reply {
@@ -251,6 +241,7 @@ impl World {
             None | Some("status") => true,
             Some("scale") => scalable,
             Some("log") => target.resource == "pods",
+            Some("exec") => target.resource == "pods" && request.upgrade.is_some(),
             Some(_) => false,
         };
         if !known {
@@ -431,7 +422,11 @@ impl World {
             return status(409, "AlreadyExists", message, target.details());
         }
         self.put(&path, request.body.clone());
-        reply(201, self.object(&path).clone())
+        let made = self.object(&path).clone();
+        if request.dry() {
+            self.objects.remove(&path);
+        }
+        reply(201, made)
     }
 
     fn conflict(target: &Target) -> Reply {
@@ -573,11 +568,11 @@ impl World {
                 target.details(),
             );
         }
-        self.objects.remove(&request.path);
         if target.resource == "pods" {
-            let mut object = object;
-            object["metadata"]["deletionTimestamp"] = "2026-11-22T03:00:00Z".into();
-            return reply(200, object);
+            return reply(200, self.end(&request.path, object, request.dry()));
+        }
+        if !request.dry() {
+            self.objects.remove(&request.path);
         }
         let mut details = target.details();
         details["uid"] = object["metadata"]["uid"].clone();
@@ -585,6 +580,21 @@ impl World {
             200,
             json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}),
         )
+    }
+
+    /// A pod that is told to go.
+    fn end(&mut self, path: &str, mut pod: Json, dry: bool) -> Json {
+        pod["metadata"]["deletionTimestamp"] = "2026-11-22T03:00:00Z".into();
+        if dry {
+            return pod;
+        }
+        if self.linger {
+            pod["metadata"]["resourceVersion"] = self.next_version().into();
+            self.objects.insert(path.to_owned(), pod.clone());
+        } else {
+            self.objects.remove(path);
+        }
+        pod
     }
 
     fn evict(&mut self, request: &Request, target: &Target) -> Reply {
@@ -604,8 +614,10 @@ impl World {
                 json!({"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget needs 2 healthy pods"}]}),
             );
         }
-        self.evictions = self.evictions.map(|left| left - 1);
-        self.objects.remove(&path);
+        if !request.dry() {
+            self.evictions = self.evictions.map(|left| left - 1);
+        }
+        self.end(&path, pod, request.dry());
         reply(
             201,
             json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),

@@ -42,6 +42,8 @@ pub struct Request {
     pub content_type: String,
     pub token: String,
     pub acting_as: Option<String>,
+    /// The key of a request that wants a stream instead of an answer.
+    pub upgrade: Option<String>,
     pub body: Json,
 }
 
@@ -55,6 +57,23 @@ impl Request {
                 (decoded(name), decoded(value))
             })
             .collect()
+    }
+
+    /// Every value of a parameter that may be given more than once.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.query
+            .iter()
+            .filter(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    pub fn watches(&self) -> bool {
+        self.method == "GET" && self.asks("watch") == Some("true")
+    }
+
+    pub fn dry(&self) -> bool {
+        self.asks("dryRun") == Some("All")
     }
 
     pub fn asks(&self, name: &str) -> Option<&str> {

@@ -1,0 +1,249 @@
+//! Programs in containers of pods: word for word, without a shell, without a terminal, with nothing to read.
+
+use super::config::{Cluster, Role};
+use super::exchange::Place;
+use super::failure::{Failure, broken, classify};
+use super::json::{self, Json};
+use super::workloads::same;
+use crate::providers::arguments::{Arguments, not_fitting};
+use crate::value::{Reason, Value};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, AttachParams, AttachedProcess};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+/// Most bytes kept of each stream of a program.
+const OUTPUT: usize = 1024 * 1024;
+
+/// Most bytes of all words that a program is given.
+const WORDS: usize = 16 * 1024;
+
+/// The container that people mean when they name none.
+const DEFAULT: &str = "/metadata/annotations/kubectl.kubernetes.io~1default-container";
+
+/// How a program ended.
+pub struct Ended {
+    /// `None`: its end was not seen.
+    pub code: Option<i64>,
+    pub out: Vec<u8>,
+    pub err: Vec<u8>,
+    /// It said more than is kept.
+    pub cut: bool,
+}
+
+/// The pod of a call, and in which of its containers the program runs.
+pub struct At {
+    name: String,
+    uid: String,
+    container: Option<String>,
+}
+
+impl At {
+    /// Reads the record of a call.
+    pub fn of(arguments: Arguments<'_>) -> Result<Self, Failure> {
+        let record = arguments.record("pod")?;
+        let text = |field: &str| {
+            record
+                .get(field)
+                .and_then(Value::as_str)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+                .ok_or_else(|| Failure::definite(Reason::Unparsable, format!("the pod lacks its `{field}`")))
+        };
+        Ok(Self {
+            name: text("name")?,
+            uid: text("uid")?,
+            container: super::choice(arguments, "container")?.map(str::to_owned),
+        })
+    }
+
+    /// The container, in the pod as it is now.
+    fn container(&self, pod: &Json) -> Result<String, Failure> {
+        let names: Vec<&str> = json::list(pod, "/spec/containers")
+            .iter()
+            .filter_map(|container| json::text(container, "/name"))
+            .collect();
+        let wanted = self.container.as_deref().or_else(|| json::text(pod, DEFAULT));
+        match (wanted, names.as_slice()) {
+            (Some(wanted), names) if names.contains(&wanted) => Ok(wanted.to_owned()),
+            (Some(_), _) => Err(Failure::definite(
+                Reason::Unavailable,
+                "the pod has no container of this name",
+            )),
+            (None, [one]) => Ok((*one).to_owned()),
+            (None, _) => Err(Failure::definite(
+                Reason::Unavailable,
+                format!("the pod has {} containers: `container` says which", names.len()),
+            )),
+        }
+    }
+}
+
+/// The words of a call, whose program the environment must allow.
+pub fn argv(arguments: Arguments<'_>, cluster: &Cluster) -> Result<Vec<String>, Failure> {
+    let list = arguments
+        .value("argv")
+        .as_list()
+        .filter(|list| !list.truncated)
+        .ok_or_else(|| not_fitting("argv"))?;
+    let words = list
+        .items
+        .iter()
+        .map(|word| word.as_str().filter(|word| !word.contains('\0')).map(str::to_owned))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| not_fitting("argv"))?;
+    let size: usize = words.iter().map(String::len).sum();
+    match words.first() {
+        None => Err(not_fitting("argv").into()),
+        Some(_) if size > WORDS => Err(Failure::definite(
+            Reason::Unparsable,
+            "the words of the program are longer than 16 KiB",
+        )),
+        Some(program) if cluster.programs.contains(program) => Ok(words),
+        Some(program) => Err(Failure::definite(
+            Reason::Denied,
+            format!(
+                "`{}` is not among the `programs` that this environment lets be run in pods",
+                program.chars().take(100).collect::<String>()
+            ),
+        )),
+    }
+}
+
+/// Runs a program. Whatever happens after it was begun is not known for sure.
+pub async fn run(place: &Place<'_>, at: &At, argv: Vec<String>, role: Role) -> Result<Ended, Failure> {
+    let pod = place.get(&place.path("v1", "pods", Some(&at.name))?, &[]).await?;
+    same(&pod, &at.uid, &at.name)?;
+    let container = at.container(&pod)?;
+    let namespace = place
+        .namespace
+        .ok_or_else(|| Failure::definite(Reason::Internal, "a pod lives in a namespace"))?;
+    let late = |began: bool| Failure {
+        definite: !began,
+        ..Failure::definite(Reason::Timeout, "the program had not ended when the time was over")
+    };
+    let client = tokio::time::timeout(place.deadline.left(), place.link.client(role))
+        .await
+        .map_err(|_| late(false))??;
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let how = AttachParams::default()
+        .container(container)
+        .stdin(false)
+        .stdout(true)
+        .stderr(true)
+        .tty(false);
+    let work = async {
+        let process = pods
+            .exec(&at.name, argv, &how)
+            .await
+            .map_err(|problem| refused(&problem))?;
+        Ok(follow(process).await)
+    };
+    tokio::time::timeout(place.deadline.left(), work)
+        .await
+        .map_err(|_| late(true))?
+}
+
+/// A program that was not begun, or of which nobody knows.
+fn refused(problem: &kube::Error) -> Failure {
+    match problem {
+        kube::Error::Api(status) => {
+            let words = serde_json::to_vec(status).unwrap_or_default();
+            classify(status.code, &with_kind(&words), false)
+        }
+        // An answer that is no upgrade came before anything ran.
+        kube::Error::UpgradeConnection(problem) => Failure::definite(
+            Reason::Unavailable,
+            format!("the server did not open a stream: {problem}"),
+        ),
+        other => broken(other, true),
+    }
+}
+
+/// The client's form of a status leaves its kind out.
+fn with_kind(status: &[u8]) -> Vec<u8> {
+    let mut status: Json = serde_json::from_slice(status).unwrap_or_default();
+    if status.is_object() {
+        status["kind"] = "Status".into();
+    }
+    serde_json::to_vec(&status).unwrap_or_default()
+}
+
+async fn follow(mut process: AttachedProcess) -> Ended {
+    let (out, err) = (process.stdout(), process.stderr());
+    let status = process.take_status();
+    let ((out, cut_out), (err, cut_err)) = futures::future::join(kept(out), kept(err)).await;
+    let cut = cut_out || cut_err;
+    let code = if cut {
+        // It would go on talking to nobody.
+        process.abort();
+        None
+    } else {
+        match status {
+            Some(status) => status
+                .await
+                .and_then(|status| code(&serde_json::to_value(status).ok()?)),
+            None => None,
+        }
+    };
+    Ended { code, out, err, cut }
+}
+
+/// What a stream says, as far as it is kept.
+async fn kept(stream: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let Some(stream) = stream else {
+        return (bytes, false);
+    };
+    let most = u64::try_from(OUTPUT + 1).unwrap_or(u64::MAX);
+    // A stream that breaks ends here; that its end was not seen is said by the status that does not come.
+    let _ = stream.take(most).read_to_end(&mut bytes).await;
+    let cut = bytes.len() > OUTPUT;
+    bytes.truncate(OUTPUT);
+    (bytes, cut)
+}
+
+/// The exit code in the status that ends a stream.
+fn code(status: &Json) -> Option<i64> {
+    if json::text(status, "/status") == Some("Success") {
+        return Some(0);
+    }
+    json::list(status, "/details/causes")
+        .iter()
+        .find(|cause| json::text(cause, "/reason") == Some("ExitCode"))
+        .and_then(|cause| json::text(cause, "/message")?.parse().ok())
+}
+
+/// What came of `pods.exec`, as a record.
+pub fn executed(ended: &Ended) -> Value {
+    let text = |bytes: &[u8]| Value::text(String::from_utf8_lossy(bytes).into_owned());
+    Value::record(
+        "Executed",
+        vec![
+            (
+                "code",
+                ended.code.map_or_else(
+                    || Value::unknown(Reason::Unsettled, "the program has not ended, or its end was not seen"),
+                    Value::Int,
+                ),
+            ),
+            ("output", text(&ended.out)),
+            ("errors", text(&ended.err)),
+            ("cut", Value::Bool(ended.cut)),
+        ],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::code;
+    use serde_json::json;
+
+    #[test]
+    fn a_stream_ends_with_the_exit_code() {
+        assert_eq!(code(&json!({"status": "Success"})), Some(0));
+        let failed = json!({"status": "Failure", "reason": "NonZeroExitCode",
+            "details": {"causes": [{"reason": "ExitCode", "message": "3"}]}});
+        assert_eq!(code(&failed), Some(3));
+        assert_eq!(code(&json!({"status": "Failure", "reason": "InternalError"})), None);
+    }
+}
