@@ -1,5 +1,6 @@
 //! `kubernetes:` in `starr.yaml`: the clusters and namespaces of an environment, by name.
 
+use crate::providers::contract::Contract;
 use crate::secrets::SecretSource;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,9 @@ pub struct Cluster {
     /// Programs that `pods.exec` may run in containers, by their absolute paths there. Default none.
     #[serde(default)]
     pub programs: Vec<String>,
+    /// Programs in containers under a contract, by the name of the resource.
+    #[serde(default)]
+    pub contracts: BTreeMap<String, Contract>,
     /// Take the lock of a namespace, or of the cluster's nodes, before something there is changed: two runs never change it at once.
     #[serde(default = "default_lock")]
     pub lock: bool,
@@ -172,6 +176,17 @@ impl Cluster {
         if let Some(program) = self.programs.iter().find(|program| !program.starts_with('/')) {
             return Err(format!("`programs`: `{program}` is not an absolute path"));
         }
+        for (name, contract) in &self.contracts {
+            let problem = match contract.validate() {
+                // A program in a container is begun as the container is.
+                Ok(()) if contract.confine.is_some() || contract.folder.is_some() || !contract.environment.is_empty() => {
+                    "`confine`, `folder` and `environment` are for programs of this machine".to_owned()
+                }
+                Ok(()) => continue,
+                Err(problem) => problem,
+            };
+            return Err(format!("`contracts`: `{name}`: {problem}"));
+        }
         if !is_label(&self.lock_namespace) {
             return Err(format!(
                 "`lock_namespace`: `{}` cannot be the name of a namespace",
@@ -250,6 +265,11 @@ mod tests {
         assert!(refusal(same).contains("could not tell them apart"));
         let word = "clusters: { p: { in_cluster: true } }\nnamespaces: { s: { cluster: p, namespace: '../x' } }";
         assert!(refusal(word).contains("cannot be the name"));
+        let with = |more: &str| refusal(&format!("clusters: {{ p: {{ in_cluster: true, {more} }} }}"));
+        assert!(with("programs: [sh]").contains("`sh` is not an absolute path"));
+        assert!(with("lock_namespace: '../x'").contains("`lock_namespace`"));
+        assert!(with("contracts: { r: { program: pg_isready, does: read } }").contains("`contracts`: `r`"));
+        assert!(with("contracts: { r: { program: /x, does: read, folder: /y } }").contains("of this machine"));
         // A secret itself is not taken, and not repeated.
         let secret = refusal("clusters: { p: { server: 'https://k', token: swordfish } }");
         assert!(!secret.lines().next().unwrap().contains("swordfish"), "{secret}");

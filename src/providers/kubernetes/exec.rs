@@ -1,14 +1,20 @@
 //! Programs in containers of pods: word for word, without a shell, without a terminal, with nothing to read.
 
 use super::config::{Cluster, Role};
+use super::connection::Deadline;
 use super::exchange::Place;
 use super::failure::{Failure, broken, classify};
 use super::json::{self, Json};
 use super::workloads::same;
+use crate::provider::Outcome;
 use crate::providers::arguments::{Arguments, not_fitting};
+use crate::providers::contract::{self, Contract, Does};
 use crate::value::{Reason, Value};
+use futures::future::Either;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams, AttachedProcess};
+use std::pin::pin;
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Most bytes kept of each stream of a program.
@@ -143,6 +149,71 @@ pub async fn run(place: &Place<'_>, at: &At, argv: Vec<String>, role: Role) -> R
         .map_err(|_| late(true))?
 }
 
+/// The contract of a call, if it may do this.
+fn declared<'a>(arguments: Arguments<'_>, cluster: &'a Cluster, does: Does) -> Result<&'a Contract, Failure> {
+    let name = arguments.text("program")?;
+    let contract = cluster.contracts.get(name).ok_or_else(|| {
+        Failure::definite(
+            Reason::Unavailable,
+            format!("no contract `{name}` is declared for this cluster"),
+        )
+    })?;
+    contract.allows(name, does, false)?;
+    Ok(contract)
+}
+
+async fn under(
+    place: &Place<'_>,
+    arguments: Arguments<'_>,
+    contract: &Contract,
+    role: Role,
+) -> Result<contract::Ended, Failure> {
+    let at = At::of(arguments)?;
+    let mut words = contract.words(arguments.value("with"))?;
+    words.insert(0, contract.program.to_string_lossy().into_owned());
+    let begun = Instant::now();
+    let place = Place {
+        deadline: Deadline::at(begun + contract.within().min(place.deadline.left())),
+        ..*place
+    };
+    let ended = run(&place, &at, words, role).await?;
+    if ended.cut {
+        return Err(Failure::unclear(Reason::Truncated, "it printed more than 1 MiB"));
+    }
+    let Some(code) = ended.code else {
+        return Err(Failure::unclear(
+            Reason::Unsettled,
+            "the program's end was not seen",
+        ));
+    };
+    Ok(contract::Ended {
+        code: Some(code),
+        out: ended.out,
+        err: ended.err,
+        cut: false,
+        took: begun.elapsed(),
+        confined: "container",
+    })
+}
+
+/// `pods.ask`: a program that only looks, under its contract.
+pub async fn ask(place: &Place<'_>, arguments: Arguments<'_>, cluster: &Cluster) -> Result<Value, Failure> {
+    let contract = declared(arguments, cluster, Does::Read)?;
+    let ended = under(place, arguments, contract, Role::Read).await?;
+    contract.answer(&ended).map_err(Failure::from)
+}
+
+/// `pods.run`: a program that changes something, under its contract.
+pub async fn order(place: &Place<'_>, arguments: Arguments<'_>, cluster: &Cluster) -> Result<Value, Failure> {
+    let contract = declared(arguments, cluster, Does::Change)?;
+    let ended = under(place, arguments, contract, Role::Change).await?;
+    match contract.outcome(&ended) {
+        Outcome::Done(value) => Ok(value),
+        Outcome::Failed(unknown) => Err(unknown.into()),
+        Outcome::Unclear(unknown) => Err(Failure::unclear(unknown.reason, unknown.detail)),
+    }
+}
+
 /// A program that was not begun, or of which nobody knows.
 fn refused(problem: &kube::Error) -> Failure {
     match problem {
@@ -171,35 +242,44 @@ fn with_kind(status: &[u8]) -> Vec<u8> {
 async fn follow(mut process: AttachedProcess) -> Ended {
     let (out, err) = (process.stdout(), process.stderr());
     let status = process.take_status();
-    let ((out, cut_out), (err, cut_err)) = futures::future::join(kept(out), kept(err)).await;
-    let cut = cut_out || cut_err;
+    let (mut kept_out, mut kept_err) = (Vec::new(), Vec::new());
+    let cut = {
+        let (out, err) = (pin!(kept(out, &mut kept_out)), pin!(kept(err, &mut kept_err)));
+        // Whoever says too much on one stream would never end the other.
+        match futures::future::select(out, err).await {
+            Either::Left((true, _)) | Either::Right((true, _)) => true,
+            Either::Left((false, err)) => err.await,
+            Either::Right((false, out)) => out.await,
+        }
+    };
     let code = if cut {
-        // It would go on talking to nobody.
         process.abort();
         None
     } else {
         match status {
-            Some(status) => status
-                .await
-                .and_then(|status| code(&serde_json::to_value(status).ok()?)),
+            Some(status) => status.await.and_then(|status| code(&serde_json::to_value(status).ok()?)),
             None => None,
         }
     };
-    Ended { code, out, err, cut }
+    Ended {
+        code,
+        out: kept_out,
+        err: kept_err,
+        cut,
+    }
 }
 
-/// What a stream says, as far as it is kept.
-async fn kept(stream: Option<impl AsyncRead + Unpin>) -> (Vec<u8>, bool) {
-    let mut bytes = Vec::new();
+/// Keeps what a stream says; true when it says more than is kept.
+async fn kept(stream: Option<impl AsyncRead + Unpin>, bytes: &mut Vec<u8>) -> bool {
     let Some(stream) = stream else {
-        return (bytes, false);
+        return false;
     };
     let most = u64::try_from(OUTPUT + 1).unwrap_or(u64::MAX);
     // A stream that breaks ends here; that its end was not seen is said by the status that does not come.
-    let _ = stream.take(most).read_to_end(&mut bytes).await;
+    let _ = stream.take(most).read_to_end(bytes).await;
     let cut = bytes.len() > OUTPUT;
     bytes.truncate(OUTPUT);
-    (bytes, cut)
+    cut
 }
 
 /// The exit code in the status that ends a stream.

@@ -77,6 +77,8 @@ const OPERATIONS: &[&str] = &[
     "pods.evict",
     "pods.delete",
     "pods.exec",
+    "pods.ask",
+    "pods.run",
     "events.list",
     "logs.tail",
     "logs.count",
@@ -290,6 +292,7 @@ impl Kubernetes {
             }
             "pods.list" => pods::list(place, arguments, now).await,
             "pods.of" => pods::of_workload(place, arguments, now).await,
+            "pods.ask" => exec::ask(place, arguments, &instance.link.cluster).await,
             "events.list" => pods::events(place, arguments, now).await,
             "logs.tail" => pods::tail(place, arguments).await,
             "logs.count" => pods::count(place, arguments).await,
@@ -350,6 +353,7 @@ impl Kubernetes {
                 let argv = exec::argv(arguments, &instance.link.cluster)?;
                 Ok(exec::executed(&exec::run(place, &at, argv, Role::Change).await?))
             }
+            "pods.run" => exec::order(place, arguments, &instance.link.cluster).await,
             "config_maps.set" => writes::config_map(place, arguments).await,
             "secrets.set" => writes::secret(place, arguments).await,
             "secrets.create" => writes::make_secret(place, arguments, key, instance.salt()?, now).await,
@@ -507,7 +511,7 @@ impl Provider for Kubernetes {
     fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
         Box::pin(async move {
             // A program has no rehearsal.
-            if call.operation.path.starts_with("pods.exec") {
+            if matches!(&*call.operation.path, "pods.exec" | "pods.run") {
                 return Previewed::NoPreview;
             }
             let dry = Dry::default();

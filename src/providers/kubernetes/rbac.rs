@@ -6,7 +6,7 @@ use super::lock::{OF_NAMESPACE, OF_NODES};
 use super::workloads::Kind;
 use crate::provider::Effect;
 use crate::provider::native::{Privilege, Use};
-use crate::value::Value;
+use crate::value::{Type, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A verb on a kind of objects; of one name alone, where it is known and the server can tell.
@@ -308,10 +308,11 @@ impl Rights<'_> {
 
 /// Whether an operation is about a whole cluster.
 fn of_cluster(used: &Use) -> bool {
-    used.operation
-        .params
-        .iter()
-        .any(|param| matches!(&*param.name, "cluster" | "node"))
+    used.operation.params.iter().any(|param| match &param.ty {
+        Type::Resource(kind) => &*kind.name == "Cluster",
+        Type::Record(record) => &*record.name == "Node",
+        _ => false,
+    })
 }
 
 impl Kubernetes {

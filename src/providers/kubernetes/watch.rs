@@ -71,7 +71,7 @@ impl Watch<'_> {
     ) -> Result<Waited<T>, Failure> {
         let (mut seen, mut version) = self.list(place).await?;
         // Kept for the last look.
-        let last = (place.deadline.left() / 5).min(Duration::from_secs(5));
+        let last = (place.deadline.left() / 3).min(Duration::from_secs(5));
         let watching = Place {
             deadline: Deadline::at(Instant::now() + place.deadline.left().saturating_sub(last)),
             ..*place

@@ -138,8 +138,8 @@ async fn a_budget_is_heeded_to_the_end_of_the_time_and_said() {
     let (server, gate, node) = cluster().await;
     server.world().evictions = Some(1);
     let begun = Instant::now();
-    let drained = done(drain(&gate, &node, &[], 6).await);
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+    let drained = done(drain(&gate, &node, &[], 9).await);
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
     assert_eq!(field(&drained, "complete"), Value::Bool(false));
     assert_eq!(
         (
@@ -180,7 +180,7 @@ async fn pods_that_end_slowly_are_waited_for() {
     server
         .world()
         .put(&path("shop", "slow"), pod("slow", Some("ReplicaSet"), "node-a"));
-    let drained = done(drain(&gate, &node, &[], 4).await);
+    let drained = done(drain(&gate, &node, &[], 9).await);
     assert_eq!(
         (field(&drained, "complete"), field(&drained, "remaining")),
         (Value::Bool(false), Value::Int(1))

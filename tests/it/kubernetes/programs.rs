@@ -150,6 +150,60 @@ async fn a_program_that_does_not_end_or_says_too_much_is_not_known_to_have_ended
     assert_eq!(text(&ran, "output").len(), 1024 * 1024);
 }
 
+const CONTRACTS: &str = ", contracts: { ready: { program: /usr/bin/pg_isready, does: read, exit: { ok: [0], no: [1, 2] }, \
+     arguments: ['-d', { name: database, type: Text }] }, flush: { program: /bin/sync, does: change, exit: { ok: [0], no: [4] } } }";
+
+/// One contract, wherever the program runs: the same words, the same meaning of its exit codes.
+#[tokio::test]
+async fn a_contract_says_what_a_program_means() {
+    let (server, _, pod) = shop().await;
+    let gate = gate_of(provider(&server.address, CONTRACTS));
+    let named = |name: &str| Value::Resource {
+        kind: "Program".into(),
+        name: name.into(),
+    };
+    let with = Value::Json(std::sync::Arc::new(json!({"database": "orders"})));
+    let given = [
+        ("pod", pod.clone()),
+        ("program", named("ready")),
+        ("with", with.clone()),
+        ("container", Value::text("db")),
+    ];
+    let words = "/usr/bin/pg_isready -d orders".to_owned();
+    for (code, ok) in [(0, Some(true)), (2, Some(false)), (3, None)] {
+        server.world().programs.insert(words.clone(), ("said\n".to_owned(), String::new(), Some(code)));
+        let ran = read(&gate, "pods.ask", &given).await;
+        match ok {
+            Some(ok) => {
+                assert_eq!(field(&ran, "ok"), Value::Bool(ok));
+                assert_eq!(field(&ran, "confined"), Value::variant("container"));
+            }
+            None => assert!(ran.as_unknown().unwrap().detail.contains("exit code 3"), "{ran:?}"),
+        }
+    }
+    // What is declared as a check changes nothing, and the other way round.
+    let sent = server.world().seen.len();
+    let why = failed(gate.change(&call("pods.run", &given)).await);
+    assert!(why.contains("only looks"), "{why}");
+    let order = [
+        ("pod", pod.clone()),
+        ("program", named("flush")),
+        ("container", Value::text("db")),
+    ];
+    assert!(read(&gate, "pods.ask", &order).await.as_unknown().is_some());
+    let unknown = [("pod", pod.clone()), ("program", named("other"))];
+    let why = failed(gate.change(&call("pods.run", &unknown)).await);
+    assert!(why.contains("no contract `other`"), "{why}");
+    assert_eq!(server.world().seen.len(), sent, "nothing was sent");
+    for (code, done) in [(0, Some(true)), (4, Some(false)), (1, None)] {
+        server.world().programs.insert("/bin/sync".to_owned(), (String::new(), String::new(), Some(code)));
+        match (gate.change(&call("pods.run", &order)).await, done) {
+            (Outcome::Done(_), Some(true)) | (Outcome::Failed(_), Some(false)) | (Outcome::Unclear(_), None) => {}
+            (outcome, _) => panic!("{code}: {outcome:?}"),
+        }
+    }
+}
+
 /// Secrets that are made belong to whoever made them, once.
 #[tokio::test]
 async fn a_secret_is_made_once_and_deleted_only_while_it_is_that_one() {

@@ -99,9 +99,9 @@ async fn a_watch_that_breaks_and_one_that_is_too_old_are_begun_again() {
 async fn at_the_end_of_the_time_it_is_said_how_things_are() {
     let (server, gate, workload) = unobserved().await;
     let begun = Instant::now();
-    let after = wait(&gate, &workload, Duration::from_secs(2)).await;
+    let after = wait(&gate, &workload, Duration::from_secs(6)).await;
     assert_eq!(text(&after, "state"), "unobserved");
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     // The last word is not what the watch knew, but what is so now.
     let last = server.world().seen.last().unwrap().clone();
     assert!(last.starts_with("GET "), "{last}");
@@ -209,7 +209,7 @@ async fn pods_and_other_objects_are_waited_for_until_they_are_gone() {
         call.within = Duration::from_secs(within);
         call
     };
-    assert_eq!(gate.read(&object(1)).await, Value::Bool(false), "it is still there");
+    assert_eq!(gate.read(&object(6)).await, Value::Bool(false), "it is still there");
     let watched = watches(&server);
     let goes_on = when_watched(&server, watched + 1, |world| {
         world.objects.remove(WEB);
