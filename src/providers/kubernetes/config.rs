@@ -179,7 +179,9 @@ impl Cluster {
         for (name, contract) in &self.contracts {
             let problem = match contract.validate() {
                 // A program in a container is begun as the container is.
-                Ok(()) if contract.confine.is_some() || contract.folder.is_some() || !contract.environment.is_empty() => {
+                Ok(())
+                    if contract.confine.is_some() || contract.folder.is_some() || !contract.environment.is_empty() =>
+                {
                     "`confine`, `folder` and `environment` are for programs of this machine".to_owned()
                 }
                 Ok(()) => continue,

@@ -181,10 +181,7 @@ async fn under(
         return Err(Failure::unclear(Reason::Truncated, "it printed more than 1 MiB"));
     }
     let Some(code) = ended.code else {
-        return Err(Failure::unclear(
-            Reason::Unsettled,
-            "the program's end was not seen",
-        ));
+        return Err(Failure::unclear(Reason::Unsettled, "the program's end was not seen"));
     };
     Ok(contract::Ended {
         code: Some(code),
@@ -257,7 +254,9 @@ async fn follow(mut process: AttachedProcess) -> Ended {
         None
     } else {
         match status {
-            Some(status) => status.await.and_then(|status| code(&serde_json::to_value(status).ok()?)),
+            Some(status) => status
+                .await
+                .and_then(|status| code(&serde_json::to_value(status).ok()?)),
             None => None,
         }
     };

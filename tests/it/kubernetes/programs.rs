@@ -171,7 +171,10 @@ async fn a_contract_says_what_a_program_means() {
     ];
     let words = "/usr/bin/pg_isready -d orders".to_owned();
     for (code, ok) in [(0, Some(true)), (2, Some(false)), (3, None)] {
-        server.world().programs.insert(words.clone(), ("said\n".to_owned(), String::new(), Some(code)));
+        server
+            .world()
+            .programs
+            .insert(words.clone(), ("said\n".to_owned(), String::new(), Some(code)));
         let ran = read(&gate, "pods.ask", &given).await;
         match ok {
             Some(ok) => {
@@ -196,7 +199,10 @@ async fn a_contract_says_what_a_program_means() {
     assert!(why.contains("no contract `other`"), "{why}");
     assert_eq!(server.world().seen.len(), sent, "nothing was sent");
     for (code, done) in [(0, Some(true)), (4, Some(false)), (1, None)] {
-        server.world().programs.insert("/bin/sync".to_owned(), (String::new(), String::new(), Some(code)));
+        server
+            .world()
+            .programs
+            .insert("/bin/sync".to_owned(), (String::new(), String::new(), Some(code)));
         match (gate.change(&call("pods.run", &order)).await, done) {
             (Outcome::Done(_), Some(true)) | (Outcome::Failed(_), Some(false)) | (Outcome::Unclear(_), None) => {}
             (outcome, _) => panic!("{code}: {outcome:?}"),
