@@ -3,9 +3,11 @@
 use super::incident::{BOOK, Desk, on_a_thread};
 use super::server::Server;
 use super::world::{Rule, World};
-use super::{deployment, field, gate_of, provider, read};
+use super::{deployment, field, gate_of, operations, provider, read, resource};
 use crate::support::terminal::Terminal;
 use serde_json::Value as Json;
+use starr::provider::Provider;
+use starr::provider::native::Use;
 use starr::value::Value;
 use std::collections::BTreeMap;
 
@@ -238,4 +240,42 @@ async fn a_login_that_is_not_known_is_left_to_whoever_knows_it() {
         all.contains("namespace shop: { apiGroups: [apps], resources: [deployments], resourceNames: [web], verbs: [patch] }  -- kubernetes.rollout.undo"),
         "{all}"
     );
+}
+
+/// No operation is forgotten, whatever it is called with.
+#[test]
+fn every_operation_says_what_it_needs() {
+    let provider = provider("http://127.0.0.1:1", "");
+    let used = |path: &str| {
+        let operation = operations().iter().find(|operation| &*operation.path == path).unwrap();
+        let known = |name: &str| match name {
+            "namespace" => Some(resource("Namespace", "shop")),
+            "cluster" => Some(resource("Cluster", "c")),
+            _ => None,
+        };
+        Use {
+            operation: operation.clone(),
+            args: operation
+                .params
+                .iter()
+                .map(|param| (param.name.clone(), known(&param.name)))
+                .collect(),
+        }
+    };
+    for operation in operations() {
+        // What everybody may ask who may log in.
+        if matches!(&*operation.path, "server" | "version" | "access.check") {
+            continue;
+        }
+        // A record comes from somewhere: that call says from which namespace or cluster.
+        let uses = [used("workloads.get"), used("nodes.get"), used(&operation.path)];
+        let needed = provider.privileges(&uses).unwrap();
+        let name = operation.full_name();
+        let own: Vec<_> = needed.iter().filter(|right| right.because.contains(&name)).collect();
+        assert!(!own.is_empty(), "{name} needs nothing");
+        let generic = operation.path.starts_with("objects.");
+        assert!(own.iter().all(|right| right.complete || generic), "{name}: {own:?}");
+        let changes = operation.effect == starr::provider::Effect::Change;
+        assert_eq!(own.iter().any(|right| right.login == "change"), changes, "{name}: {own:?}");
+    }
 }
