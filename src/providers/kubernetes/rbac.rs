@@ -558,10 +558,20 @@ impl Rule {
 /// Whether everything in a rule is known, and the operations that need it.
 type Why = (bool, BTreeSet<String>);
 
+type Verbs = BTreeSet<&'static str>;
+
+/// Group, resource, and the one name if only one is meant.
+type About = (String, String, Option<String>);
+
+/// What one login may do, by what it is about.
+type ByAbout = BTreeMap<About, (Verbs, Why)>;
+
+/// Group, resource, whether names are given, and verbs: rules that are alike in these are one.
+type Alike = (String, String, bool, Verbs);
+
 /// The rules of each login in each place: verbs together that are about the same, names together that have the same verbs.
 fn grouped(needed: Needed) -> Vec<(Scope, Login, BTreeMap<Rule, Why>)> {
-    type About = (String, String, Option<String>);
-    let mut places: BTreeMap<(Scope, Login), BTreeMap<About, (BTreeSet<&'static str>, Why)>> = BTreeMap::new();
+    let mut places: BTreeMap<(Scope, Login), ByAbout> = BTreeMap::new();
     for ((scope, right), because) in needed {
         let about = (right.group, right.resource, right.name);
         let entry = places
@@ -577,13 +587,12 @@ fn grouped(needed: Needed) -> Vec<(Scope, Login, BTreeMap<Rule, Why>)> {
         .into_iter()
         .map(|((scope, login), about)| {
             // A verb on all of a kind needs no rule for one of them.
-            let whole: BTreeMap<(String, String), BTreeSet<&'static str>> = about
+            let whole: BTreeMap<(String, String), Verbs> = about
                 .iter()
                 .filter(|((_, _, name), _)| name.is_none())
                 .map(|((group, resource, _), (verbs, _))| ((group.clone(), resource.clone()), verbs.clone()))
                 .collect();
-            let mut together: BTreeMap<(String, String, bool, BTreeSet<&'static str>), (BTreeSet<String>, Why)> =
-                BTreeMap::new();
+            let mut together: BTreeMap<Alike, (BTreeSet<String>, Why)> = BTreeMap::new();
             for ((group, resource, name), (mut verbs, (complete, because))) in about {
                 if name.is_some()
                     && let Some(all) = whole.get(&(group.clone(), resource.clone()))
