@@ -1,6 +1,7 @@
 //! The provider `postgres` against a real server.
 
 mod changes;
+mod doubt;
 mod faults;
 mod guard;
 mod interface;

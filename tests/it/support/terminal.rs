@@ -56,6 +56,15 @@ impl Terminal {
         self.session.send("\u{3}").expect("the program reads");
     }
 
+    /// Ends the process as a machine that loses its power does.
+    pub fn kill(&mut self) {
+        let process = self.session.get_process_mut();
+        process
+            .kill(expectrl::process::unix::Signal::SIGKILL)
+            .expect("it is alive");
+        let _ = process.wait();
+    }
+
     /// Waits for the end and gives the exit code.
     pub fn end(&mut self) -> i32 {
         match self.session.expect(Eof) {
