@@ -173,6 +173,28 @@ pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
 pub const EXEC_OUTPUT_BYTES: usize = 1024 * 1024;
 /// prometheus: samples of one series, and series of one instant.
 pub const PROMETHEUS_SAMPLES: usize = 11_000;
+/// jaeger: traces of one call.
+pub const JAEGER_TRACES: usize = 1000;
+/// jaeger: spans of one trace.
+pub const JAEGER_SPANS: usize = 10_000;
+/// github: characters of a title; what is longer is cut, and says so.
+pub const GITHUB_TITLE_CHARACTERS: usize = 256;
+/// github: characters of an issue or a comment; what is longer is cut, and says so.
+pub const GITHUB_BODY_CHARACTERS: usize = 60_000;
+/// github: labels that are looked at.
+pub const GITHUB_LABELS: usize = 1000;
+/// github: issues of one call.
+pub const GITHUB_ISSUES: usize = 1000;
+/// github: the newest issues among which one that was sent before is looked for.
+pub const GITHUB_SEARCHED: usize = 300;
+/// github: comments among which one that was sent before is looked for.
+pub const GITHUB_COMMENTS: usize = 1000;
+/// status_page: components that are looked at.
+pub const STATUS_PAGE_COMPONENTS: usize = 1000;
+/// status_page: characters of a name; what is longer is cut, and says so.
+pub const STATUS_PAGE_NAME_CHARACTERS: usize = 250;
+/// status_page: characters of what is told; what is longer is cut, and says so.
+pub const STATUS_PAGE_BODY_CHARACTERS: usize = 20_000;
 /// redis: one reply.
 pub const REDIS_REPLY_BYTES: usize = 16 * 1024 * 1024;
 /// redis: keys that one call looks at or changes.
@@ -631,6 +653,48 @@ pub const TABLE: &[Limit] = &[
         "samples of one series, and series of one instant",
         "11,000",
         Some("a_series_has_only_so_many_samples"),
+    ),
+    row(
+        "jaeger",
+        "traces of one call, and spans of one trace",
+        "1,000 and 10,000; a trace with more is cut",
+        Some("a_trace_of_too_many_spans_is_cut"),
+    ),
+    row(
+        "github",
+        "characters of a title, and of an issue or a comment",
+        "256 and 60,000; a longer one is cut",
+        Some("lengths_are_those_that_are_taken"),
+    ),
+    row(
+        "github",
+        "labels that are looked at, and issues of one call",
+        "1,000",
+        Some("what_there_is_too_much_of_is_cut_or_refused"),
+    ),
+    row(
+        "github",
+        "the newest issues among which one that was sent before is looked for",
+        "300",
+        Some("an_issue_is_looked_for_among_the_newest"),
+    ),
+    row(
+        "github",
+        "comments among which one that was sent before is looked for",
+        "1,000; with more nothing is sent",
+        Some("what_there_is_too_much_of_is_cut_or_refused"),
+    ),
+    row(
+        "status_page",
+        "components that are looked at",
+        "1,000",
+        Some("a_page_of_too_many_components_is_unknown"),
+    ),
+    row(
+        "status_page",
+        "characters of a name, and of what is told",
+        "250 and 20,000; what is longer is cut",
+        Some("what_is_told_is_text_of_a_bounded_length"),
     ),
     row(
         "redis",

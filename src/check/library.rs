@@ -62,8 +62,10 @@ const MODULES: &[(&str, &str)] = &[
     ("std.docker", include_str!("../../stdlib/docker.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.exec", include_str!("../../stdlib/exec.starr")),
+    ("std.github", include_str!("../../stdlib/github.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),
+    ("std.jaeger", include_str!("../../stdlib/jaeger.starr")),
     ("std.jwt", include_str!("../../stdlib/jwt.starr")),
     ("std.kubernetes", include_str!("../../stdlib/kubernetes.starr")),
     ("std.mail", include_str!("../../stdlib/mail.starr")),
@@ -71,6 +73,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.postgres", include_str!("../../stdlib/postgres.starr")),
     ("std.prometheus", include_str!("../../stdlib/prometheus.starr")),
     ("std.redis", include_str!("../../stdlib/redis.starr")),
+    ("std.status_page", include_str!("../../stdlib/status_page.starr")),
 ];
 
 impl Embedded {

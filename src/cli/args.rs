@@ -101,6 +101,8 @@ pub enum Command {
     Show(RunRef),
     /// Write the incident record of a run: situation, task, action, result, reflection
     Report(Report),
+    /// Put a run that has ended into one file for somebody else, or check such a file
+    Bundle(Bundle),
     /// Look after the journal
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -608,6 +610,23 @@ pub struct Report {
     /// Write to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr bundle latest --to inc-4711.json
+  starr bundle --check inc-4711.json            is it what was made, as the journal has it?")]
+pub struct Bundle {
+    /// The run: its id, the beginning of it, or `latest`
+    #[arg(default_value = "latest", conflicts_with = "check")]
+    pub run: String,
+    /// The new file; `starr-RUN.json` in this folder when absent
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    pub to: Option<PathBuf>,
+    /// Say whether this file is a bundle that the journal knows, unchanged
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,7 @@
 
 mod approve;
 pub mod args;
+mod bundle;
 mod check;
 mod completions;
 mod console;
@@ -154,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => journal::runs(args, global, output),
         Command::Show(args) => journal::show(args, global, output),
         Command::Report(args) => journal::report(args, global, output),
+        Command::Bundle(args) => bundle::bundle(args, global, output),
         Command::Journal(command) => journal_keep::journal(command, global, output),
         Command::Sign(args) => sign::sign(args, global, output),
         Command::Lock(args) => pins::lock(args, output),

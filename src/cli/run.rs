@@ -336,6 +336,12 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::exec::Exec::new(environment.exec.clone()).map_err(Failure::usage)?),
         #[cfg(feature = "dns")]
         Arc::new(crate::providers::dns::Dns::new(&environment.dns).map_err(Failure::usage)?),
+        #[cfg(feature = "jaeger")]
+        Arc::new(crate::providers::jaeger::Jaeger::new(&environment.jaeger).map_err(Failure::usage)?),
+        #[cfg(feature = "github")]
+        Arc::new(crate::providers::github::GitHub::new(&environment.github).map_err(Failure::usage)?),
+        #[cfg(feature = "notify")]
+        Arc::new(crate::providers::status_page::StatusPage::new(&environment.status_page).map_err(Failure::usage)?),
         #[cfg(feature = "jwt")]
         Arc::new(crate::providers::jwt::Jwt::new(&environment.jwt).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]

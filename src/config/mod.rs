@@ -106,6 +106,18 @@ pub struct Environment {
     #[cfg(feature = "jwt")]
     #[serde(default)]
     pub jwt: crate::providers::jwt::config::Config,
+    /// Query services of traces.
+    #[cfg(feature = "jaeger")]
+    #[serde(default)]
+    pub jaeger: crate::providers::jaeger::config::Config,
+    /// Repositories whose issues are written.
+    #[cfg(feature = "github")]
+    #[serde(default)]
+    pub github: crate::providers::github::config::Config,
+    /// Pages that customers read.
+    #[cfg(feature = "notify")]
+    #[serde(default)]
+    pub status_page: crate::providers::status_page::config::Config,
     /// Redis servers.
     #[cfg(feature = "redis")]
     #[serde(default)]
@@ -420,6 +432,12 @@ impl Environment {
         self.dns.validate().or_else(error)?;
         #[cfg(feature = "jwt")]
         self.jwt.validate().or_else(error)?;
+        #[cfg(feature = "jaeger")]
+        self.jaeger.validate().or_else(error)?;
+        #[cfg(feature = "github")]
+        self.github.validate().or_else(error)?;
+        #[cfg(feature = "notify")]
+        self.status_page.validate().or_else(error)?;
         #[cfg(feature = "redis")]
         self.redis.validate().or_else(error)?;
         self.validate_people()?;
@@ -604,6 +622,12 @@ pub fn embedded() -> Config {
         dns: Default::default(),
         #[cfg(feature = "jwt")]
         jwt: Default::default(),
+        #[cfg(feature = "jaeger")]
+        jaeger: Default::default(),
+        #[cfg(feature = "github")]
+        github: Default::default(),
+        #[cfg(feature = "notify")]
+        status_page: Default::default(),
         #[cfg(feature = "redis")]
         redis: Default::default(),
         resources: BTreeMap::new(),

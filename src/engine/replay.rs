@@ -92,6 +92,7 @@ const BESIDE: &[&str] = &[
     "key_changed",
     "log_changed",
     "payloads_erased",
+    "bundled",
 ];
 
 impl Replay {

@@ -368,6 +368,14 @@ pub enum Event {
         because: String,
         by: Person,
     },
+    /// The run was put into one file for somebody else.
+    Bundled {
+        /// SHA-256 of the file, in hexadecimal digits.
+        digest: String,
+        /// Its size.
+        bytes: u64,
+        by: Person,
+    },
 }
 
 impl Event {
@@ -455,6 +463,7 @@ impl Event {
             Event::KeyChanged { .. } => (Action, "key_changed"),
             Event::LogChanged { .. } => (Action, "log_changed"),
             Event::PayloadsErased { .. } => (Reflection, "payloads_erased"),
+            Event::Bundled { .. } => (Reflection, "bundled"),
         }
     }
 
@@ -476,6 +485,7 @@ impl Event {
             | Event::KeyChanged { by, .. }
             | Event::LogChanged { by, .. }
             | Event::PayloadsErased { by, .. }
+            | Event::Bundled { by, .. }
             | Event::Resumed { by, .. }
             | Event::TakenOver { by, .. } => Some(by),
             _ => None,

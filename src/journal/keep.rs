@@ -5,7 +5,7 @@ use super::event::{Event, Person};
 use super::ledger::{Ledger, Standing, Visitor};
 use super::note::Note;
 use super::sequencer::Request;
-use super::storage::Which;
+use super::storage::{LeaseRow, Which};
 use super::store::Store;
 use super::tree::{Digest, Frontier};
 use super::verify::{CheckpointRow, Trust, Verified};
@@ -35,7 +35,65 @@ impl Store {
     /// says so itself stays.
     pub async fn erase(&self, run: &str, because: &str, by: &Person) -> Result<Erased, Error> {
         let tried = format!("erase payloads of run {}", run.escape_debug());
-        let handle = self.handle(&tried)?;
+        let (lease, last, entries) = self.end_of(run, &tried).await?;
+        let payloads = entries.len() as u64;
+        if entries.is_empty() {
+            return Ok(Erased {
+                payloads,
+                entry: None,
+                gone: true,
+            });
+        }
+        let event = Event::PayloadsErased {
+            entries,
+            because: because.to_owned(),
+            by: by.clone(),
+        };
+        let entry = self.append_to(run, lease, last, &event, &tried).await?;
+        let gone = self.handle(&tried)?.ask(|reply| Request::Scrub { reply }).await?;
+        Ok(Erased {
+            payloads,
+            entry: Some(entry),
+            gone,
+        })
+    }
+
+    /// Records something about a run behind its last entry. Returns the entry's number.
+    ///
+    /// # Errors
+    /// There is no such run, or the journal cannot be written.
+    pub async fn attach(&self, run: &str, event: &Event) -> Result<u64, Error> {
+        let tried = format!("add to run {}", run.escape_debug());
+        let (lease, last, _) = self.end_of(run, &tried).await?;
+        self.append_to(run, lease, last, event, &tried).await
+    }
+
+    /// Under the epoch that the run has: who runs it is not changed by this.
+    async fn append_to(
+        &self,
+        run: &str,
+        lease: LeaseRow,
+        last: Entry,
+        event: &Event,
+        tried: &str,
+    ) -> Result<u64, Error> {
+        let handle = self.handle(tried)?;
+        let events = handle.pending(std::slice::from_ref(event))?;
+        handle
+            .ask(|reply| Request::Append {
+                run: run.to_owned(),
+                epoch: lease.epoch,
+                scope: String::new(),
+                digests: last.digests,
+                events,
+                soon: false,
+                reply,
+            })
+            .await
+    }
+
+    /// The lease of a run, its last entry, and the numbers of those whose payloads could be taken away.
+    async fn end_of(&self, run: &str, tried: &str) -> Result<(LeaseRow, Entry, Vec<u64>), Error> {
         let mut reading = self.reading().await?;
         let lease = reading.reader().leases(Some(run)).await?.into_iter().next();
         let (mut last, mut entries) = (None, Vec::new());
@@ -52,44 +110,13 @@ impl Store {
         reading.done().await?;
         let (Some(lease), Some(last)) = (lease, last) else {
             let hint = "`starr runs` lists what is there.";
-            return Err(words::message(self.place(), &tried, "there is no such run", hint));
+            return Err(words::message(self.place(), tried, "there is no such run", hint));
         };
         let last = Entry::decode(&last).map_err(|why| {
             let hint = "Keep a copy of the journal as it is, and run `starr journal verify`.";
-            words::message(self.place(), &tried, &format!("its last entry is damaged: {why}"), hint)
+            words::message(self.place(), tried, &format!("its last entry is damaged: {why}"), hint)
         })?;
-        let payloads = entries.len() as u64;
-        if entries.is_empty() {
-            return Ok(Erased {
-                payloads,
-                entry: None,
-                gone: true,
-            });
-        }
-        let event = Event::PayloadsErased {
-            entries,
-            because: because.to_owned(),
-            by: by.clone(),
-        };
-        let events = handle.pending(std::slice::from_ref(&event))?;
-        // Under the epoch that the run has: who runs it is not changed by this.
-        let entry = handle
-            .ask(|reply| Request::Append {
-                run: run.to_owned(),
-                epoch: lease.epoch,
-                scope: String::new(),
-                digests: last.digests,
-                events,
-                soon: false,
-                reply,
-            })
-            .await?;
-        let gone = handle.ask(|reply| Request::Scrub { reply }).await?;
-        Ok(Erased {
-            payloads,
-            entry: Some(entry),
-            gone,
-        })
+        Ok((lease, last, entries))
     }
 
     /// Records something about the journal itself, as a run of its own. Returns the entry's number.

@@ -14,10 +14,14 @@ pub const NAMES: &[&str] = &[
     "docker",
     #[cfg(feature = "exec")]
     "exec",
+    #[cfg(feature = "github")]
+    "github",
     #[cfg(feature = "host")]
     "host",
     #[cfg(feature = "http")]
     "http",
+    #[cfg(feature = "jaeger")]
+    "jaeger",
     #[cfg(feature = "jwt")]
     "jwt",
     #[cfg(feature = "kubernetes")]
@@ -32,6 +36,8 @@ pub const NAMES: &[&str] = &[
     "prometheus",
     #[cfg(feature = "redis")]
     "redis",
+    #[cfg(feature = "notify")]
+    "status_page",
 ];
 
 #[cfg(feature = "alertmanager")]
@@ -49,10 +55,14 @@ pub mod docker;
 #[cfg(feature = "exec")]
 pub mod exec;
 pub mod failure;
+#[cfg(feature = "github")]
+pub mod github;
 #[cfg(feature = "host")]
 pub mod host;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "jaeger")]
+pub mod jaeger;
 #[cfg(feature = "jwt")]
 pub mod jwt;
 #[cfg(feature = "kubernetes")]
@@ -68,3 +78,5 @@ pub mod prometheus;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod secret;
+#[cfg(feature = "notify")]
+pub mod status_page;

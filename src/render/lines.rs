@@ -271,6 +271,14 @@ pub fn lines(event: &Event) -> Vec<Line> {
                 note(because)
             ),
         )],
+        Event::Bundled { digest, bytes, by } => vec![line(
+            Tone::Plain,
+            format!(
+                "a bundle of {bytes} bytes was made by {}, SHA-256 {}",
+                safe(&by.name),
+                safe(digest)
+            ),
+        )],
         Event::Prevention { title, by, due } => {
             let by = by.as_deref().map(|by| format!(", {}", safe(by))).unwrap_or_default();
             let due = due

@@ -9,8 +9,10 @@ use starr::providers::app::App;
 use starr::providers::dns::Dns;
 use starr::providers::docker::Docker;
 use starr::providers::exec::Exec;
+use starr::providers::github::GitHub;
 use starr::providers::host::Host;
 use starr::providers::http::{Http, config::HttpConfig};
+use starr::providers::jaeger::Jaeger;
 use starr::providers::jwt::Jwt;
 use starr::providers::kubernetes::Kubernetes;
 use starr::providers::notify::chat::Chat;
@@ -20,6 +22,7 @@ use starr::providers::notify::pager::Pager;
 use starr::providers::postgres::Postgres;
 use starr::providers::prometheus::Prometheus;
 use starr::providers::redis::Redis;
+use starr::providers::status_page::StatusPage;
 use starr::value::conform::conforms;
 use starr::value::{Reason, Secret, Type, Value};
 use std::sync::Arc;
@@ -44,6 +47,9 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(App::new(&Default::default(), &Default::default()).unwrap()),
         Arc::new(Dns::new(&Default::default()).unwrap()),
         Arc::new(Jwt::new(&Default::default()).unwrap()),
+        Arc::new(Jaeger::new(&Default::default()).unwrap()),
+        Arc::new(GitHub::new(&Default::default()).unwrap()),
+        Arc::new(StatusPage::new(&Default::default()).unwrap()),
         Arc::new(Exec::new(starr::providers::exec::config::Config::default()).unwrap()),
         Arc::new(Redis::new(starr::providers::redis::config::Config::default()).unwrap()),
     ]
@@ -235,6 +241,8 @@ async fn every_reply_is_of_its_declared_type() {
             "chat",
             "dns",
             "exec",
+            "github",
+            "jaeger",
             "jwt",
             "kubernetes",
             "mail",
@@ -242,6 +250,7 @@ async fn every_reply_is_of_its_declared_type() {
             "postgres",
             "prometheus",
             "redis",
+            "status_page",
             "docker",
         ]
         .contains(&provider.name())

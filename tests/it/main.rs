@@ -27,6 +27,7 @@ mod jwt;
 mod kubernetes;
 mod language;
 mod notify;
+mod people;
 mod planning;
 mod postgres;
 mod prometheus;

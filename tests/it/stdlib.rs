@@ -27,7 +27,8 @@ fn examples_come_out_as_they_say() {
             "std.chat" | "std.escalation" | "std.mail" | "std.pager" => 0,
             // It has few.
             "std.alertmanager" => 15,
-            "std.dns" | "std.exec" | "std.jwt" => 11,
+            "std.dns" | "std.exec" | "std.github" | "std.jaeger" | "std.jwt" => 11,
+            "std.status_page" => 10,
             _ => 21,
         };
         assert!(results.len() >= least, "{path} has {} examples", results.len());

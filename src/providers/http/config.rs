@@ -42,6 +42,25 @@ pub struct EndpointConfig {
     /// Certificate chain and key (PEM) that show who we are.
     #[serde(default)]
     pub client: Option<ClientConfig>,
+    /// What web hooks to it are signed with, by the specification Standard Webhooks: base64, `whsec_` in front or not.
+    #[serde(default)]
+    pub signing_secret: Option<SecretSource>,
+}
+
+impl EndpointConfig {
+    /// An endpoint of which nothing but its URL is said.
+    pub fn new(url: String) -> Self {
+        Self {
+            url,
+            secret_path: None,
+            headers: BTreeMap::new(),
+            bearer: None,
+            addresses: None,
+            ca: None,
+            client: None,
+            signing_secret: None,
+        }
+    }
 }
 
 /// A header's value, or where it comes from.
@@ -50,6 +69,9 @@ pub struct EndpointConfig {
 pub enum HeaderConfig {
     Value(String),
     Secret(SecretSource),
+    /// A secret behind a word that the service wants in front of it; made by providers, never written.
+    #[serde(skip)]
+    Prefixed(String, SecretSource),
 }
 
 /// A client certificate.

@@ -95,6 +95,10 @@ pub fn of_call(config: Option<&EndpointConfig>, given: &Value, authorization: &V
             let sent = match configured {
                 HeaderConfig::Value(text) => value(text, &name)?,
                 HeaderConfig::Secret(secret) => sensitive(value(secret.read().map_err(source)?.expose(), &name)?),
+                HeaderConfig::Prefixed(word, secret) => {
+                    let text = SecretText::new(format!("{word}{}", secret.read().map_err(source)?.expose()));
+                    sensitive(value(text.expose(), &name)?)
+                }
             };
             headers.insert(name, sent);
         }

@@ -11,6 +11,7 @@ mod native;
 #[cfg(test)]
 mod server;
 pub(crate) mod service;
+mod signature;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -191,6 +192,11 @@ impl Http {
         {
             return Outcome::Failed(problem);
         }
+        if &*call.operation.path == "webhook"
+            && let Err(problem) = add_signature(call, &endpoint, &mut request)
+        {
+            return Outcome::Failed(problem);
+        }
         let client = match self.clients.get(&endpoint, true) {
             Ok(client) => client,
             Err(problem) => return Outcome::Failed(problem),
@@ -214,6 +220,18 @@ impl Http {
 /// A little less than the call's deadline, so that the end of patience is told in our own words.
 fn patience(call: &Call) -> Duration {
     call.within.mul_f64(0.95)
+}
+
+/// Signs a web hook to an endpoint that has a key for it. A signed message that is not signed is never sent.
+fn add_signature(call: &Call, endpoint: &Endpoint, request: &mut Request) -> Result<(), Unknown> {
+    let Some(key) = signature::Key::of(endpoint.config.as_deref())? else {
+        return Ok(());
+    };
+    let id = call
+        .key
+        .as_deref()
+        .map_or_else(signature::drawn, |key| Ok(key.to_owned()))?;
+    key.add(request, &id, jiff::Timestamp::now().as_second())
 }
 
 fn add_key(call: &Call, request: &mut Request) -> Result<(), Unknown> {

@@ -120,6 +120,9 @@ impl Service {
         let endpoints = servers
             .iter()
             .map(|(name, config)| {
+                if config.signing_secret.is_some() {
+                    return Err(format!("{key}.{name}: only web hooks of `http` are signed"));
+                }
                 target::configured(name, config)
                     .map(|endpoint| (name.clone(), endpoint))
                     .map_err(|problem| format!("{key}.{name}: {problem}"))

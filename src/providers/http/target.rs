@@ -144,7 +144,7 @@ pub fn configured(name: &str, config: &EndpointConfig) -> Result<Endpoint, Strin
         || config
             .headers
             .values()
-            .any(|value| matches!(value, super::config::HeaderConfig::Secret(_)));
+            .any(|value| !matches!(value, super::config::HeaderConfig::Value(_)));
     if secret && !is_private(&base) {
         return Err("a secret would travel in the clear: use https".to_owned());
     }

@@ -44,13 +44,9 @@ impl ServiceConfig {
     /// The server as an endpoint.
     pub fn endpoint(&self) -> EndpointConfig {
         EndpointConfig {
-            url: self.url.clone(),
-            secret_path: None,
-            headers: BTreeMap::new(),
-            bearer: None,
             addresses: self.addresses.clone(),
             ca: self.ca.clone(),
-            client: None,
+            ..EndpointConfig::new(self.url.clone())
         }
     }
 }

@@ -631,6 +631,15 @@ pub fn others() -> Vec<Recorded> {
             },
         ),
         (
+            16.5,
+            "",
+            Event::Bundled {
+                digest: text("6b86b273"),
+                bytes: 4096,
+                by: maria(),
+            },
+        ),
+        (
             17.0,
             "",
             Event::Overridden {

@@ -478,6 +478,7 @@ fn event_sentence(event: &Event) -> String {
         Event::PayloadsErased { entries, because, .. } => {
             format!("{} erased: {because}", count(entries.len(), "payload", "payloads"))
         }
+        Event::Bundled { digest, bytes, .. } => format!("a bundle of {bytes} bytes was made, SHA-256 {digest}"),
         Event::Prevention { title, by, due } => {
             let by = by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();
             let due = due.as_ref().map(|due| format!(", due {due}")).unwrap_or_default();

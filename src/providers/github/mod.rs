@@ -1,0 +1,183 @@
+//! GitHub: the issues of a repository, over its REST interface. What it writes is a tell: it never decides the way of a run.
+
+pub mod config;
+mod issues;
+mod text;
+
+use super::arguments::{Arguments, patience};
+use super::failure::wrong;
+use super::http::service::{Answer, Service};
+use crate::provider::native::{Privilege, Use};
+use crate::provider::{Call, Effect, Health, Outcome, Permit, Provider};
+use crate::value::{Reason, Unknown, Value};
+use config::Config;
+use futures::future::BoxFuture;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The operations, in the order of the interface text.
+const OPERATIONS: &[&str] = &[
+    "labels",
+    "issues.list",
+    "issues.create",
+    "issues.comment",
+    "issues.close",
+];
+
+/// Things on one page: the most that GitHub gives.
+const PAGE: usize = 100;
+
+/// The provider `github`: the repositories of an environment.
+pub struct GitHub {
+    service: Service,
+}
+
+fn odd() -> Unknown {
+    wrong(Reason::Unparsable, "the server does not answer as GitHub does")
+}
+
+/// What a status other than a good one means: too many requests are told by a refusal.
+fn problem(answer: &Answer) -> Unknown {
+    let unknown = answer.problem();
+    let throttled = unknown.reason == Reason::Denied && unknown.detail.to_ascii_lowercase().contains("rate limit");
+    Unknown {
+        reason: if throttled { Reason::Throttled } else { unknown.reason },
+        detail: unknown.detail,
+    }
+}
+
+/// Things that were found, and whether there are more of them.
+struct Listed {
+    items: Vec<Json>,
+    more: bool,
+}
+
+impl GitHub {
+    /// The repositories of the configuration, by name.
+    ///
+    /// # Errors
+    /// Names the entry that cannot be used and says why.
+    pub fn new(config: &Config) -> Result<Self, String> {
+        let endpoints = config.repositories.iter();
+        let endpoints = endpoints.map(|(name, repository)| (name.clone(), repository.endpoint()));
+        Service::new("repository", "github.repositories", &endpoints.collect()).map(|service| Self { service })
+    }
+
+    /// The first `most` things of a listing that are wanted, page by page.
+    async fn list(
+        &self,
+        on: &str,
+        path: &str,
+        query: &[(&str, String)],
+        most: usize,
+        wanted: impl Fn(&Json) -> bool,
+        until: Instant,
+    ) -> Result<Listed, Unknown> {
+        let mut items = Vec::new();
+        for page in 1.. {
+            let mut query = query.to_vec();
+            query.push(("per_page", PAGE.to_string()));
+            query.push(("page", page.to_string()));
+            let answer = self.service.get(on, path, &query, until).await?;
+            if answer.status != 200 {
+                return Err(problem(&answer));
+            }
+            let Json::Array(found) = answer.json()? else {
+                return Err(odd());
+            };
+            let whole = found.len() < PAGE;
+            items.extend(found.into_iter().filter(|item| wanted(item)));
+            if items.len() > most {
+                items.truncate(most);
+                return Ok(Listed { items, more: true });
+            }
+            if whole {
+                return Ok(Listed { items, more: false });
+            }
+            // Of things that are not wanted there may be pages without end.
+            if page * PAGE >= most.saturating_mul(4).max(PAGE) {
+                return Ok(Listed { items, more: true });
+            }
+        }
+        Err(odd())
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
+        let until = Instant::now() + patience(call);
+        let arguments = Arguments(call);
+        match &*call.operation.path {
+            "labels" => self.labels(arguments, until).await,
+            "issues.list" => self.issues(call, until).await,
+            other => Err(wrong(Reason::Internal, format!("`github.{other}` is not a read"))),
+        }
+    }
+}
+
+/// What a token needs, in the words of the page on which it is made.
+fn privileges(uses: &[Use]) -> Vec<Privilege> {
+    let mut needed: BTreeMap<(String, bool), BTreeSet<String>> = BTreeMap::new();
+    for used in uses {
+        let target = used.arg("repository").and_then(Value::as_str).unwrap_or("(any)");
+        let writes = !matches!(used.operation.effect, Effect::Read | Effect::Probe);
+        let because = needed.entry((target.to_owned(), writes)).or_default();
+        because.insert(used.operation.full_name());
+    }
+    let right = |((target, writes), because): ((String, bool), BTreeSet<String>)| Privilege {
+        complete: target != "(any)",
+        target,
+        login: "token".to_owned(),
+        statement: format!(
+            "Repository permissions: Issues: {}",
+            if writes { "Read and write" } else { "Read-only" }
+        ),
+        because: because.into_iter().collect(),
+    };
+    needed.into_iter().map(right).collect()
+}
+
+impl Provider for GitHub {
+    fn name(&self) -> &'static str {
+        "github"
+    }
+
+    fn operations(&self) -> &'static [&'static str] {
+        OPERATIONS
+    }
+
+    fn targets(&self, call: &Call) -> Vec<String> {
+        vec![call.arg("repository").as_str().unwrap_or_default().to_owned()]
+    }
+
+    fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
+        Box::pin(async move {
+            self.answer(call)
+                .await
+                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
+        })
+    }
+
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let done = match &*call.operation.path {
+                "issues.create" => self.create(call).await,
+                "issues.comment" => self.comment(call).await,
+                "issues.close" => self.close(call).await,
+                other => Err(Outcome::Failed(wrong(
+                    Reason::Internal,
+                    format!("`github.{other}` is not a change"),
+                ))),
+            };
+            done.map_or_else(|outcome| outcome, Outcome::Done)
+        })
+    }
+
+    fn privileges(&self, uses: &[Use]) -> Option<Vec<Privilege>> {
+        Some(privileges(uses))
+    }
+
+    fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
+        Box::pin(self.service.doctor("github", ""))
+    }
+}
