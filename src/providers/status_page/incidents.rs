@@ -82,7 +82,7 @@ fn told(text: &str, most: usize, lines: bool) -> String {
             _ => letter,
         })
         .collect();
-    crop(&plain, most - 1)
+    crop(plain.trim(), most - 1)
 }
 
 /// What a call is about, before anything is asked.

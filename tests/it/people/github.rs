@@ -1,6 +1,6 @@
 //! The provider `github` against a server that answers as the REST interface does.
 
-use super::{Asked, CANARY, Desk, Server, hurried, page};
+use super::{Asked, CANARY, Desk, Held, Server, held, hurried, page};
 use crate::support::gated::{Gated, field, items, reason};
 use serde_json::{Value as Json, json};
 use starr::provider::Outcome;
@@ -101,30 +101,27 @@ fn repository() -> (Shared, Server) {
     (kept, Server::new(move |asked| answer(&mine, asked)))
 }
 
-fn world(server: &Server) -> Gated {
-    let folder = tempfile::tempdir().unwrap();
-    let token = folder.path().join("token");
-    std::fs::write(&token, CANARY).unwrap();
-    let config = format!(
-        "repositories: {{ shop: {{ repository: team/shop, token: {{ file: {} }}, url: \"{}\" }} }}",
-        token.display(),
-        server.url()
-    );
-    // The folder must stay as long as the provider does.
-    std::mem::forget(folder);
-    let provider = GitHub::new(&serde_yaml::from_str(&config).unwrap()).unwrap();
-    let repository = Value::Resource {
-        kind: "Repository".into(),
-        name: "shop".into(),
-    };
-    Gated::new(
-        Arc::new(provider),
-        vec![
-            ("repository", repository),
-            ("title", Value::text("The shop is down")),
-            ("number", Value::Int(1)),
-        ],
-    )
+fn world(server: &Server) -> Held {
+    held(|token| {
+        let config = format!(
+            "repositories: {{ shop: {{ repository: team/shop, token: {{ file: {} }}, url: \"{}\" }} }}",
+            token.display(),
+            server.url()
+        );
+        let provider = GitHub::new(&serde_yaml::from_str(&config).unwrap()).unwrap();
+        let repository = Value::Resource {
+            kind: "Repository".into(),
+            name: "shop".into(),
+        };
+        Gated::new(
+            Arc::new(provider),
+            vec![
+                ("repository", repository),
+                ("title", Value::text("The shop is down")),
+                ("number", Value::Int(1)),
+            ],
+        )
+    })
 }
 
 fn labels(names: &[&str]) -> (&'static str, Value) {

@@ -141,6 +141,33 @@ pub fn page(items: &[Json], asked: &Asked) -> Json {
     Json::Array(items.iter().skip((page - 1) * size).take(size).cloned().collect())
 }
 
+/// A provider, and the folder with the secret that it reads.
+pub struct Held {
+    gated: Gated,
+    _folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Held {
+    type Target = Gated;
+
+    fn deref(&self) -> &Gated {
+        &self.gated
+    }
+}
+
+/// A provider whose secret is a file of this machine, named to `make`.
+pub fn held(make: impl FnOnce(&Path) -> Gated) -> Held {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, CANARY).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    Held {
+        gated: make(&path),
+        _folder: folder,
+    }
+}
+
 /// A change with a short deadline.
 pub async fn hurried(world: &Gated, path: &str, args: &[(&str, Value)]) -> Outcome {
     world

@@ -1,6 +1,6 @@
 //! The provider `status_page` against a server that answers as the Statuspage API v1 does.
 
-use super::{Asked, CANARY, Desk, Server, hurried, page};
+use super::{Asked, CANARY, Desk, Held, Server, held, hurried, page};
 use crate::support::gated::{Gated, field, items, reason};
 use serde_json::{Value as Json, json};
 use starr::provider::Outcome;
@@ -96,30 +96,28 @@ fn service() -> (Shared, Server) {
     (kept, Server::new(move |asked| answer(&mine, asked)))
 }
 
-fn world(server: &Server) -> Gated {
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
-    std::fs::write(&key, CANARY).unwrap();
-    let config = format!(
-        "pages: {{ shop: {{ page: p1, api_key: {{ file: {} }}, url: \"{}\" }} }}",
-        key.display(),
-        server.url()
-    );
-    std::mem::forget(folder);
-    let provider = StatusPage::new(&serde_yaml::from_str(&config).unwrap()).unwrap();
-    let resource = Value::Resource {
-        kind: "StatusPage".into(),
-        name: "shop".into(),
-    };
-    Gated::new(
-        Arc::new(provider),
-        vec![
-            ("page", resource),
-            ("name", Value::text("Orders fail")),
-            ("body", Value::text("We look into it")),
-            ("component", Value::text("API")),
-        ],
-    )
+fn world(server: &Server) -> Held {
+    held(|key| {
+        let config = format!(
+            "pages: {{ shop: {{ page: p1, api_key: {{ file: {} }}, url: \"{}\" }} }}",
+            key.display(),
+            server.url()
+        );
+        let provider = StatusPage::new(&serde_yaml::from_str(&config).unwrap()).unwrap();
+        let resource = Value::Resource {
+            kind: "StatusPage".into(),
+            name: "shop".into(),
+        };
+        Gated::new(
+            Arc::new(provider),
+            vec![
+                ("page", resource),
+                ("name", Value::text("Orders fail")),
+                ("body", Value::text("We look into it")),
+                ("component", Value::text("API")),
+            ],
+        )
+    })
 }
 
 fn key(text: &str) -> (&'static str, Value) {
