@@ -203,7 +203,7 @@ async fn a_component_is_set_once_and_only_where_it_is_one() {
     let world = world(&server);
     let to = ("to", Value::variant("major_outage"));
     for _ in 0..2 {
-        let set = world.done("component.set", &[to.clone()]).await;
+        let set = world.done("component.set", std::slice::from_ref(&to)).await;
         assert_eq!(field(&set, "state"), Value::variant("major_outage"));
     }
     assert_eq!(server.sent(), 1);
@@ -217,7 +217,7 @@ async fn a_component_is_set_once_and_only_where_it_is_one() {
         .await;
     assert_eq!(missing.0, Reason::Missing);
     kept.lock().unwrap().components.push(component("c3", "API"));
-    let (_, detail) = world.refused("component.set", &[to.clone()]).await;
+    let (_, detail) = world.refused("component.set", std::slice::from_ref(&to)).await;
     assert!(detail.contains("several"), "{detail}");
     world
         .done("component.set", &[("component", Value::text("c3")), to])
