@@ -74,6 +74,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.prometheus", include_str!("../../stdlib/prometheus.starr")),
     ("std.redis", include_str!("../../stdlib/redis.starr")),
     ("std.status_page", include_str!("../../stdlib/status_page.starr")),
+    ("std.tls", include_str!("../../stdlib/tls.starr")),
 ];
 
 impl Embedded {

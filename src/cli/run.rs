@@ -344,6 +344,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::status_page::StatusPage::new(&environment.status_page).map_err(Failure::usage)?),
         #[cfg(feature = "jwt")]
         Arc::new(crate::providers::jwt::Jwt::new(&environment.jwt).map_err(Failure::usage)?),
+        #[cfg(feature = "tls")]
+        Arc::new(crate::providers::tls::Tls::new(&environment.tls).map_err(Failure::usage)?),
         #[cfg(feature = "redis")]
         Arc::new(crate::providers::redis::Redis::new(environment.redis.clone()).map_err(Failure::usage)?),
     ];

@@ -118,6 +118,10 @@ pub struct Environment {
     #[cfg(feature = "notify")]
     #[serde(default)]
     pub status_page: crate::providers::status_page::config::Config,
+    /// Servers that speak TLS, and certificates in files.
+    #[cfg(feature = "tls")]
+    #[serde(default)]
+    pub tls: crate::providers::tls::config::Config,
     /// Redis servers.
     #[cfg(feature = "redis")]
     #[serde(default)]
@@ -438,6 +442,8 @@ impl Environment {
         self.github.validate().or_else(error)?;
         #[cfg(feature = "notify")]
         self.status_page.validate().or_else(error)?;
+        #[cfg(feature = "tls")]
+        self.tls.validate().or_else(error)?;
         #[cfg(feature = "redis")]
         self.redis.validate().or_else(error)?;
         self.validate_people()?;
@@ -628,6 +634,8 @@ pub fn embedded() -> Config {
         github: Default::default(),
         #[cfg(feature = "notify")]
         status_page: Default::default(),
+        #[cfg(feature = "tls")]
+        tls: Default::default(),
         #[cfg(feature = "redis")]
         redis: Default::default(),
         resources: BTreeMap::new(),

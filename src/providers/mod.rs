@@ -38,6 +38,8 @@ pub const NAMES: &[&str] = &[
     "redis",
     #[cfg(feature = "notify")]
     "status_page",
+    #[cfg(feature = "tls")]
+    "tls",
 ];
 
 #[cfg(feature = "alertmanager")]
@@ -80,3 +82,5 @@ pub mod redis;
 pub mod secret;
 #[cfg(feature = "notify")]
 pub mod status_page;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -23,6 +23,7 @@ use starr::providers::postgres::Postgres;
 use starr::providers::prometheus::Prometheus;
 use starr::providers::redis::Redis;
 use starr::providers::status_page::StatusPage;
+use starr::providers::tls::Tls;
 use starr::value::conform::conforms;
 use starr::value::{Reason, Secret, Type, Value};
 use std::sync::Arc;
@@ -50,6 +51,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Jaeger::new(&Default::default()).unwrap()),
         Arc::new(GitHub::new(&Default::default()).unwrap()),
         Arc::new(StatusPage::new(&Default::default()).unwrap()),
+        Arc::new(Tls::new(&Default::default()).unwrap()),
         Arc::new(Exec::new(starr::providers::exec::config::Config::default()).unwrap()),
         Arc::new(Redis::new(starr::providers::redis::config::Config::default()).unwrap()),
     ]
@@ -252,6 +254,7 @@ async fn every_reply_is_of_its_declared_type() {
             "redis",
             "status_page",
             "docker",
+            "tls",
         ]
         .contains(&provider.name())
         {

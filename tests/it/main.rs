@@ -42,4 +42,5 @@ mod shipped;
 mod stdlib;
 mod storage;
 mod support;
+mod tls;
 mod truncated;

@@ -23,7 +23,7 @@ pub async fn look(endpoint: &Endpoint, within: Duration) -> Result<Value, Unknow
     }
     let host = endpoint.base.host_str().unwrap_or_default();
     let port = endpoint.base.port_or_known_default().unwrap_or(443);
-    let (config, shown) = tls::looking(endpoint.config.as_deref())?;
+    let (config, shown) = tls::looking(endpoint.config.as_deref(), rustls::ALL_VERSIONS)?;
     let found = client::addresses(host, &endpoint.guard, within)
         .await
         .map_err(|halt| match halt {
@@ -53,11 +53,23 @@ pub async fn look(endpoint: &Endpoint, within: Duration) -> Result<Value, Unknow
     Err(last)
 }
 
+/// A certificate that cannot be read.
+pub fn unreadable() -> Unknown {
+    refusal(Reason::Unparsable, "the certificate cannot be read")
+}
+
 /// The record `Certificate`.
 fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
-    let unreadable = || refusal(Reason::Unparsable, "the certificate cannot be read");
     let first = shown.chain.first().ok_or_else(unreadable)?;
     let (_, certificate) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
+    let mut fields = fields(&certificate);
+    let trouble = shown.trouble.as_deref().map_or(Value::None, Value::text);
+    fields.extend([("trusted", Value::Bool(shown.trouble.is_none())), ("trouble", trouble)]);
+    Ok(Value::record("Certificate", fields))
+}
+
+/// What stands in a certificate: who, for which names, from when to when.
+pub fn fields(certificate: &X509Certificate<'_>) -> Vec<(&'static str, Value)> {
     let mut names = List::default();
     if let Ok(Some(alternatives)) = certificate.subject_alternative_name() {
         let all = &alternatives.value.general_names;
@@ -84,30 +96,19 @@ fn read(shown: &tls::Shown) -> Result<Value, Unknown> {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    Ok(Value::record(
-        "Certificate",
-        vec![
-            ("subject", Value::text(certificate.subject().to_string())),
-            ("issuer", Value::text(certificate.issuer().to_string())),
-            ("names", Value::List(Arc::new(names))),
-            ("serial", Value::text(serial.join(":"))),
-            ("not_before", time(validity.not_before.timestamp())),
-            ("not_after", time(ends)),
-            // A certificate without an end (year 9999) is as long as a duration can be: 292 years.
-            (
-                "remaining",
-                Value::Duration(remaining.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
-            ),
-            ("trusted", Value::Bool(shown.trouble.is_none())),
-            (
-                "trouble",
-                shown
-                    .trouble
-                    .as_ref()
-                    .map_or(Value::None, |trouble| Value::text(trouble.as_str())),
-            ),
-        ],
-    ))
+    vec![
+        ("subject", Value::text(certificate.subject().to_string())),
+        ("issuer", Value::text(certificate.issuer().to_string())),
+        ("names", Value::List(Arc::new(names))),
+        ("serial", Value::text(serial.join(":"))),
+        ("not_before", time(validity.not_before.timestamp())),
+        ("not_after", time(ends)),
+        // A certificate without an end (year 9999) is as long as a duration can be: 292 years.
+        (
+            "remaining",
+            Value::Duration(remaining.clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+        ),
+    ]
 }
 
 fn address(bytes: &[u8]) -> Option<Value> {

@@ -1,18 +1,18 @@
 //! The provider `http`: requests to granted origins, through a guard that looks at every address.
 
 mod address;
-mod certificate;
-mod client;
+pub(crate) mod certificate;
+pub(crate) mod client;
 pub mod config;
 mod exchange;
-mod fault;
+pub(crate) mod fault;
 mod headers;
 mod native;
 #[cfg(test)]
 mod server;
 pub(crate) mod service;
 mod signature;
-mod target;
+pub(crate) mod target;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;

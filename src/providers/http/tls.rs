@@ -8,14 +8,18 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    ALL_VERSIONS, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Largest file of certificates, in bytes.
 const PEM_BYTES: u64 = 4 * 1024 * 1024;
 
-fn provider() -> Arc<CryptoProvider> {
+/// The one implementation of cryptography.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
@@ -35,7 +39,8 @@ fn pem(path: &Path, what: &str) -> Result<Vec<u8>, Unknown> {
     Ok(bytes)
 }
 
-fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, Unknown> {
+/// The certificates of a PEM file, at least one.
+pub fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>, Unknown> {
     let bytes = pem(path, what)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     match found {
@@ -47,8 +52,33 @@ fn certificates(path: &Path, what: &str) -> Result<Vec<CertificateDer<'static>>,
     }
 }
 
+/// The private key of a PEM file.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Unknown> {
+    let bytes = zeroize::Zeroizing::new(pem(path, "the key")?);
+    PrivateKeyDer::from_pem_slice(&bytes).map_err(|_| {
+        refusal(
+            Reason::Unavailable,
+            format!("{} holds no private key in PEM form", path.display()),
+        )
+    })
+}
+
+/// The authorities of a PEM file.
+pub fn roots(path: &Path) -> Result<RootCertStore, Unknown> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, "the CA file")? {
+        roots.add(certificate).map_err(|_| {
+            refusal(
+                Reason::Unavailable,
+                format!("the certificates in {} cannot be used", path.display()),
+            )
+        })?;
+    }
+    Ok(roots)
+}
+
 /// Who decides whether a server is who it says: the authorities of the endpoint, or else of the system.
-fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
+pub fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
     let Some(path) = ca else {
         let system = rustls_platform_verifier::Verifier::new(provider());
         return match system {
@@ -59,17 +89,7 @@ fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
             )),
         };
     };
-    let unusable = |_| {
-        refusal(
-            Reason::Unavailable,
-            format!("the certificates in {} cannot be used", path.display()),
-        )
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(path, "the CA file")? {
-        roots.add(certificate).map_err(unusable)?;
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots(path)?), provider())
         .build()
         .map(|verifier| -> Arc<dyn ServerCertVerifier> { verifier })
         .map_err(|_| {
@@ -80,9 +100,13 @@ fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ServerCertVerifier>, Unknown> {
         })
 }
 
-fn config(verifier: Arc<dyn ServerCertVerifier>, identity: Option<&Identity>) -> Result<ClientConfig, Unknown> {
+fn config(
+    verifier: Arc<dyn ServerCertVerifier>,
+    identity: Option<&Identity>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ClientConfig, Unknown> {
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|problem| refusal(Reason::Internal, problem.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
@@ -90,12 +114,7 @@ fn config(verifier: Arc<dyn ServerCertVerifier>, identity: Option<&Identity>) ->
         return Ok(builder.with_no_client_auth());
     };
     let chain = certificates(&client.certificate, "the client certificate")?;
-    let key = PrivateKeyDer::from_pem_slice(&pem(&client.key, "the client key")?).map_err(|_| {
-        refusal(
-            Reason::Unavailable,
-            format!("{} holds no private key in PEM form", client.key.display()),
-        )
-    })?;
+    let key = private_key(&client.key)?;
     builder.with_client_auth_cert(chain, key).map_err(|_| {
         refusal(
             Reason::Unavailable,
@@ -116,12 +135,13 @@ pub fn of_endpoint(endpoint: Option<&EndpointConfig>, secure: bool) -> Result<Cl
         endpoint
             .filter(|_| secure)
             .and_then(|endpoint| endpoint.client.as_ref()),
+        ALL_VERSIONS,
     )
 }
 
 /// The configuration of connections that are not HTTP: whom to trust, and who we are.
 pub fn of_client(ca: Option<&Path>, identity: Option<&Identity>) -> Result<ClientConfig, Unknown> {
-    config(verifier(ca)?, identity)
+    config(verifier(ca)?, identity, ALL_VERSIONS)
 }
 
 /// What was shown in a handshake.
@@ -134,14 +154,17 @@ pub struct Shown {
 }
 
 /// A configuration that takes every certificate and writes down what it saw. Only for connections over which nothing is sent.
-pub fn looking(endpoint: Option<&EndpointConfig>) -> Result<(ClientConfig, Arc<Mutex<Shown>>), Unknown> {
+pub fn looking(
+    endpoint: Option<&EndpointConfig>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<(ClientConfig, Arc<Mutex<Shown>>), Unknown> {
     let shown = Arc::new(Mutex::new(Shown::default()));
     let looking = Looking {
         judge: verifier(endpoint.and_then(|endpoint| endpoint.ca.as_deref()))?,
         shown: shown.clone(),
     };
     // Our own certificate is not shown to a server that may be anybody.
-    Ok((config(Arc::new(looking), None)?, shown))
+    Ok((config(Arc::new(looking), None, versions)?, shown))
 }
 
 #[derive(Debug)]
