@@ -483,7 +483,7 @@ impl<'r> Frame<'r> {
         let title = self.fill(&action.title);
         let scope = self.context.scope.clone();
         let result_name = action.orders[index].result;
-        let record_as = conceal::record_as(self.book(), result_name, &call, None);
+        let record_as = conceal::record_as(&self.context, result_name, &call, None);
         let marked = conceal::marked(&call, record_as.as_ref());
         let sending = Sending {
             scope: &scope,
@@ -515,7 +515,7 @@ impl<'r> Frame<'r> {
             provider::Outcome::Done(value) => {
                 self.run().shared().in_place.push((result.id.clone(), line));
                 if let Some(binding) = result_name {
-                    conceal::remember(self.book(), binding, &value, None);
+                    conceal::remember(&self.context, binding, &value, None);
                     self.slots.set(binding, value, self.round);
                 }
                 None

@@ -1,8 +1,8 @@
 //! Replies that hold secrets in the clear: they are used as they are, and written down without.
 
 use super::call::Prepared;
+use super::frame::Context;
 use crate::eval::{self, Scope};
-use crate::program::needs::opened;
 use crate::program::{BindingId, BindingKind, RunField, Runbook};
 use crate::provider::Call;
 use crate::secrets;
@@ -12,8 +12,13 @@ use std::sync::Arc;
 
 /// What everything that writes a reply down must take it as: the type it is read as, or a secret as a whole where the runbook takes a
 /// secret out of it later. `None`: the operation's own type says it all.
-pub(super) fn record_as(book: &Runbook, id: Option<BindingId>, call: &Call, decode: Option<&Type>) -> Option<Type> {
-    if id.is_some_and(|id| !opened(id, &book.bindings).is_empty()) {
+pub(super) fn record_as(
+    context: &Context<'_>,
+    id: Option<BindingId>,
+    call: &Call,
+    decode: Option<&Type>,
+) -> Option<Type> {
+    if id.is_some_and(|id| context.opened.contains_key(&id)) {
         return Some(Type::Secret(Box::new(call.operation.result.clone())));
     }
     decode.filter(|ty| ty.holds_secret()).cloned()
@@ -29,10 +34,10 @@ pub(super) fn marked(call: &Call, ty: Option<&Type>) -> Call {
 }
 
 /// The same for a call that may be made once per element.
-pub(super) fn prepared(book: &Runbook, id: BindingId, prepared: Prepared, decode: Option<&Type>) -> Prepared {
+pub(super) fn prepared(context: &Context<'_>, id: BindingId, prepared: Prepared, decode: Option<&Type>) -> Prepared {
     match prepared {
         Prepared::One(call) => {
-            let ty = record_as(book, Some(id), &call, decode);
+            let ty = record_as(context, Some(id), &call, decode);
             Prepared::One(marked(&call, ty.as_ref()))
         }
         Prepared::Each(calls, truncated) => {
@@ -43,7 +48,7 @@ pub(super) fn prepared(book: &Runbook, id: BindingId, prepared: Prepared, decode
             });
             let calls = calls
                 .iter()
-                .map(|call| marked(call, record_as(book, Some(id), call, element).as_ref()))
+                .map(|call| marked(call, record_as(context, Some(id), call, element).as_ref()))
                 .collect();
             Prepared::Each(calls, truncated)
         }
@@ -51,12 +56,13 @@ pub(super) fn prepared(book: &Runbook, id: BindingId, prepared: Prepared, decode
 }
 
 /// Remembers the secrets of a reply, so that the second line knows them before anything is written.
-pub(super) fn remember(book: &Runbook, id: BindingId, value: &Value, decode: Option<&Type>) {
+pub(super) fn remember(context: &Context<'_>, id: BindingId, value: &Value, decode: Option<&Type>) {
     let mut texts = Vec::new();
     if decode.is_some_and(Type::holds_secret) {
         collect(value, false, &mut texts);
     }
-    for expr in opened(id, &book.bindings) {
+    let book = context.book;
+    for expr in context.opened.get(&id).into_iter().flatten() {
         collect(&eval::evaluate(expr, &Only { book, id, value }), false, &mut texts);
     }
     secrets::remember_all(texts.iter().map(|text| &**text), "a secret of a reply");

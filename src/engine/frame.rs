@@ -35,6 +35,8 @@ pub(super) struct Context<'r> {
     pub needs: Vec<Vec<BindingId>>,
     /// Whether a yes to the question is good, by its sign in the goal.
     pub signs: BTreeMap<BindingId, Sign>,
+    /// For each reply that holds a secret in the clear, what takes it out.
+    pub opened: BTreeMap<BindingId, Vec<&'r Expr>>,
 }
 
 /// A condition that was passed on the way and is asked again before a change.
@@ -94,6 +96,7 @@ impl<'r> Frame<'r> {
                     .map(|binding| needs::direct(binding, &book.bindings))
                     .collect(),
                 signs: sign::signs(book),
+                opened: needs::opened(&book.bindings),
             },
             slots: Slots::new(book.bindings.len()),
             round: 1,

@@ -317,7 +317,7 @@ impl Context<'_> {
         let operation = call.operation.full_name();
         let decode = call.decode.as_ref();
         let prepared = call::prepare(call, &View::new(self.run, self.book, slots, asking.fresh))
-            .map(|prepared| conceal::prepared(self.book, id, prepared, decode));
+            .map(|prepared| conceal::prepared(self, id, prepared, decode));
         let begun = self.run.elapsed();
         let refused = call.operation.heavy && self.run.shared().heavy.get(&operation) != Some(&true);
         let known = self.run.recall(&self.scope, &name, &operation);
@@ -328,7 +328,7 @@ impl Context<'_> {
                     Some(value) => value,
                     None => call::read(self.run, &asking.cache, prepared, decode).await,
                 };
-                conceal::remember(self.book, id, &value, decode);
+                conceal::remember(self, id, &value, decode);
                 value
             }
             Err(unknown) => Value::Unknown(Arc::new(unknown.clone())),

@@ -1,5 +1,7 @@
 //! Which bindings an expression, a call or a binding names.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{ArgExpr, Binding, BindingId, BindingKind, CallExpr, Expr, ExprKind, Part, QuestionForm, Template};
 
 impl Expr {
@@ -77,10 +79,10 @@ impl CallExpr {
     }
 }
 
-/// The expressions of a runbook that take a secret out of the plain reply `id`, directly or through a `let`. Where there is one, the
-/// whole reply is kept out of the record: it holds the secret in the clear.
-pub fn opened(id: BindingId, all: &[Binding]) -> Vec<&Expr> {
-    let mut found = Vec::new();
+/// For each binding that is a plain reply, the expressions that take a secret out of it, directly or through a `let`. Where there is
+/// one, the whole reply is kept out of the record: it holds the secret in the clear.
+pub fn opened(all: &[Binding]) -> BTreeMap<BindingId, Vec<&Expr>> {
+    let mut found: BTreeMap<BindingId, Vec<&Expr>> = BTreeMap::new();
     for binding in all {
         let expr = match &binding.kind {
             BindingKind::Let(expr) => expr,
@@ -93,25 +95,30 @@ pub fn opened(id: BindingId, all: &[Binding]) -> Vec<&Expr> {
         expr.walk(&mut |part| {
             if let ExprKind::Decode(inner) = &part.kind
                 && part.ty.holds_secret()
-                && reaches(inner, id, all)
             {
-                found.push(part);
+                for id in reached(inner, all) {
+                    found.entry(id).or_default().push(part);
+                }
             }
         });
     }
     found
 }
 
-/// True when the expression names the binding, directly or through a `let`. Bindings refer to earlier ones only, so this ends.
-fn reaches(expr: &Expr, id: BindingId, all: &[Binding]) -> bool {
-    let mut reached = false;
-    expr.bindings(&mut |named| {
-        reached = reached
-            || named == id
-            || named > id
-                && matches!(all.get(named.0).map(|binding| &binding.kind), Some(BindingKind::Let(inner)) if reaches(inner, id, all));
-    });
-    reached
+/// The bindings that an expression names, directly or through a `let`.
+fn reached(expr: &Expr, all: &[Binding]) -> BTreeSet<BindingId> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![expr];
+    while let Some(expr) = open.pop() {
+        expr.bindings(&mut |id| {
+            if found.insert(id)
+                && let Some(BindingKind::Let(inner)) = all.get(id.0).map(|binding| &binding.kind)
+            {
+                open.push(inner);
+            }
+        });
+    }
+    found
 }
 
 /// Every binding that must be known before this one can be: `needs`, what its expressions and title name, its fields, and for a
