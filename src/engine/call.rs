@@ -32,7 +32,10 @@ pub(super) fn prepare(call: &CallExpr, view: &View<'_>) -> Result<Prepared, Unkn
     let mut args: Vec<(Arc<str>, Value)> = Vec::with_capacity(call.args.len());
     let mut repeated = None;
     for arg in &call.args {
-        let value = eval::evaluate(&arg.value, view);
+        let value = match call.operation.effect {
+            Effect::Tell => eval::evaluate_for_people(&arg.value, view),
+            _ => eval::evaluate(&arg.value, view),
+        };
         if let Some(unknown) = unknown_in(&value) {
             return Err(Unknown {
                 reason: unknown.reason,

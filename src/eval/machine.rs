@@ -13,6 +13,8 @@ pub(super) struct Machine<'a> {
     pub scope: &'a dyn Scope,
     pub now: jiff::Timestamp,
     pub patterns: RefCell<HashMap<Arc<str>, Result<Regex, String>>>,
+    /// It makes a message: texts name what is not known.
+    people: bool,
 }
 
 /// A condition's value: one answer, or one per sample.
@@ -108,6 +110,15 @@ impl<'a> Machine<'a> {
             scope,
             now: scope.now(),
             patterns: RefCell::default(),
+            people: false,
+        }
+    }
+
+    /// For a message: what is not known is said in it.
+    pub fn for_people(scope: &'a dyn Scope) -> Self {
+        Self {
+            people: true,
+            ..Self::new(scope)
         }
     }
 
@@ -115,7 +126,10 @@ impl<'a> Machine<'a> {
     pub fn value(&self, expr: &Expr, it: Option<&Value>) -> Value {
         match &expr.kind {
             ExprKind::Literal(value) => value.clone(),
-            ExprKind::Template(template) => Value::text(super::fill_with(template, &|part| self.value(part, it))),
+            ExprKind::Template(template) if self.people => {
+                Value::text(super::fill_with(template, &|part| self.value(part, it)))
+            }
+            ExprKind::Template(template) => super::joined(template, &|part| self.value(part, it)),
             ExprKind::Binding(id) => self.scope.binding(*id),
             ExprKind::It => it
                 .cloned()

@@ -19,8 +19,10 @@ pub mod text;
 
 use crate::program::{BindingId, Expr, Part, RunField, Template};
 use crate::source::Span;
+use crate::value::identity::unknown_in;
 use crate::value::{Answer, Reason, Series, Value, show};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 pub use constants::Constants;
 pub use evidence::evidence;
@@ -57,6 +59,12 @@ pub trait Scope {
 /// The value of an expression.
 pub fn evaluate(expr: &Expr, scope: &dyn Scope) -> Value {
     machine::Machine::new(scope).value(expr, None)
+}
+
+/// The value of an expression in a message to people: a text names what is not known in it, where elsewhere it would be unknown as a
+/// whole.
+pub fn evaluate_for_people(expr: &Expr, scope: &dyn Scope) -> Value {
+    machine::Machine::for_people(scope).value(expr, None)
 }
 
 /// A value as an answer: only a truth value is yes or no.
@@ -101,4 +109,29 @@ fn fill_with(template: &Template, value: &dyn Fn(&Expr) -> Value) -> String {
         }
     }
     text
+}
+
+/// The text of a template that is asked with, sent, or compared. Where a part is not known, or is a secret, it is unknown as a whole:
+/// `/orders/unknown` is a path, and a wrong one.
+fn joined(template: &Template, value: &dyn Fn(&Expr) -> Value) -> Value {
+    let mut text = String::new();
+    for part in &template.parts {
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Expr(expr) => {
+                let value = value(expr);
+                if let Some(unknown) = unknown_in(&value) {
+                    return Value::Unknown(Arc::new(unknown.clone()));
+                }
+                if expr.ty.holds_secret() || matches!(value, Value::Secret(_)) {
+                    return Value::unknown(Reason::Denied, "a secret is not put into a text");
+                }
+                text.push_str(&show::show(&value));
+            }
+        }
+        if text.len() > limits::FILLED_BYTES {
+            return Value::unknown(Reason::Truncated, "the text is longer than 64 KiB");
+        }
+    }
+    Value::text(text)
 }

@@ -634,6 +634,10 @@ fn equal(actual: &Value, wanted: &Value) -> bool {
         (Value::Resource { name, .. }, Value::Resource { name: wanted, .. } | Value::Text(wanted)) => name == wanted,
         (Value::Secret(secret), wanted) => equal(secret.expose(), wanted),
         (Value::Code { text, .. }, Value::Code { text: wanted, .. }) => text == wanted,
+        // Where a document is due, the file writes a record or a list.
+        (Value::Json(document), wanted) if !matches!(wanted, Value::Json(_)) => {
+            crate::value::document::of(wanted).is_ok_and(|wanted| wanted == **document)
+        }
         _ => actual == wanted,
     }
 }

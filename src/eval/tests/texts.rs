@@ -82,6 +82,34 @@ fn filled_in_text_is_not_filled_in_again() {
     assert!(filled.ends_with('…'));
 }
 
+/// What is asked with, sent or compared holds no `unknown (…)`: nobody means a thing of that name.
+#[test]
+fn a_text_with_a_place_that_is_not_known_is_not_known() {
+    let path = |place: Value| {
+        let template = Template {
+            parts: vec![Part::Literal("/orders/".to_owned()), Part::Expr(literal(place))],
+            span: Span::default(),
+        };
+        typed(ExprKind::Template(template), Type::Text)
+    };
+    let scope = Fixed::new(Vec::new());
+    assert_eq!(evaluate(&path(Value::Int(5)), &scope), Value::text("/orders/5"));
+    let lists = Value::list(vec![Value::Int(1), unknown(Reason::Timeout)]);
+    for (place, because) in [
+        (unknown(Reason::Timeout), Reason::Timeout),
+        (lists, Reason::Timeout),
+        (Value::Secret(Secret::new(Value::text("hunter2"))), Reason::Denied),
+        (Value::text("é".repeat(limits::FILLED_BYTES)), Reason::Truncated),
+    ] {
+        assert_eq!(reason(&evaluate(&path(place), &scope)), Some(because));
+    }
+    // People are told what is not known.
+    assert_eq!(
+        evaluate_for_people(&path(unknown(Reason::Timeout)), &scope),
+        Value::text("/orders/unknown (no reply in time)")
+    );
+}
+
 #[test]
 fn secrets_are_compared_and_never_computed_with() {
     let secret = || Value::Secret(Secret::new(Value::text("hunter2")));

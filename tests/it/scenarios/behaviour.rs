@@ -760,3 +760,28 @@ scenario "Whoever asks for it cannot consent" {
         ),
     );
 }
+
+#[test]
+fn an_answer_is_given_to_one_document_among_the_arguments() {
+    let book = r#"use std.http.{http}
+runbook slow() "Slow" {
+  timebox 5 min then escalate
+  reads   http
+  situation {
+    symptom slow "Is it slow?" {
+      read reply = http.get("http://shop.example.com", path: "/traces", query: {least: "2ms"}) within 5 s
+      yes when reply.status is 200
+    }
+  }
+  stop "seen"
+}
+"#;
+    let scenario = |query: &str| {
+        format!(
+            "scenario \"It is\" {{\n  given {{ http.get(path: \"/traces\", query: {query}) -> {{status: 200}} }}\n  expect {{ answer slow yes }}\n}}\n"
+        )
+    };
+    all_pass(book, &scenario("{least: \"2ms\"}"));
+    let said = fails(book, &scenario("{least: \"3ms\"}"));
+    assert!(said.contains("http.get"), "{said}");
+}
