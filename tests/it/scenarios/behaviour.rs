@@ -764,7 +764,7 @@ scenario "Whoever asks for it cannot consent" {
 #[test]
 fn an_answer_is_given_to_one_document_among_the_arguments() {
     let book = r#"use std.http.{http}
-runbook slow() "Slow" {
+runbook slowness() "Slow" {
   timebox 5 min then escalate
   reads   http
   situation {
@@ -778,7 +778,7 @@ runbook slow() "Slow" {
 "#;
     let scenario = |query: &str| {
         format!(
-            "scenario \"It is\" {{\n  given {{ http.get(path: \"/traces\", query: {query}) -> {{status: 200}} }}\n  expect {{ answer slow yes }}\n}}\n"
+            "scenario \"It is\" {{\n  run slowness()\n  given {{ http.get(path: \"/traces\", query: {query}) -> {{status: 200}} }}\n  expect {{ answer slow yes }}\n}}\n"
         )
     };
     all_pass(book, &scenario("{least: \"2ms\"}"));
