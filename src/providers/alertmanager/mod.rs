@@ -6,7 +6,8 @@ mod silences;
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::arguments::{Arguments, limited};
-use crate::providers::http::service::{Answer, NoAnswer, Service};
+use crate::providers::failure::wrong;
+use crate::providers::http::service::{Answer, Service};
 use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
 use futures::future::BoxFuture;
@@ -31,13 +32,6 @@ type Json = serde_json::Value;
 pub struct Alertmanager {
     service: Service,
     longest: Duration,
-}
-
-fn wrong(reason: Reason, detail: impl Into<String>) -> Unknown {
-    Unknown {
-        reason,
-        detail: detail.into(),
-    }
 }
 
 fn odd() -> Unknown {
@@ -145,15 +139,6 @@ fn of_status(status: u16, answer: &Answer) -> Unknown {
     let said: String = said.chars().take(200).collect();
     let said = if said.is_empty() { said } else { format!(": {said}") };
     wrong(reason, format!("the server answered with status {status}{said}"))
-}
-
-/// What a reply that is none means for a change.
-fn open(failed: NoAnswer) -> Outcome {
-    if failed.sent {
-        Outcome::Unclear(failed.unknown)
-    } else {
-        Outcome::Failed(failed.unknown)
-    }
 }
 
 /// What a status other than a good one means for a change: only where the server says that it did nothing it is a failure.

@@ -1,6 +1,6 @@
 //! Silences: made once for a key, known again by who made them and by what stands in their comment.
 
-use super::{Alertmanager, Json, odd, open, patience, refused, text_of, time, word, wrong};
+use super::{Alertmanager, Json, odd, patience, refused, text_of, time, word, wrong};
 use crate::provider::{Call, Outcome};
 use crate::providers::arguments::{Arguments, not_fitting};
 use crate::value::{Reason, Unknown, Value};
@@ -253,7 +253,7 @@ impl Alertmanager {
             .await;
         let answer = match sent {
             Ok(answer) => answer,
-            Err(failed) => return open(failed),
+            Err(failed) => return failed.outcome(),
         };
         if answer.status != 200 {
             return refused(answer.status, &answer);
@@ -311,7 +311,7 @@ impl Alertmanager {
                     continue;
                 }
                 Ok(answer) => refused(answer.status, &answer),
-                Err(failed) => open(failed),
+                Err(failed) => failed.outcome(),
             };
             // Earlier ones are ended: the call as a whole is not undone by this failure.
             return match outcome {

@@ -1,7 +1,7 @@
 //! The provider `chat`: messages to channels through incoming web hooks, in the form that Slack reads and others took over.
 
 use super::config::ChatConfig;
-use super::{cut, named, no_read, ready, text, turned_away, unanswered, until};
+use super::{cut, named, no_read, ready, text, turned_away, until};
 use crate::limits::CHAT_CHARACTERS;
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::http::service::Service;
@@ -36,7 +36,7 @@ impl Chat {
             .send(channel, Method::POST, "", &[], Some(&message), until(call));
         let answer = match sent.await {
             Ok(answer) => answer,
-            Err(problem) => return unanswered(problem),
+            Err(problem) => return problem.outcome(),
         };
         if let Some(outcome) = turned_away(&answer, &String::from_utf8_lossy(&answer.body)) {
             return outcome;

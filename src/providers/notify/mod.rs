@@ -6,7 +6,7 @@ pub mod mail;
 pub mod pager;
 
 use crate::provider::{Call, Health, HealthState, Outcome};
-use crate::providers::http::service::{Answer, NoAnswer};
+use crate::providers::http::service::Answer;
 use crate::value::{Reason, Unknown, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,15 +45,6 @@ fn named(known: bool, name: &str) -> Vec<String> {
     } else {
         "(not configured)".to_owned()
     }]
-}
-
-/// A message that got no answer: what may have been read may have been delivered.
-fn unanswered(problem: NoAnswer) -> Outcome {
-    if problem.sent {
-        Outcome::Unclear(problem.unknown)
-    } else {
-        Outcome::Failed(problem.unknown)
-    }
 }
 
 /// What a status says about a message, when it does not say that it was taken.

@@ -1,7 +1,7 @@
 //! The provider `pager`: pages by the PagerDuty Events API v2. A key joins everything that is said about one incident.
 
 use super::config::PagerConfig;
-use super::{cut, failed, named, no_read, ready, text, turned_away, unanswered, until};
+use super::{cut, failed, named, no_read, ready, text, turned_away, until};
 use crate::limits::{PAGE_KEY_BYTES, PAGE_SUMMARY_CHARACTERS};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::http::service::Service;
@@ -63,7 +63,7 @@ impl Pager {
             .send(name, Method::POST, "/v2/enqueue", &[], Some(&event), until(call));
         let answer = match sent.await {
             Ok(answer) => answer,
-            Err(problem) => return unanswered(problem),
+            Err(problem) => return problem.outcome(),
         };
         let said = answer.json().unwrap_or_default();
         let field = |name: &str| said.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();

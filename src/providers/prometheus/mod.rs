@@ -8,6 +8,7 @@ use crate::limits::PROMETHEUS_SAMPLES;
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::arguments::Arguments;
+use crate::providers::failure::wrong;
 use crate::providers::http::service::{Answer, Service};
 use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
@@ -35,13 +36,6 @@ type Json = serde_json::Value;
 /// The provider `prometheus`: the servers of an environment.
 pub struct Prometheus {
     service: Service,
-}
-
-fn wrong(reason: Reason, detail: impl Into<String>) -> Unknown {
-    Unknown {
-        reason,
-        detail: detail.into(),
-    }
 }
 
 impl Prometheus {
