@@ -169,6 +169,8 @@ pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
 pub const DOCKER_LINES: usize = 10_000;
 /// docker: what a container or a program in it says.
 pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
+/// docker: containers of a list, and of one call.
+pub const DOCKER_TOGETHER: usize = 500;
 /// exec: what a program says, each stream.
 pub const EXEC_OUTPUT_BYTES: usize = 1024 * 1024;
 /// prometheus: samples of one series, and series of one instant.
@@ -641,6 +643,18 @@ pub const TABLE: &[Limit] = &[
         "what a container or a program in it says",
         "1 MiB of each stream; a longer one is cut",
         Some("what_a_container_says_is_bounded"),
+    ),
+    row(
+        "docker",
+        "containers of one list",
+        "500; more are cut",
+        Some("a_list_has_only_so_many_containers"),
+    ),
+    row(
+        "docker",
+        "containers, networks, volumes or images that one call changes",
+        "500; more is a failure and changes none",
+        Some("a_call_takes_only_so_many_containers"),
     ),
     row(
         "exec",

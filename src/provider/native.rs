@@ -76,6 +76,8 @@ pub enum ReferenceKind {
     Url,
     File,
     Unit,
+    Container,
+    Project,
 }
 
 impl ReferenceKind {
@@ -88,6 +90,8 @@ impl ReferenceKind {
             ReferenceKind::Url => "URL",
             ReferenceKind::File => "file",
             ReferenceKind::Unit => "unit",
+            ReferenceKind::Container => "container",
+            ReferenceKind::Project => "project",
         }
     }
 }

@@ -2,10 +2,13 @@
 
 pub mod config;
 mod failure;
+mod group;
+mod images;
+mod native;
 mod running;
 mod values;
 
-use crate::provider::native::{Privilege, Use};
+use crate::provider::native::{Privilege, Reference, Resolved, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::providers::arguments::{Arguments, limited, not_fitting};
 use crate::providers::contract::Does;
@@ -40,9 +43,19 @@ const OPERATIONS: &[&str] = &[
     "logs.tail",
     "logs.count",
     "stats",
+    "containers.remove",
     "projects.list",
+    "projects.start",
+    "projects.stop",
+    "projects.restore",
+    "projects.remove",
     "networks.list",
+    "networks.remove",
     "volumes.list",
+    "volumes.remove",
+    "images.list",
+    "images.remove",
+    "images.pull",
 ];
 
 /// The provider `docker`: the engines of an environment. Nothing is connected before the first call.
@@ -141,7 +154,13 @@ impl Docker {
                 if !labels.is_empty() {
                     filters.insert("label".to_owned(), labels);
                 }
-                containers(&link, engine, filters, arguments.limit("at_most", 500)?).await
+                containers(
+                    &link,
+                    engine,
+                    filters,
+                    arguments.limit("at_most", crate::limits::DOCKER_TOGETHER)?,
+                )
+                .await
             }
             "containers.get" => {
                 let wanted = text(arguments, "name")?;
@@ -161,8 +180,9 @@ impl Docker {
                 running::stats(&link, &seen).await
             }
             "projects.list" => projects(&link).await,
-            "networks.list" => networks(&link, arguments.limit("at_most", 10_000)?).await,
-            "volumes.list" => volumes(&link, arguments.limit("at_most", 10_000)?).await,
+            "networks.list" => networks(&link, engine, arguments.limit("at_most", 10_000)?).await,
+            "volumes.list" => volumes(&link, engine, arguments.limit("at_most", 10_000)?).await,
+            "images.list" => images::list(&link, call).await,
             other => Err(Failure::definite(
                 Reason::Internal,
                 format!("docker.{other} is not a read"),
@@ -195,8 +215,32 @@ impl Docker {
 
     async fn act(&self, call: &Call) -> Result<Value, Failure> {
         let until = Instant::now() + patience(call);
-        let seen = running::Seen::of(call.arg("container"))?;
         let path = &*call.operation.path;
+        if let Some(order) = group::Order::of(path) {
+            let seen = group::containers(call.arg("containers"))?;
+            let grace = running::grace(call).unwrap_or(0);
+            let engine = one_engine(seen.iter().map(|container| container.engine.as_str()))?;
+            let Some(engine) = engine else {
+                return Ok(group::Handled::default().value());
+            };
+            let link = self.link(engine, until).await?;
+            return group::carry_out(&link, &seen, order, grace)
+                .await
+                .map(group::Handled::value);
+        }
+        if let Some((kind, what)) = group::Kind::of(path) {
+            let things = group::things(call.arg(what), kind, what)?;
+            let Some(engine) = one_engine(things.iter().map(|thing| thing.engine.as_str()))? else {
+                return Ok(group::Handled::default().value());
+            };
+            let link = self.link(engine, until).await?;
+            return group::discard(&link, &things, kind).await.map(group::Handled::value);
+        }
+        if path == "images.pull" {
+            let link = self.link(text(Arguments(call), "engine")?, until).await?;
+            return images::pull(&link, call).await;
+        }
+        let seen = running::Seen::of(call.arg("container"))?;
         if path == "containers.run" {
             let contract = running::contract(call, self.engine(&seen.engine)?, Does::Change)?;
             let link = self.link(&seen.engine, until).await?;
@@ -219,12 +263,30 @@ impl Docker {
     }
 }
 
-async fn inspect(link: &Link, name: &str) -> Result<bollard::models::ContainerInspectResponse, Failure> {
-    let plain = !name.is_empty()
-        && name
+/// The engine of everything in a list; `None` for an empty one.
+fn one_engine<'a>(mut engines: impl Iterator<Item = &'a str>) -> Result<Option<&'a str>, Failure> {
+    let Some(first) = engines.next() else { return Ok(None) };
+    if engines.all(|other| other == first) {
+        Ok(Some(first))
+    } else {
+        Err(Failure::definite(
+            Reason::Unparsable,
+            "one call is for one engine: what is given is of several",
+        ))
+    }
+}
+
+/// True for a text that can be the name or the id of a thing of the engine, and nothing else in a path.
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && !text.starts_with('.')
+        && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-    if !plain {
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+async fn inspect(link: &Link, name: &str) -> Result<bollard::models::ContainerInspectResponse, Failure> {
+    if !is_name(name) {
         return Err(Failure::definite(
             Reason::Unparsable,
             "this is neither the name nor the id of a container",
@@ -299,7 +361,7 @@ async fn projects(link: &Link) -> Result<Value, Failure> {
     ))
 }
 
-async fn networks(link: &Link, at_most: usize) -> Result<Value, Failure> {
+async fn networks(link: &Link, engine: &Value, at_most: usize) -> Result<Value, Failure> {
     let found = link
         .wait(link.client.list_networks(None::<ListNetworksOptions>), false)
         .await?;
@@ -314,6 +376,8 @@ async fn networks(link: &Link, at_most: usize) -> Result<Value, Failure> {
             Value::record(
                 "Network",
                 vec![
+                    ("engine", engine.clone()),
+                    ("id", Value::text(network.id.unwrap_or_default())),
                     ("name", Value::text(network.name.unwrap_or_default())),
                     ("driver", Value::text(network.driver.unwrap_or_default())),
                     ("internal", Value::Bool(network.internal.unwrap_or(false))),
@@ -325,7 +389,7 @@ async fn networks(link: &Link, at_most: usize) -> Result<Value, Failure> {
     Ok(limited(items, at_most))
 }
 
-async fn volumes(link: &Link, at_most: usize) -> Result<Value, Failure> {
+async fn volumes(link: &Link, engine: &Value, at_most: usize) -> Result<Value, Failure> {
     let found = link
         .wait(link.client.list_volumes(None::<ListVolumesOptions>), false)
         .await?;
@@ -337,6 +401,11 @@ async fn volumes(link: &Link, at_most: usize) -> Result<Value, Failure> {
             Value::record(
                 "Volume",
                 vec![
+                    ("engine", engine.clone()),
+                    (
+                        "created",
+                        values::moment(volume.created_at.as_deref()).map_or(Value::None, Value::Time),
+                    ),
                     (
                         "project",
                         volume
@@ -380,6 +449,10 @@ impl Provider for Docker {
     }
 
     fn targets(&self, call: &Call) -> Vec<String> {
+        let lists = ["containers", "networks", "volumes", "images"];
+        if let Some(list) = lists.into_iter().find(|name| call.arg(name).as_list().is_some()) {
+            return Arguments(call).sources(list, "engine");
+        }
         vec![self.name_of(call).unwrap_or_default()]
     }
 
@@ -411,6 +484,14 @@ impl Provider for Docker {
     // The engine knows no rights: whoever may open its socket may do everything.
     fn privileges(&self, _uses: &[Use]) -> Option<Vec<Privilege>> {
         Some(Vec::new())
+    }
+
+    fn references(&self, used: &Use) -> Vec<Reference> {
+        self.named(used)
+    }
+
+    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
+        Box::pin(self.look_up(reference))
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -26,9 +26,9 @@ use std::sync::Arc;
 pub struct Seen {
     pub engine: String,
     pub id: String,
-    started: Option<Timestamp>,
+    pub started: Option<Timestamp>,
     /// Whether it ran when it was looked at.
-    ran: bool,
+    pub ran: bool,
 }
 
 impl Seen {
@@ -85,6 +85,14 @@ impl Order {
     }
 }
 
+/// How many seconds a container gets to end by itself.
+pub fn grace(call: &Call) -> Option<i32> {
+    match call.arg("grace") {
+        Value::Duration(nanoseconds) => Some(i32::try_from(nanoseconds / 1_000_000_000).unwrap_or(i32::MAX).max(0)),
+        _ => None,
+    }
+}
+
 /// Gives an order, if the container still is what was looked at and is not yet as it should be.
 pub async fn order(link: &Link, call: &Call, seen: &Seen, order: Order) -> Result<Value, Failure> {
     let engine = Value::Resource {
@@ -96,10 +104,7 @@ pub async fn order(link: &Link, call: &Call, seen: &Seen, order: Order) -> Resul
     let (running, paused) = (state.running.unwrap_or(false), state.paused.unwrap_or(false));
     let started: Option<Timestamp> = state.started_at.and_then(|text| text.parse().ok());
     let began_anew = started.filter(|time| time.as_second() > 0) != seen.started;
-    let grace = match call.arg("grace") {
-        Value::Duration(nanoseconds) => Some(i32::try_from(nanoseconds / 1_000_000_000).unwrap_or(i32::MAX).max(0)),
-        _ => None,
-    };
+    let grace = grace(call);
     let nothing_to_do = match order {
         Order::Start => running,
         Order::Stop => !running,

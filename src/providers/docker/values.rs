@@ -10,10 +10,75 @@ pub const SERVICE: &str = "com.docker.compose.service";
 
 /// A time as the engine writes it; the year 1 is its word for never.
 fn time(text: Option<&str>) -> Value {
-    match text.and_then(|text| text.parse::<Timestamp>().ok()) {
-        Some(time) if time.as_second() > 0 => Value::Time(time),
-        _ => Value::None,
+    moment(text).map_or(Value::None, Value::Time)
+}
+
+/// The same, as a time.
+pub fn moment(text: Option<&str>) -> Option<Timestamp> {
+    text.and_then(|text| text.parse::<Timestamp>().ok())
+        .filter(|time| time.as_second() > 0)
+}
+
+/// An image as a record.
+pub fn image(engine: &Value, id: &str, names: &[String], size: Option<i64>, created: Option<Timestamp>) -> Value {
+    // An image without a name has this one in its place.
+    let names = names.iter().filter(|name| *name != "<none>:<none>");
+    Value::record(
+        "Image",
+        vec![
+            ("engine", engine.clone()),
+            ("id", Value::text(id)),
+            (
+                "names",
+                Value::list(names.map(|name| Value::text(name.as_str())).collect()),
+            ),
+            (
+                "size",
+                size.filter(|size| *size >= 0).map_or_else(
+                    || Value::unknown(Reason::Missing, "the engine does not say how large the image is"),
+                    Value::Bytes,
+                ),
+            ),
+            ("created", created.map_or(Value::None, Value::Time)),
+        ],
+    )
+}
+
+/// The ports of a container that can be reached from outside it, lowest first.
+fn ports(found: &ContainerInspectResponse) -> Value {
+    let all = found
+        .network_settings
+        .as_ref()
+        .and_then(|settings| settings.ports.as_ref());
+    let mut ports: Vec<(i64, i64, String, Option<String>)> = Vec::new();
+    for (inside, bindings) in all.into_iter().flatten() {
+        let (inside, protocol) = inside.split_once('/').unwrap_or((inside, "tcp"));
+        let Ok(inside) = inside.parse() else { continue };
+        for binding in bindings.iter().flatten() {
+            let Some(Ok(outside)) = binding.host_port.as_ref().map(|port| port.parse()) else {
+                continue;
+            };
+            let address = binding.host_ip.clone().filter(|address| !address.is_empty());
+            ports.push((outside, inside, protocol.to_owned(), address));
+        }
     }
+    ports.sort();
+    Value::list(
+        ports
+            .into_iter()
+            .map(|(outside, inside, protocol, address)| {
+                Value::record(
+                    "Port",
+                    vec![
+                        ("inside", Value::Int(inside)),
+                        ("outside", Value::Int(outside)),
+                        ("protocol", Value::text(protocol)),
+                        ("address", address.map_or(Value::None, Value::text)),
+                    ],
+                )
+            })
+            .collect(),
+    )
 }
 
 fn maybe_text(text: Option<&str>) -> Value {
@@ -99,6 +164,7 @@ pub fn container(engine: &Value, found: &ContainerInspectResponse) -> Value {
             ("error", maybe_text(state.and_then(|state| state.error.as_deref()))),
             ("project", label(PROJECT)),
             ("service", label(SERVICE)),
+            ("ports", ports(found)),
         ],
     )
 }

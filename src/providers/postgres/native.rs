@@ -317,7 +317,11 @@ async fn look_up(pool: &Pool, reference: &Reference) -> Result<bool, Failure> {
             "select exists (select 1 from pg_catalog.pg_settings s where lower(s.name) = lower($1)) as there",
             reference.name.clone(),
         ),
-        ReferenceKind::Url | ReferenceKind::File | ReferenceKind::Unit => {
+        ReferenceKind::Url
+        | ReferenceKind::File
+        | ReferenceKind::Unit
+        | ReferenceKind::Container
+        | ReferenceKind::Project => {
             return Err(Failure::definite(Reason::Internal, "this is not in a database"));
         }
     };

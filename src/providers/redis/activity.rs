@@ -7,7 +7,7 @@ use super::keys::Changed;
 use super::lock::{Fence, fenced, watch};
 use crate::value::{List, Reason, Secret, Value};
 use ::redis::{Value as Reply, cmd};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -82,6 +82,33 @@ pub struct Listed {
     pub server: String,
     id: i64,
     address: String,
+}
+
+impl Listed {
+    /// Number and address: together they are one client.
+    pub fn who(&self) -> (i64, String) {
+        (self.id, self.address.clone())
+    }
+
+    /// Where it comes from.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Number and address of every client that is connected now.
+pub async fn addresses(link: &mut Link) -> Result<BTreeSet<(i64, String)>, Failure> {
+    let reply = link.ask(cmd("CLIENT").arg("LIST")).await?;
+    let text = text(&reply).ok_or_else(|| odd("CLIENT LIST"))?;
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            let fields: BTreeMap<&str, &str> = line.split(' ').filter_map(|field| field.split_once('=')).collect();
+            let id = fields.get("id").and_then(|id| id.parse().ok());
+            id.zip(fields.get("addr").map(|address| (*address).to_owned()))
+                .ok_or_else(|| odd("CLIENT LIST"))
+        })
+        .collect()
 }
 
 /// Reads the clients of a call.

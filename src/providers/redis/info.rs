@@ -46,11 +46,13 @@ impl Info {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// A field as text.
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    fn number(&self, name: &str) -> Option<i64> {
+    /// A field as a number.
+    pub fn number(&self, name: &str) -> Option<i64> {
         self.get(name)?.parse().ok()
     }
 

@@ -322,6 +322,13 @@ pub struct Seen {
     expires: Option<Timestamp>,
 }
 
+impl Seen {
+    /// The key's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Reads the keys of a call. One that cannot be read makes the whole call a failure: nothing is sent.
 pub fn seen(keys: &Value) -> Result<Vec<Seen>, Failure> {
     let wrong = |words: &str| Failure::definite(Reason::Unparsable, words);
@@ -446,6 +453,10 @@ pub async fn change(
     Ok(total)
 }
 
+fn not_changed() -> Failure {
+    Failure::definite(Reason::Unparsable, "keys of this kind are not changed")
+}
+
 async fn one(
     link: &mut Link,
     fence: Option<&Fence>,
@@ -457,7 +468,7 @@ async fn one(
         .iter()
         .find(|(_, ours)| *ours == key.kind)
         .map(|(server, _)| *server)
-        .ok_or_else(|| Failure::definite(Reason::Unparsable, "keys of this kind are not changed"))?;
+        .ok_or_else(not_changed)?;
     let expires = key.expires.map_or(-1, Timestamp::as_millisecond);
     let looked_at = if change == Change::Restore {
         String::new()
@@ -486,6 +497,57 @@ async fn one(
     text(&link.change(&command).await?).ok_or_else(|| odd("a script").after_sending())
 }
 
+/// What has become of a key since it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Now {
+    /// A change would be made to it.
+    Same,
+    Gone,
+    /// Of another kind, or with another expiry: a change leaves it alone.
+    MovedOn,
+}
+
+/// What has become of these keys, by the rules of a change of them.
+pub async fn now(link: &mut Link, keys: &[Seen], change: Change) -> Result<Vec<Now>, Failure> {
+    if keys.iter().any(|key| !KINDS.iter().any(|(_, ours)| *ours == key.kind)) {
+        return Err(not_changed());
+    }
+    let names: Vec<Vec<u8>> = keys.iter().map(|key| key.name.clone().into_bytes()).collect();
+    let now = clock(link).await?;
+    let ask = |pipeline: &mut Pipeline, name: &[u8]| {
+        pipeline.cmd("TYPE").arg(name);
+        pipeline.cmd("PTTL").arg(name);
+    };
+    let replies = in_chunks(link, &names, ask, 2).await?;
+    keys.iter()
+        .zip(replies)
+        .map(|(key, parts)| {
+            let [word, left] = parts.as_slice() else {
+                return Err(odd("a question about a key"));
+            };
+            let word = text(word).ok_or_else(|| odd("TYPE"))?;
+            let Reply::Int(_) = left else { return Err(odd("PTTL")) };
+            Ok(match expiry(left, now) {
+                _ if word == "none" => Now::Gone,
+                None => Now::Gone,
+                _ if kind(&word) != key.kind => Now::MovedOn,
+                _ if change == Change::Restore => Now::Same,
+                Some(expires) if same_expiry(expires, key.expires) => Now::Same,
+                Some(_) => Now::MovedOn,
+            })
+        })
+        .collect()
+}
+
+/// Whether two readings of when a key expires mean the same.
+fn same_expiry(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => one.duration_since(other).abs() <= TOLERANCE,
+        _ => false,
+    }
+}
+
 /// `keys.remaining`: those that are still there, of the same kind.
 pub async fn remaining(link: &mut Link, keys: &[Seen]) -> Result<Vec<bool>, Failure> {
     let names: Vec<Vec<u8>> = keys.iter().map(|key| key.name.clone().into_bytes()).collect();
@@ -504,7 +566,7 @@ pub async fn remaining(link: &mut Link, keys: &[Seen]) -> Result<Vec<bool>, Fail
 
 #[cfg(test)]
 mod tests {
-    use super::{REDIS_KEYS, Walk, expiry, seen};
+    use super::{REDIS_KEYS, Walk, expiry, same_expiry, seen};
     use crate::value::{List, Value};
     use ::redis::Value as Reply;
     use jiff::Timestamp;
@@ -517,6 +579,15 @@ mod tests {
         assert_eq!(expiry(&Reply::Int(-1), now), Some(None));
         let soon = expiry(&Reply::Int(1500), now).unwrap();
         assert_eq!(soon.unwrap().as_millisecond(), 1500);
+    }
+
+    #[test]
+    fn two_readings_of_an_expiry_are_compared_to_two_seconds() {
+        let at = |millis: i64| Some(Timestamp::from_millisecond(millis).unwrap());
+        assert!(same_expiry(None, None));
+        assert!(same_expiry(at(10_000), at(12_000)) && same_expiry(at(12_000), at(10_000)));
+        assert!(!same_expiry(at(10_000), at(12_001)));
+        assert!(!same_expiry(None, at(10_000)) && !same_expiry(at(10_000), None));
     }
 
     #[test]

@@ -9,10 +9,11 @@ mod info;
 mod keys;
 mod lock;
 mod native;
+mod preview;
 mod settings;
 
 use crate::provider::lock::{Held, Holder, NotTaken};
-use crate::provider::native::{Privilege, Use};
+use crate::provider::native::{PreviewPass, Previewed, Privilege, Reference, Resolved, Use};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::arguments::{Arguments, not_fitting};
 use crate::value::probe::{self, Reply};
@@ -424,6 +425,18 @@ impl Provider for Redis {
 
     fn privileges(&self, uses: &[Use]) -> Option<Vec<Privilege>> {
         Some(self.least(uses))
+    }
+
+    fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
+        Box::pin(self.preview_of(call))
+    }
+
+    fn references(&self, used: &Use) -> Vec<Reference> {
+        self.named(used)
+    }
+
+    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
+        Box::pin(self.look_up(reference))
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

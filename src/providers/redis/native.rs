@@ -3,10 +3,16 @@
 use super::Redis;
 use super::config::{Role, Server};
 use super::lock::KEY;
+use super::settings;
 use crate::provider::Effect;
-use crate::provider::native::{Privilege, Use};
-use crate::value::Value;
+use crate::provider::native::{Privilege, Reference, ReferenceKind, Resolved, Use};
+use crate::value::{Reason, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a look at one reference may take.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// The commands of an operation, as the access list names them, without what every login needs.
 pub fn commands(operation: &str) -> &'static [&'static str] {
@@ -55,6 +61,34 @@ fn keys(used: &Use) -> Option<Option<String>> {
 type Needed = BTreeMap<(String, bool, String), (bool, BTreeSet<String>)>;
 
 impl Redis {
+    /// What a call names in the server.
+    pub(super) fn named(&self, used: &Use) -> Vec<Reference> {
+        let names_one = matches!(&*used.operation.path, "settings.get" | "settings.set");
+        let named = |argument: &str| used.arg(argument).and_then(Value::as_str);
+        match (named("server"), named("name").filter(|_| names_one)) {
+            (Some(on), Some(name)) => vec![Reference {
+                kind: ReferenceKind::Setting,
+                name: name.to_owned(),
+                on: on.to_owned(),
+                readable: true,
+            }],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Looks a setting up, as the login for checks. Its value is not kept.
+    pub(super) async fn look_up(&self, reference: &Reference) -> Resolved {
+        let found = async {
+            let mut link = self.link(&reference.on, Role::Read, Instant::now() + WITHIN).await?;
+            settings::current(&mut link, &reference.name).await
+        };
+        match found.await {
+            Ok(_) => Resolved::There,
+            Err(failure) if failure.unknown.reason == Reason::Missing => Resolved::Missing(failure.unknown.detail),
+            Err(failure) => Resolved::Unknown(failure.unknown.to_string()),
+        }
+    }
+
     /// The least a login needs for these operations: one rule of the access list each.
     pub(super) fn least(&self, uses: &[Use]) -> Vec<Privilege> {
         let ours: Vec<&Use> = uses

@@ -85,7 +85,7 @@ fn named(name: &str) -> Result<String, Failure> {
 }
 
 /// The bytes of a size as the server writes it: `100mb`, `1gb`, `1024`.
-fn size(text: &str) -> Option<i64> {
+pub fn size(text: &str) -> Option<i64> {
     const UNITS: &[(&str, i64)] = &[
         ("kb", 1 << 10),
         ("mb", 1 << 20),
@@ -105,7 +105,7 @@ fn size(text: &str) -> Option<i64> {
 }
 
 /// Whether two texts set the same: the server gives back another text than it was given.
-fn same(name: &str, one: &str, other: &str) -> bool {
+pub fn same(name: &str, one: &str, other: &str) -> bool {
     if SIZES.contains(&name) {
         return size(one).is_some() && size(one) == size(other);
     }
@@ -119,7 +119,7 @@ async fn value(link: &mut Link, name: &str) -> Result<String, Failure> {
     };
     match pair.as_slice() {
         [] => Err(Failure::definite(
-            Reason::Unavailable,
+            Reason::Missing,
             format!("the server has no setting `{name}`, or this login may not see it"),
         )),
         [_, value] => text(value).ok_or_else(|| odd("CONFIG GET")),
@@ -155,10 +155,16 @@ fn record(server: &Value, name: &str, value: &str) -> Value {
     )
 }
 
-/// `settings.get`
-pub async fn get(link: &mut Link, server: &Value, name: &str) -> Result<Value, Failure> {
+/// The name of a setting as the server writes it, and its value. Secret ones are refused.
+pub async fn current(link: &mut Link, name: &str) -> Result<(String, String), Failure> {
     let name = named(name)?;
     let value = value(link, &name).await?;
+    Ok((name, value))
+}
+
+/// `settings.get`
+pub async fn get(link: &mut Link, server: &Value, name: &str) -> Result<Value, Failure> {
+    let (name, value) = current(link, name).await?;
     Ok(record(server, &name, &value))
 }
 

@@ -3,6 +3,8 @@
 mod containers;
 mod faults;
 mod incident;
+mod projects;
+mod registry;
 
 use crate::support::daemon::{file, folder, program};
 use crate::support::gated::Gated;
@@ -57,6 +59,12 @@ impl Host {
             &["build", "--quiet", "--tag", "starr-test", &folder.display().to_string()],
         );
         assert!(built.0, "{}", built.1);
+        // Registries of this machine speak without encryption.
+        file(
+            &folder,
+            "registries.conf",
+            "[[registry]]\nlocation = \"127.0.0.1\"\ninsecure = true\n",
+        );
         let socket = folder.join("socket");
         let mut shell = Command::new("sh");
         shell
@@ -64,6 +72,7 @@ impl Host {
             .arg(&folder)
             .args(words(&folder))
             .env("CONTAINERS_CONF", folder.join("containers.conf"))
+            .env("CONTAINERS_REGISTRIES_CONF", folder.join("registries.conf"))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -87,26 +96,20 @@ impl Host {
 
     /// A container that runs a script of busybox.
     pub fn container(&self, name: &str, project: &str, script: &str) {
+        self.container_with(name, project, name, &[], script);
+    }
+
+    /// The same with a service of another name and more options of the engine's own program.
+    pub fn container_with(&self, name: &str, project: &str, service: &str, more: &[&str], script: &str) {
         let labels = [
             format!("com.docker.compose.project={project}"),
-            format!("com.docker.compose.service={name}"),
+            format!("com.docker.compose.service={service}"),
         ];
-        self.podman(&[
-            "run",
-            "--detach",
-            "--name",
-            name,
-            "--net",
-            "none",
-            "--label",
-            &labels[0],
-            "--label",
-            &labels[1],
-            "starr-test",
-            "/bin/sh",
-            "-c",
-            script,
-        ]);
+        let mut words = vec!["run", "--detach", "--name", name, "--net", "none"];
+        words.extend(["--label", &labels[0], "--label", &labels[1]]);
+        words.extend(more);
+        words.extend(["starr-test", "/bin/sh", "-c", script]);
+        self.podman(&words);
     }
 
     /// What the engine's own program does.

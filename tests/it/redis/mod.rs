@@ -5,6 +5,7 @@ mod faults;
 mod grants;
 mod incident;
 mod locks;
+mod previews;
 mod reads;
 mod trust;
 

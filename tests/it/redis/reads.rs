@@ -198,5 +198,5 @@ async fn settings_are_read_one_by_one_and_secrets_are_not() {
     assert_eq!(field(&get("activedefrag").await, "enabled"), Value::Bool(false));
     assert_eq!(reason(&get("requirepass").await).0, Reason::Denied);
     assert_eq!(reason(&get("max*").await).0, Reason::Unparsable);
-    assert_eq!(reason(&get("no-such-setting").await).0, Reason::Unavailable);
+    assert_eq!(reason(&get("no-such-setting").await).0, Reason::Missing);
 }
