@@ -179,6 +179,18 @@ pub const PROMETHEUS_SAMPLES: usize = 11_000;
 pub const JAEGER_TRACES: usize = 1000;
 /// jaeger: spans of one trace.
 pub const JAEGER_SPANS: usize = 10_000;
+/// azure: how often a request is sent while the service says that it is busy.
+pub const AZURE_ATTEMPTS: u32 = 4;
+/// azure: pages of one list.
+pub const AZURE_PAGES: usize = 100;
+/// azure: rows, events or resources of one call, where the call says how many.
+pub const AZURE_ITEMS: usize = 10_000;
+/// azure: resources of one call that does not say how many.
+pub const AZURE_LISTED: usize = 1_000;
+/// azure: points of a series.
+pub const AZURE_POINTS: usize = 10_000;
+/// azure: bytes of a query of logs, its values included.
+pub const AZURE_QUERY_BYTES: usize = 64 * 1024;
 /// github: characters of a title; what is longer is cut, and says so.
 pub const GITHUB_TITLE_CHARACTERS: usize = 256;
 /// github: characters of an issue or a comment; what is longer is cut, and says so.
@@ -673,6 +685,18 @@ pub const TABLE: &[Limit] = &[
         "traces of one call, and spans of one trace",
         "1,000 and 10,000; a trace with more is cut",
         Some("a_trace_of_too_many_spans_is_cut"),
+    ),
+    row(
+        "azure",
+        "points of a series",
+        "10,000",
+        Some("only_steps_that_the_service_has_are_asked"),
+    ),
+    row(
+        "azure",
+        "a query of logs, its values included",
+        "64 KiB",
+        Some("names_and_values_belong_together"),
     ),
     row(
         "github",

@@ -409,6 +409,8 @@ pub enum GrantsTo {
     Acl,
     /// Roles and their bindings, for Kubernetes
     Rbac,
+    /// A custom role, for Azure
+    AzureRole,
     /// The grants of an environment, for starr.yaml
     Config,
 }

@@ -33,6 +33,7 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         GrantsTo::Sql => name == "postgres",
         GrantsTo::Acl => name == "redis",
         GrantsTo::Rbac => name == "kubernetes",
+        GrantsTo::AzureRole => name == "azure",
     };
     for provider in gate.providers().filter(|provider| wanted(provider.name())) {
         if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
@@ -49,7 +50,7 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         line(&serde_json::json!({ "privileges": privileges, "not_known_for": silent }).to_string());
         return Ok(Exit::Good);
     }
-    if args.to == GrantsTo::Rbac {
+    if matches!(args.to, GrantsTo::Rbac | GrantsTo::AzureRole) {
         for provider in gate.providers().filter(|provider| wanted(provider.name())) {
             if let Some(documents) = provider.grant_documents(&uses) {
                 line(safe_multiline(&documents).trim_end());

@@ -338,6 +338,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::dns::Dns::new(&environment.dns).map_err(Failure::usage)?),
         #[cfg(feature = "jaeger")]
         Arc::new(crate::providers::jaeger::Jaeger::new(&environment.jaeger).map_err(Failure::usage)?),
+        #[cfg(feature = "azure")]
+        Arc::new(crate::providers::azure::Azure::new(environment.azure.clone()).map_err(Failure::usage)?),
         #[cfg(feature = "github")]
         Arc::new(crate::providers::github::GitHub::new(&environment.github).map_err(Failure::usage)?),
         #[cfg(feature = "notify")]

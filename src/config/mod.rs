@@ -110,6 +110,10 @@ pub struct Environment {
     #[cfg(feature = "jaeger")]
     #[serde(default)]
     pub jaeger: crate::providers::jaeger::config::Config,
+    /// Subscriptions of Azure and what lies in them.
+    #[cfg(feature = "azure")]
+    #[serde(default)]
+    pub azure: crate::providers::azure::config::Config,
     /// Repositories whose issues are written.
     #[cfg(feature = "github")]
     #[serde(default)]
@@ -438,6 +442,8 @@ impl Environment {
         self.jwt.validate().or_else(error)?;
         #[cfg(feature = "jaeger")]
         self.jaeger.validate().or_else(error)?;
+        #[cfg(feature = "azure")]
+        self.azure.validate().or_else(error)?;
         #[cfg(feature = "github")]
         self.github.validate().or_else(error)?;
         #[cfg(feature = "notify")]
@@ -630,6 +636,8 @@ pub fn embedded() -> Config {
         jwt: Default::default(),
         #[cfg(feature = "jaeger")]
         jaeger: Default::default(),
+        #[cfg(feature = "azure")]
+        azure: Default::default(),
         #[cfg(feature = "github")]
         github: Default::default(),
         #[cfg(feature = "notify")]

@@ -6,6 +6,8 @@ pub const NAMES: &[&str] = &[
     "alertmanager",
     #[cfg(feature = "app")]
     "app",
+    #[cfg(feature = "azure")]
+    "azure",
     #[cfg(feature = "notify")]
     "chat",
     #[cfg(feature = "dns")]
@@ -47,6 +49,8 @@ pub mod alertmanager;
 #[cfg(feature = "app")]
 pub mod app;
 pub mod arguments;
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(any(feature = "exec", feature = "docker"))]
 pub mod contract;
 pub mod detached;

@@ -10,7 +10,7 @@ use crate::provider::{Health, HealthState, Outcome};
 use crate::value::probe::Reply;
 use crate::value::{Reason, Unknown, Value};
 use reqwest::Method;
-use reqwest::header::{CONTENT_TYPE, HeaderValue, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, IF_MATCH};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,6 +21,25 @@ pub struct Service {
     what: &'static str,
     endpoints: BTreeMap<String, Endpoint>,
     clients: Clients,
+}
+
+/// What a request of [`Service::exchange`] goes to.
+pub enum Place<'a> {
+    /// A path behind the server's own, and what stands behind `?`.
+    Path(&'a str, &'a [(&'a str, String)]),
+    /// A whole URL, as servers give it for the next page. It must lead to the same server.
+    Whole(&'a str),
+}
+
+/// A request of [`Service::exchange`].
+pub struct Asked<'a> {
+    pub method: Method,
+    /// True when it may change something: then it goes over a connection of its own.
+    pub change: bool,
+    pub place: Place<'a>,
+    pub headers: HeaderMap,
+    /// The kind of the body, and the body.
+    pub body: Option<(&'static str, Vec<u8>)>,
 }
 
 /// A reply whose body is whole.
@@ -157,6 +176,19 @@ impl Service {
         Ok(target::origin(&endpoint.base))
     }
 
+    /// The host of this server, as its URL names it.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn host(&self, name: &str) -> Result<String, Unknown> {
+        Ok(self.endpoint(name)?.base.host_str().unwrap_or_default().to_owned())
+    }
+
+    /// The names of servers whose tokens would travel in the clear.
+    pub fn exposed(&self) -> impl Iterator<Item = &str> {
+        self.names().filter(|name| !self.is_private(name))
+    }
+
     fn endpoint(&self, name: &str) -> Result<Endpoint, Unknown> {
         match self.endpoints.get(name) {
             Some(endpoint) => endpoint.with_secret_path(),
@@ -192,43 +224,75 @@ impl Service {
         version: Option<&str>,
         until: Instant,
     ) -> Result<Answer, NoAnswer> {
-        let change = method != Method::GET;
-        let endpoint = self.endpoint(name).map_err(unsent)?;
-        let mut url = endpoint.url(path, &Value::None).map_err(unsent)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        if url.as_str().len() > crate::limits::HTTP_URL_BYTES {
-            return Err(unsent(refusal(Reason::Unparsable, "the question is longer than 8 KiB")));
-        }
-        let mut headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None).map_err(unsent)?;
+        let mut headers = HeaderMap::new();
         if let Some(version) = version {
             let value = HeaderValue::from_str(&format!("\"{version}\""))
                 .map_err(|_| unsent(refusal(Reason::Unparsable, "the version cannot be sent")))?;
             headers.insert(IF_MATCH, value);
         }
-        let body = body.map(|body| {
-            headers
-                .entry(CONTENT_TYPE)
-                .or_insert(HeaderValue::from_static("application/json"));
-            body.to_string().into_bytes()
+        let asked = Asked {
+            change: method != Method::GET,
+            method,
+            place: Place::Path(path, query),
+            headers,
+            body: body.map(|body| ("application/json", body.to_string().into_bytes())),
+        };
+        self.exchange(name, asked, until).await.map(|(_, answer)| answer)
+    }
+
+    /// Sends a request with headers of its own, and gives the headers of the reply too.
+    pub async fn exchange(
+        &self,
+        name: &str,
+        asked: Asked<'_>,
+        until: Instant,
+    ) -> Result<(HeaderMap, Answer), NoAnswer> {
+        let endpoint = self.endpoint(name).map_err(unsent)?;
+        let url = match asked.place {
+            Place::Path(path, query) => {
+                let mut url = endpoint.url(path, &Value::None).map_err(unsent)?;
+                if !query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(query);
+                }
+                url
+            }
+            Place::Whole(text) => {
+                let url = target::parse(text).map_err(|problem| unsent(refusal(Reason::Unparsable, problem)))?;
+                if !target::same_origin(&url, &endpoint.base) {
+                    return Err(unsent(refusal(
+                        Reason::Denied,
+                        "the address leads to another server, which gets no credential of this one",
+                    )));
+                }
+                url
+            }
+        };
+        if url.as_str().len() > crate::limits::HTTP_URL_BYTES {
+            return Err(unsent(refusal(Reason::Unparsable, "the question is longer than 8 KiB")));
+        }
+        let mut headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None).map_err(unsent)?;
+        headers.extend(asked.headers);
+        let body = asked.body.map(|(kind, bytes)| {
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+            bytes
         });
         if body.as_ref().is_some_and(|body| body.len() > super::BODY_BYTES) {
             return Err(unsent(refusal(Reason::Unparsable, "what is sent is larger than 1 MiB")));
         }
-        let client = self.clients.get(&endpoint, change).map_err(unsent)?;
+        let client = self.clients.get(&endpoint, asked.change).map_err(unsent)?;
         let request = Request {
-            method,
+            method: asked.method,
             url,
             headers,
             body,
         };
-        let (mut response, _) = exchange::send(&client, request, !change, until).await?;
+        let (mut response, _) = exchange::send(&client, request, !asked.change, until).await?;
         let status = response.status().as_u16();
         let body = exchange::whole(&mut response, until)
             .await
             .map_err(|unknown| NoAnswer { unknown, sent: true })?;
-        Ok(Answer { status, body })
+        let headers = std::mem::take(response.headers_mut());
+        Ok((headers, Answer { status, body }))
     }
 
     /// Asks for a document.
