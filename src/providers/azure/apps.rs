@@ -37,7 +37,8 @@ fn pair(cpu: f64, memory: i64, reserved: bool) -> Result<Json, Failure> {
     if !(cpu > 0.0 && memory > 0) {
         return Err(refused("`cpu` and `memory` are more than nothing"));
     }
-    if !reserved && !(exact(quarters) && quarters <= 16.0 && (gibi - cpu * 2.0).abs() < 1e-9) {
+    let paired = exact(quarters) && quarters <= 16.0 && (gibi - cpu * 2.0).abs() < 1e-9;
+    if !(reserved || paired) {
         return Err(refused(
             "the service has only these pairs: 0.25 with 0.5 Gi, 0.5 with 1 Gi, and so on to 4 with 8 Gi",
         ));
