@@ -24,6 +24,22 @@ pub struct Console {
 struct State {
     waiting: Option<(String, Instant, Option<Duration>)>,
     bar: Option<ProgressBar>,
+    /// The prompt that stands on the screen and waits for an answer.
+    prompt: Option<String>,
+}
+
+/// A prompt that stands on the screen. It does no longer once this is dropped.
+struct Asking<'a>(&'a Console);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.state().prompt = None;
+    }
+}
+
+/// What takes a prompt off the screen and puts it back below the line.
+fn above(prompt: &str, line: &str) -> String {
+    format!("\r\u{1b}[2K{line}\n{prompt}")
 }
 
 impl Console {
@@ -51,6 +67,12 @@ impl Console {
             return;
         }
         let state = self.state();
+        if let Some(prompt) = &state.prompt {
+            // The run goes on beside the question: what happens stands above it, and the question stays in sight.
+            print(&above(prompt, text));
+            flush();
+            return;
+        }
         match &state.bar {
             Some(bar) => bar.suspend(|| print(&format!("{text}\n"))),
             None => print(&format!("{text}\n")),
@@ -82,7 +104,7 @@ impl Console {
             return;
         }
         let mut state = self.state();
-        let Some((what, since, until)) = state.waiting.clone() else {
+        let (Some((what, since, until)), None) = (state.waiting.clone(), &state.prompt) else {
             return;
         };
         if since.elapsed() < QUIET {
@@ -111,8 +133,18 @@ impl Console {
         while lines.try_recv().is_ok() {}
         // Best effort: an answer given before the question was read is no answer.
         let _ = rustix::termios::tcflush(rustix::stdio::stdin(), rustix::termios::QueueSelector::IFlush);
-        print(&format!("{} ", self.output.style(Style::Attention, prompt)));
-        flush();
+        let prompt = format!("{} ", self.output.style(Style::Attention, prompt));
+        let _asking = {
+            // Shown and noted at once: a line comes before both or behind both.
+            let mut state = self.state();
+            if let Some(bar) = state.bar.take() {
+                bar.finish_and_clear();
+            }
+            print(&prompt);
+            flush();
+            state.prompt = Some(prompt);
+            Asking(self)
+        };
         lines.recv().await.map(|line| line.trim().to_owned())
     }
 }
@@ -154,7 +186,12 @@ fn read_line(input: &mut impl BufRead) -> std::io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ANSWER_BYTES, read_line};
+    use super::{ANSWER_BYTES, above, read_line};
+
+    #[test]
+    fn a_line_beside_a_question_stands_above_it() {
+        assert_eq!(above("Approve? ", "told pager"), "\r\u{1b}[2Ktold pager\nApprove? ");
+    }
 
     #[test]
     fn a_line_is_read_as_far_as_the_limit_and_its_rest_answers_nothing() {

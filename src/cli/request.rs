@@ -25,7 +25,7 @@ pub fn prose(console: &Console, prose: &[String]) {
 }
 
 fn value(console: &Console, name: &str, shown: &Shown) {
-    match &shown.data {
+    match shown.data() {
         serde_json::Value::Array(rows) if rows.iter().any(serde_json::Value::is_object) => {
             console.line(&format!("  {} ({})", safe(name), rows.len()));
             for line in super::table::rows(rows, ROWS, console.output.width) {
@@ -33,7 +33,7 @@ fn value(console: &Console, name: &str, shown: &Shown) {
             }
         }
         _ => {
-            let text = safe_multiline(&shown.text).into_owned();
+            let text = safe_multiline(shown.text()).into_owned();
             let mut lines = text.lines();
             console.line(&format!("  {}: {}", safe(name), lines.next().unwrap_or_default()));
             for line in lines {
@@ -77,7 +77,7 @@ pub fn show(console: &Console, request: &ApprovalRequest) {
     for call in &request.calls {
         console.line(&format!("  {} (class {})", safe(&call.operation), safe(&call.class)));
         for (name, shown) in &call.arguments {
-            let seen = request.seeing.iter().find(|(_, other)| other.data == shown.data);
+            let seen = request.seeing.iter().find(|(_, other)| other.data() == shown.data());
             match seen {
                 Some((other, _)) => console.line(&format!("    {}: exactly {} above", safe(name), safe(other))),
                 None => value(console, &format!("  {name}"), shown),

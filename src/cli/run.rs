@@ -22,6 +22,7 @@ use crate::program::{BindingKind, Program, RunbookId};
 use crate::provider::Provider;
 use crate::provider::bound::{Allows, Bound};
 use crate::provider::gate::{Gate, Mode};
+use crate::provider::patience::Patient;
 use crate::provider::record::{Recorder, Tape};
 use crate::render::safe::safe;
 use crate::secrets;
@@ -293,6 +294,11 @@ pub fn gate(
 ) -> Result<Gate, Failure> {
     let mut gate = Gate::new(environment.grants(), mode);
     for provider in providers(environment)? {
+        let provider: Arc<dyn Provider> = if provider.is_remote() {
+            Arc::new(Patient::new(provider))
+        } else {
+            provider
+        };
         let provider = match bound {
             None => provider,
             Some(allows) => Arc::new(Bound::new(provider, allows.clone())),

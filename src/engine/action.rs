@@ -541,18 +541,19 @@ impl<'r> Frame<'r> {
         let name = self.book().binding(binding).name.clone();
         let operation = read.operation.full_name();
         let known = self.run().recall(&self.context.scope, &name, &operation);
-        let (arguments, value) = match (prepared, known) {
-            (Ok(call), Some(value)) => (call::arguments_text(&call), value),
+        let (arguments, (value, notes)) = match (prepared, known) {
+            (Ok(call), Some(value)) => (call::arguments_text(&call), (value, Vec::new())),
             (Ok(call), None) => (call::arguments_text(&call), call::gated_read(self.run(), &call).await),
-            (Err(unknown), _) => (Vec::new(), Value::Unknown(Arc::new(unknown))),
+            (Err(unknown), _) => (Vec::new(), (Value::Unknown(Arc::new(unknown)), Vec::new())),
         };
-        let shown = call::kept(&value);
+        let shown = Shown::kept(&value);
         self.record(Event::Read {
             name,
             operation,
             arguments,
             value: shown.clone(),
             milliseconds: call::milliseconds(self.run().elapsed().saturating_sub(begun)),
+            notes,
         })
         .await?;
         if let Some(unknown) = call::unknown_in(&value) {

@@ -4,9 +4,9 @@ use super::action::Ordered;
 use super::consent::{self, Consented, Material};
 use super::people::Heard;
 use super::world::{ApprovalRequest, Decision};
-use super::{Frame, Way, call};
+use super::{Frame, Way};
 use crate::journal::Event;
-use crate::journal::event::Person;
+use crate::journal::event::{Person, Shown};
 use crate::program::{Action, Approval, Risk, UndoKind};
 use crate::provider::policy::{Asked, Request, Target};
 use crate::render::words;
@@ -57,7 +57,7 @@ impl Frame<'_> {
             seeing: approval
                 .iter()
                 .flat_map(|approval| &approval.seeing)
-                .map(|(text, expr)| (text.clone(), call::decided(&self.value(expr))))
+                .map(|(text, expr)| (text.clone(), Shown::decided(&self.value(expr))))
                 .collect(),
             because: self.because.clone(),
             nonce,

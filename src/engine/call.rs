@@ -7,13 +7,14 @@ use super::state::Run;
 use crate::eval;
 use crate::journal::event::{PlannedCall, Shown};
 use crate::program::CallExpr;
+use crate::provider::notes::NOTES;
 use crate::provider::{Call, Effect};
 use crate::secrets;
 use crate::value::conceal::conceal;
 use crate::value::decode::decode;
 use crate::value::document;
 pub(super) use crate::value::identity::unknown_in;
-use crate::value::{List, Reason, Secret, Series, Type, Unknown, Value, show, tagged};
+use crate::value::{List, Reason, Series, Type, Unknown, Value, show};
 use futures::future::{BoxFuture, Either};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -122,10 +123,13 @@ pub(super) fn prepare_one(call: &CallExpr, view: &View<'_>) -> Result<Call, Unkn
 
 /// The reads of one round: an equal call (same operation, same arguments) is made once.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<Vec<(Call, Arc<OnceCell<Value>>)>>);
+pub(super) struct Cache(Mutex<Vec<(Call, Arc<OnceCell<Replied>>)>>);
+
+/// An answer, and what was noted about how the call went.
+pub(super) type Replied = (Value, Vec<String>);
 
 impl Cache {
-    fn cell(&self, call: &Call) -> Arc<OnceCell<Value>> {
+    fn cell(&self, call: &Call) -> Arc<OnceCell<Replied>> {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, cell)) = entries
             .iter()
@@ -140,45 +144,50 @@ impl Cache {
 }
 
 /// Makes a prepared read, and decodes the reply when a type was written.
-pub(super) async fn read(run: &Run, cache: &Cache, prepared: &Prepared, ty: Option<&Type>) -> Value {
-    let reply = match prepared {
+pub(super) async fn read(run: &Run, cache: &Cache, prepared: &Prepared, ty: Option<&Type>) -> Replied {
+    let (reply, notes) = match prepared {
         Prepared::One(call) => read_one(run, cache, call).await,
         Prepared::Each(calls, truncated) => {
-            let mut work: Vec<BoxFuture<'_, Value>> = Vec::with_capacity(calls.len());
+            let mut work: Vec<BoxFuture<'_, Replied>> = Vec::with_capacity(calls.len());
             for call in calls {
                 work.push(Box::pin(read_one(run, cache, call)));
             }
-            let items = together(work, limits::CONCURRENT).await;
-            Value::List(Arc::new(List {
+            let (items, notes): (Vec<_>, Vec<_>) = together(work, limits::CONCURRENT).await.into_iter().unzip();
+            let list = Value::List(Arc::new(List {
                 items,
                 truncated: *truncated,
-            }))
+            }));
+            (list, notes.into_iter().flatten().take(NOTES).collect())
         }
     };
-    match ty {
+    let value = match ty {
         Some(ty) => typed(ty, reply),
         None => reply,
-    }
+    };
+    (value, notes)
 }
 
-async fn read_one(run: &Run, cache: &Cache, call: &Call) -> Value {
+async fn read_one(run: &Run, cache: &Cache, call: &Call) -> Replied {
     let cell = cache.cell(call);
     cell.get_or_init(|| gated_read(run, call)).await.clone()
 }
 
 /// A read through the gate, with its deadline on the clock of the world.
-pub(super) async fn gated_read(run: &Run, call: &Call) -> Value {
-    let work = run.world.gate.read(call);
+pub(super) async fn gated_read(run: &Run, call: &Call) -> Replied {
+    let work = run.world.gate.read_noting(call);
     match futures::future::select(Box::pin(work), run.world.clock.sleep(call.within)).await {
-        Either::Left((value, _)) => value,
-        Either::Right(_) => Value::unknown(
-            Reason::Timeout,
-            format!(
-                "`{}` did not answer within {}",
-                call.operation.full_name(),
-                show::show_std(call.within)
-            ),
-        ),
+        Either::Left((replied, _)) => replied,
+        Either::Right(_) => {
+            let unknown = Value::unknown(
+                Reason::Timeout,
+                format!(
+                    "`{}` did not answer within {}",
+                    call.operation.full_name(),
+                    show::show_std(call.within)
+                ),
+            );
+            (unknown, Vec::new())
+        }
     }
 }
 
@@ -225,36 +234,16 @@ fn number_as(ty: &Type, value: Value) -> Value {
     }
 }
 
-/// A value for people and as data.
-pub(super) fn shown(value: &Value) -> Shown {
-    let (text, data) = show::shown_with(value, &secret);
-    Shown {
-        text,
-        data,
-        exact: None,
-    }
-}
-
-/// A value for people and as data, and as it is known again when the run goes on after a crash. A secret in it is not known
-/// again: it comes back as a secret that nobody knows.
-pub(super) fn kept(value: &Value) -> Shown {
-    Shown {
-        exact: Some(tagged::to_json(value)),
-        ..shown(value)
-    }
-}
-
 /// A reply for people and as data, without the secrets it holds in the clear.
 pub(super) fn shown_reply(prepared: &Prepared, value: &Value) -> Shown {
     match prepared {
         // What is used whole and written down as one secret is asked again when the run goes on.
-        Prepared::One(call) if matches!(call.operation.result, Type::Secret(_)) => Shown {
-            exact: None,
-            ..shown(&conceal(&call.operation.result, value))
-        },
-        Prepared::One(call) => kept(&conceal(&call.operation.result, value)),
+        Prepared::One(call) if matches!(call.operation.result, Type::Secret(_)) => {
+            Shown::of(&conceal(&call.operation.result, value))
+        }
+        Prepared::One(call) => Shown::kept(&conceal(&call.operation.result, value)),
         Prepared::Each(calls, _) => match (calls.first(), value) {
-            (Some(call), Value::List(list)) => kept(&Value::List(Arc::new(List {
+            (Some(call), Value::List(list)) => Shown::kept(&Value::List(Arc::new(List {
                 items: list
                     .items
                     .iter()
@@ -262,21 +251,8 @@ pub(super) fn shown_reply(prepared: &Prepared, value: &Value) -> Shown {
                     .collect(),
                 truncated: list.truncated,
             }))),
-            _ => kept(value),
+            _ => Shown::kept(value),
         },
-    }
-}
-
-/// What stands in the data for a secret: where the store has a key, a tag by which equal secrets are recognised. A secret that
-/// nobody knows has none.
-fn secret(secret: &Secret) -> String {
-    if secret.expose().as_unknown().is_some() {
-        return secrets::PLACEHOLDER.to_owned();
-    }
-    let bytes = zeroize::Zeroizing::new(tagged::to_json(secret.expose()).to_string());
-    match secrets::tag(bytes.as_bytes()) {
-        Some(tag) => format!("(secret {tag})"),
-        None => secrets::PLACEHOLDER.to_owned(),
     }
 }
 
@@ -316,7 +292,7 @@ fn is_mark(text: &str) -> bool {
 pub(super) fn arguments_text(call: &Call) -> Vec<(String, String)> {
     call.args
         .iter()
-        .map(|(name, value)| (name.to_string(), shown(value).text))
+        .map(|(name, value)| (name.to_string(), Shown::of(value).text().to_owned()))
         .collect()
 }
 
@@ -324,7 +300,7 @@ pub(super) fn arguments_text(call: &Call) -> Vec<(String, String)> {
 pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
     call.args
         .iter()
-        .map(|(name, value)| (name.to_string(), shown(value)))
+        .map(|(name, value)| (name.to_string(), Shown::of(value)))
         .collect()
 }
 
@@ -332,19 +308,8 @@ pub(super) fn arguments(call: &Call) -> Vec<(String, Shown)> {
 pub(super) fn arguments_kept(call: &Call) -> Vec<(String, Shown)> {
     call.args
         .iter()
-        .map(|(name, value)| (name.to_string(), kept(value)))
+        .map(|(name, value)| (name.to_string(), Shown::kept(value)))
         .collect()
-}
-
-/// A value as it is decided on. A secret in it has no mark: a run that goes on, and a recording, no longer know the secret, and
-/// must come to the same digest.
-pub(super) fn decided(value: &Value) -> Shown {
-    let (text, data) = show::shown(value);
-    Shown {
-        text,
-        data,
-        exact: None,
-    }
 }
 
 /// A call as it is shown before it is made.
@@ -354,7 +319,7 @@ pub(super) fn planned(call: &Call) -> PlannedCall {
         arguments: call
             .args
             .iter()
-            .map(|(name, value)| (name.to_string(), decided(value)))
+            .map(|(name, value)| (name.to_string(), Shown::decided(value)))
             .collect(),
         class: class(call).to_string(),
     }

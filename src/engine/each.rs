@@ -2,8 +2,9 @@
 
 use super::frame::Guard;
 use super::questions::Root;
-use super::{Finish, Flow, Frame, Leave, Way, call, limits};
+use super::{Finish, Flow, Frame, Leave, Way, limits};
 use crate::journal::Event;
+use crate::journal::event::Shown;
 use crate::program::Each;
 use crate::render::words::Place;
 use crate::value::Value;
@@ -30,7 +31,7 @@ impl<'r> Frame<'r> {
                 self.run().count_step(each.list.span)?;
                 self.check()?;
                 self.record(Event::Each {
-                    element: call::shown(item).text,
+                    element: Shown::of(item).text().to_owned(),
                     index: index + 1,
                     of: items.len(),
                     batch,

@@ -6,7 +6,7 @@ use super::verify::Watch;
 use super::{Ended, Finish, Flow, Frame, Halt, Leave, Outcome, Way, limits};
 use crate::eval;
 use crate::journal::Event;
-use crate::journal::event::Basis;
+use crate::journal::event::{Basis, Shown};
 use crate::program::{BindingId, BindingKind, End, Expr};
 use crate::render::words::Place;
 use crate::value::{Answer, Reason, Secret, Type, Value, tagged};
@@ -113,7 +113,7 @@ impl<'r> Frame<'r> {
             .params
             .iter()
             .map(|id| {
-                let value = self.slots.get(*id).map(|slot| super::call::shown(&slot.value).text);
+                let value = self.slots.get(*id).map(|slot| Shown::of(&slot.value).text().to_owned());
                 (book.binding(*id).name.clone(), value.unwrap_or_default())
             })
             .collect();
@@ -151,7 +151,7 @@ impl<'r> Frame<'r> {
                         let value = self.slots.get(*id).map_or(&Value::None, |slot| &slot.value);
                         let kept = match value {
                             // A secret leaves a tag at most, by which the same one is recognised.
-                            Value::Secret(_) => super::call::shown(value).data,
+                            Value::Secret(_) => Shown::of(value).data().clone(),
                             value => tagged::to_json(value),
                         };
                         (book.binding(*id).name.clone(), kept)

@@ -4,10 +4,10 @@ use super::answers::{Slots, View};
 use super::frame::Context;
 use super::questions::Asking;
 use super::world::{Answered, Ask, Observe, Observed, Reply};
-use super::{Way, call, limits};
+use super::{Way, limits};
 use crate::eval;
 use crate::journal::Event;
-use crate::journal::event::Evidence;
+use crate::journal::event::{Evidence, Shown};
 use crate::program::{BindingId, Expr, Question, Template};
 use crate::value::show::{show, show_std};
 use crate::value::{Answer, Reason, Value};
@@ -154,7 +154,7 @@ impl Context<'_> {
         let event = Event::Asked {
             name,
             question,
-            value: call::shown(&value),
+            value: Shown::of(&value),
             by: person,
         };
         self.run.record(&self.scope, event).await?;

@@ -7,7 +7,7 @@ use super::frame::Context;
 use super::{Way, limits};
 use crate::eval;
 use crate::journal::Event;
-use crate::journal::event::{Evidence, Person};
+use crate::journal::event::{Evidence, Person, Shown};
 use crate::program::{BindingId, BindingKind, CallExpr, Expr, Question, QuestionForm, Template};
 use crate::render::words;
 use crate::value::{Answer, List, Reason, Value};
@@ -82,6 +82,7 @@ pub(super) struct Fetched {
     made: bool,
     value: Value,
     milliseconds: u64,
+    notes: Vec<String>,
 }
 
 impl Noted {
@@ -104,9 +105,10 @@ impl Noted {
             arguments,
             value: match &fetched.prepared {
                 Some(prepared) => call::shown_reply(prepared, &fetched.value),
-                None => call::kept(&fetched.value),
+                None => Shown::kept(&fetched.value),
             },
             milliseconds: fetched.milliseconds,
+            notes: fetched.notes,
         }
     }
 }
@@ -321,12 +323,17 @@ impl Context<'_> {
         let begun = self.run.elapsed();
         let refused = call.operation.heavy && self.run.shared().heavy.get(&operation) != Some(&true);
         let known = self.run.recall(&self.scope, &name, &operation);
+        let mut notes = Vec::new();
         let value = match &prepared {
             Ok(_) if refused => Value::unknown(Reason::Denied, "the operator did not allow this read"),
             Ok(prepared) => {
                 let value = match known {
                     Some(value) => value,
-                    None => call::read(self.run, &asking.cache, prepared, decode).await,
+                    None => {
+                        let (value, noted) = call::read(self.run, &asking.cache, prepared, decode).await;
+                        notes = noted;
+                        value
+                    }
                 };
                 conceal::remember(self, id, &value, decode);
                 value
@@ -340,6 +347,7 @@ impl Context<'_> {
             made: !refused,
             value: value.clone(),
             milliseconds: call::milliseconds(self.run.elapsed().saturating_sub(begun)),
+            notes,
         };
         Asked {
             id,
@@ -380,7 +388,7 @@ impl Context<'_> {
                     noted.extend(inner);
                     if evidence.len() < limits::EVIDENCE {
                         evidence.push(Evidence {
-                            text: call::shown(element).text,
+                            text: Shown::of(element).text().to_owned(),
                             answer: eval::answer(&value),
                             actual: value.as_unknown().map(ToString::to_string).unwrap_or_default(),
                             limit: String::new(),

@@ -3,9 +3,10 @@
 use super::action::Ordered;
 use super::frame::Guard;
 use super::questions::Root;
-use super::{Frame, Way, call};
+use super::{Frame, Way};
 use crate::eval;
 use crate::journal::Event;
+use crate::journal::event::Shown;
 use crate::program::{Action, Outcome};
 use crate::provider::Call;
 use crate::value::identity::same_target;
@@ -150,7 +151,7 @@ impl<'r> Frame<'r> {
                         let why = "no target is left".to_owned();
                         return Ok(Compared::Stop(Rechecked::NotNeeded(why)));
                     }
-                    dropped.extend(gone.iter().map(|item| call::shown(item).text));
+                    dropped.extend(gone.iter().map(|item| Shown::of(item).text().to_owned()));
                     args.push((
                         name.clone(),
                         Value::List(Arc::new(List {
@@ -163,8 +164,8 @@ impl<'r> Frame<'r> {
                 (old, new) => {
                     let why = format!(
                         "`{name}` changed from {} to {} since it was approved",
-                        call::shown(old).text,
-                        call::shown(new).text
+                        Shown::of(old).text().to_owned(),
+                        Shown::of(new).text().to_owned()
                     );
                     return Ok(Compared::Stop(Rechecked::Void(why)));
                 }

@@ -67,8 +67,8 @@ impl People for Remembered {
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
         let known = reply(self, |event| match event {
             Event::Asked { name, value, by, .. } if name == question.name => {
-                let choice = question.choices.iter().position(|choice| *choice == value.text);
-                let text = value.data.as_str().map_or(value.text.clone(), str::to_owned);
+                let choice = question.choices.iter().position(|choice| *choice == value.text());
+                let text = value.data().as_str().map_or(value.text().to_owned(), str::to_owned);
                 given(Answered { text, choice }, by)
             }
             _ => None,

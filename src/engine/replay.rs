@@ -425,7 +425,7 @@ fn identity(event: &Event) -> String {
 
 /// A value that was kept; `None` when it holds a secret or was not kept.
 pub(super) fn recall(shown: &Shown) -> Option<Value> {
-    tagged::from_json(shown.exact.as_ref()?).ok()
+    tagged::from_json(shown.exact()?).ok()
 }
 
 /// Why something was unknown, from the words it was recorded with.

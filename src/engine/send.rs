@@ -11,7 +11,7 @@ use crate::journal::Event;
 use crate::journal::event::{Fate, Person, Purpose, ResultKind, Shown};
 use crate::program::CallExpr;
 use crate::provider::policy::Grounds;
-use crate::provider::{Call, Idempotence, Outcome};
+use crate::provider::{Call, Idempotence, Outcome, notes};
 use crate::value::conceal::conceal;
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
@@ -181,10 +181,10 @@ impl Run {
         self.world.screen.waiting(sending.what, Some(call.within));
         let begun = self.elapsed();
         let grounds = self.grounds_of(sending);
-        let outcome = self.deliver(call, &grounds).await;
+        let (outcome, notes) = notes::noting(self.deliver(call, &grounds)).await;
         let took = self.elapsed().saturating_sub(begun);
         self.world.screen.done_waiting();
-        self.result(sending, &outcome, took).await?;
+        self.noted_result(sending, &outcome, took, notes).await?;
         Ok(Sent {
             id: sending.id.clone(),
             outcome,
@@ -192,9 +192,19 @@ impl Run {
     }
 
     async fn result(&self, sending: &Sending<'_>, outcome: &Outcome, took: Duration) -> Way<()> {
+        self.noted_result(sending, outcome, took, Vec::new()).await
+    }
+
+    async fn noted_result(
+        &self,
+        sending: &Sending<'_>,
+        outcome: &Outcome,
+        took: Duration,
+        notes: Vec<String>,
+    ) -> Way<()> {
         let (kind, value, detail) = match outcome {
             Outcome::Done(value) => {
-                let kept = call::kept(&conceal(&sending.call.operation.result, value));
+                let kept = Shown::kept(&conceal(&sending.call.operation.result, value));
                 (ResultKind::Done, Some(kept), String::new())
             }
             Outcome::Failed(unknown) => (ResultKind::Failed, None, unknown.to_string()),
@@ -208,6 +218,7 @@ impl Run {
             value,
             detail,
             milliseconds: call::milliseconds(took),
+            notes,
         };
         self.record(sending.scope, result).await
     }
@@ -440,7 +451,7 @@ fn same_arguments(recorded: &[(String, Shown)], now: &[(String, Shown)]) -> bool
         && recorded
             .iter()
             .zip(now)
-            .all(|((name, old), (other, new))| name == other && call::same_data(&old.data, &new.data))
+            .all(|((name, old), (other, new))| name == other && call::same_data(old.data(), new.data()))
 }
 
 /// The outcome that a result stands for.

@@ -43,7 +43,7 @@ fn open(recorded: &[Recorded]) -> Vec<Open> {
                     class: class.chars().next().unwrap_or('U'),
                     arguments: arguments
                         .iter()
-                        .map(|(name, value)| (name.clone(), value.text.clone()))
+                        .map(|(name, value)| (name.clone(), value.text().to_owned()))
                         .collect(),
                     targets: targets.clone(),
                     intended: entry.at,

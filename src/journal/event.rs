@@ -1,6 +1,7 @@
 //! What can happen in a run, as it is recorded. The report, `show` and `runs` are made from these alone, so each carries all
 //! that a reader needs: names, titles as shown, actual values and limits, who and when.
 
+pub use super::shown::Shown;
 use crate::value::Answer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,6 +47,9 @@ pub enum Event {
         arguments: Vec<(String, String)>,
         value: Shown,
         milliseconds: u64,
+        /// How it went, where that is worth knowing: attempts, waits, a target that is left alone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// A question was answered.
     Answered {
@@ -213,6 +217,9 @@ pub enum Event {
         value: Option<Shown>,
         detail: String,
         milliseconds: u64,
+        /// As of a read.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
     },
     /// One look of `verify`, `wait until`, the goal's settling or `resolved`.
     Look {
@@ -511,17 +518,6 @@ pub struct Person {
     pub name: String,
     /// How the name was established: `login`, `configuration`.
     pub by: String,
-}
-
-/// A value as people saw it and as data. Secrets are neither.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Shown {
-    /// Cut to a readable length; the data is not.
-    pub text: String,
-    pub data: serde_json::Value,
-    /// The value with its types ([`crate::value::tagged`]), where a run that goes on has to know it again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exact: Option<serde_json::Value>,
 }
 
 /// What a run rests on besides its texts.

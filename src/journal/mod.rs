@@ -29,6 +29,7 @@ mod run;
 mod run_id;
 pub mod seal;
 mod sequencer;
+mod shown;
 pub mod sqlite;
 pub mod storage;
 mod store;

@@ -91,7 +91,7 @@ pub fn values(call: &PlannedCall) -> Vec<(String, Value)> {
                 .as_ref()
                 .and_then(|operation| operation.params.iter().find(|param| *param.name == **name))
                 .map(|param| &param.ty);
-            let value = match (ty, &shown.data) {
+            let value = match (ty, shown.data()) {
                 (_, Json::Null) => Value::None,
                 (Some(ty), data) => decode(ty, data),
                 (None, data) => Value::Json(Arc::new(data.clone())),

@@ -3,7 +3,7 @@
 use super::lock::{Held, Holder, NotTaken};
 use super::native::{PreviewPass, Previewed, Reference, Resolved};
 use super::policy::{Asked, Grounds, Policy, Refusal, Request, Target};
-use super::{Call, Effect, Outcome, Permit, Provider, covers};
+use super::{Call, Effect, Outcome, Permit, Provider, covers, notes};
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
@@ -215,6 +215,11 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// As [`Gate::read`], with what was noted about how it went.
+    pub async fn read_noting(&self, call: &Call) -> (Value, Vec<String>) {
+        notes::noting(self.read(call)).await
     }
 
     /// Runs a read or probe. Never sends anything else: another effect is refused here, whatever the caller believed.

@@ -7,6 +7,8 @@ pub mod bound;
 pub mod gate;
 pub mod lock;
 pub mod native;
+pub mod notes;
+pub mod patience;
 pub mod policy;
 pub mod record;
 mod record_locks;
@@ -171,6 +173,11 @@ pub trait Provider: Send + Sync {
 
     /// The operations that are implemented, by path. Must equal those of the interface text; a conformance test compares them.
     fn operations(&self) -> &'static [&'static str];
+
+    /// Whether its targets lie beyond a network, so that they can be busy or out of reach for a moment.
+    fn is_remote(&self) -> bool {
+        true
+    }
 
     /// The canonical name of what a call touches, as grants and locks see it: final values that go on the wire, for example `orders`.
     fn targets(&self, call: &Call) -> Vec<String>;

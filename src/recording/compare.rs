@@ -93,7 +93,7 @@ fn line(event: &Event) -> Option<String> {
             }
             text
         }
-        Event::Asked { name, value, by, .. } => format!("{name}: \"{}\", says {}", value.text, by.name),
+        Event::Asked { name, value, by, .. } => format!("{name}: \"{}\", says {}", value.text(), by.name),
         Event::Severity { name: Some(name), .. } => format!("severity {name}"),
         Event::NotPresent => "not present".to_owned(),
         Event::Cause {
@@ -117,7 +117,7 @@ fn line(event: &Event) -> Option<String> {
         } => {
             let arguments: Vec<String> = arguments
                 .iter()
-                .map(|(name, shown)| format!("{name}: {}", shown.text))
+                .map(|(name, shown)| format!("{name}: {}", shown.text()))
                 .collect();
             let word = match purpose {
                 Purpose::Do => "do",
@@ -138,7 +138,7 @@ fn line(event: &Event) -> Option<String> {
                 ResultKind::Failed => "failed",
                 ResultKind::Unclear => "unclear",
             };
-            let more = value.as_ref().map_or(detail.as_str(), |shown| shown.text.as_str());
+            let more = value.as_ref().map_or(detail.as_str(), |shown| shown.text());
             if more.is_empty() {
                 format!("{operation} {word}")
             } else {
@@ -234,7 +234,18 @@ pub fn timeless(entries: &[Recorded]) -> Vec<Recorded> {
                 ..entry.clone()
             };
             match &mut entry.event {
-                Some(Event::Read { milliseconds, .. } | Event::Result { milliseconds, .. }) => *milliseconds = 0,
+                // How long it took, and what was in the way, is of the time and the network, not of the incident.
+                Some(
+                    Event::Read {
+                        milliseconds, notes, ..
+                    }
+                    | Event::Result {
+                        milliseconds, notes, ..
+                    },
+                ) => {
+                    *milliseconds = 0;
+                    notes.clear();
+                }
                 Some(Event::Ended { duration_seconds, .. }) => *duration_seconds = 0.0,
                 Some(Event::ApprovalRequested { deadline_seconds, .. }) => *deadline_seconds = 0,
                 _ => {}

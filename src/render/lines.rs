@@ -52,7 +52,7 @@ fn seconds(seconds: u64) -> String {
 }
 
 fn shown(value: &Shown) -> String {
-    short(&value.text)
+    short(value.text())
 }
 
 fn short(text: &str) -> String {
@@ -98,7 +98,11 @@ fn yes(ok: bool) -> Tone {
 pub fn lines(event: &Event) -> Vec<Line> {
     match event {
         Event::RunStarted { .. } => started(event),
-        Event::Read { .. } => Vec::new(),
+        // What was read stands below the question that it answers; here only what was in the way.
+        Event::Read { name, notes, .. } => notes
+            .iter()
+            .map(|line| below(format!("{}: {}", safe(name), safe(line))))
+            .collect(),
         Event::Answered { .. } => answered(event),
         Event::Asked { name, value, by, .. } => {
             vec![line(
@@ -552,17 +556,23 @@ fn action(event: &Event) -> Vec<Line> {
             vec![line(Tone::Plain, format!("{verb} {}{on}", safe(operation)))]
         }
         Event::Result {
-            outcome, value, detail, ..
+            outcome,
+            value,
+            detail,
+            notes,
+            ..
         } => {
             let value = value
                 .as_ref()
                 .map(|value| format!(": {}", shown(value)))
                 .unwrap_or_default();
-            vec![match outcome {
+            let mut all: Vec<Line> = notes.iter().map(|line| below(safe(line).into_owned())).collect();
+            all.push(match outcome {
                 ResultKind::Done => line(Tone::Good, format!("done{value}")),
                 ResultKind::Failed => line(Tone::Bad, format!("failed, nothing was changed{}", note(detail))),
                 ResultKind::Unclear => line(Tone::Attention, format!("unclear whether it happened{}", note(detail))),
-            }]
+            });
+            all
         }
         Event::Look {
             what,

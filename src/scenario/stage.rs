@@ -158,6 +158,8 @@ struct Position {
     args: Vec<(Arc<str>, Value)>,
     at: usize,
     served: usize,
+    /// The value of `at` with what was left out of it, as it was given last.
+    filled: Option<Value>,
     /// When the present value began to stand; of the first: before everything.
     since: Vec<Timestamp>,
 }
@@ -177,7 +179,11 @@ pub enum Answered {
 
 impl Stage {
     pub fn new(prepared: Arc<Prepared>, index: usize, variant: Variant, stop: watch::Sender<bool>) -> Self {
-        let held = variant.resume.clone().unwrap_or_default();
+        let mut held = variant.resume.clone().unwrap_or_default();
+        for position in &mut held.positions {
+            // What is left out may be another choice in this run.
+            position.filled = None;
+        }
         let begun = jiff::SignedDuration::try_from(held.elapsed).unwrap_or_default();
         let clock = prepared.program.scenarios[index].clock;
         let clock = clock.checked_add(begun).unwrap_or(clock);
@@ -406,6 +412,7 @@ impl Stage {
                 args: call.args.clone(),
                 at: 0,
                 served: 0,
+                filled: None,
                 since: vec![Timestamp::UNIX_EPOCH],
             });
             state.held.positions.len() - 1
@@ -424,6 +431,7 @@ impl Stage {
             let Some(since) = since else { break };
             position.at += 1;
             position.served = 0;
+            position.filled = None;
             position.since.push(since);
         }
         position.served += 1;
@@ -431,6 +439,12 @@ impl Stage {
     }
 
     fn filled(&self, state: &mut State, line: usize, value: &Value, ty: &Type, call: &Call) -> Value {
+        let known = |known: &Position| known.line == line && known.args == call.args;
+        let position = state.held.positions.iter().position(known);
+        let given = position.and_then(|at| state.held.positions[at].filled.clone());
+        if let Some(given) = given {
+            return given;
+        }
         let mut filler = Filler {
             filling: &self.variant.filling,
             call,
@@ -441,6 +455,9 @@ impl Stage {
         let value = filler.fill(value, ty);
         for field in filler.left_out {
             state.left_out.insert((line, field));
+        }
+        if let Some(position) = position {
+            state.held.positions[position].filled = Some(value.clone());
         }
         value
     }

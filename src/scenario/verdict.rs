@@ -4,7 +4,7 @@ use super::stage::{Block, Missing};
 use super::suite::Ran;
 use super::write;
 use crate::engine::Outcome;
-use crate::journal::event::{Event, Purpose, ResultKind};
+use crate::journal::event::{Event, Purpose, ResultKind, Shown};
 use crate::program::scenario::{Expected, ExpectedKind, Scenario};
 use crate::source::Span;
 use crate::value::Answer;
@@ -36,7 +36,7 @@ pub struct Story {
     /// The answers of each question as they changed.
     pub answers: Vec<(String, Vec<Answer>)>,
     /// Values of reads and of what people gave, the first of each, as data.
-    pub values: Vec<(String, serde_json::Value)>,
+    pub values: Vec<(String, Shown)>,
     /// Actions whose change was sent and did not definitely fail, or that were ticked.
     pub changed: BTreeSet<String>,
     /// Actions of which anything was sent.
@@ -81,7 +81,7 @@ impl Story {
                 Event::Read { name, value, .. } | Event::Asked { name, value, .. } => {
                     let name = full(name);
                     if !story.values.iter().any(|(known, _)| *known == name) {
-                        story.values.push((name, value.data.clone()));
+                        story.values.push((name, value.clone()));
                     }
                 }
                 Event::Intent {
@@ -274,8 +274,8 @@ fn differs(story: &Story, ran: &Ran, expected: &Expected) -> Option<String> {
             let found = story.values.iter().find(|(known, _)| known == name);
             match found {
                 None => Some(format!("`{name}` was never read")),
-                Some((_, found)) if *found == wanted => None,
-                Some((_, found)) => Some(format!("`{name}` was {found}, not {text}")),
+                Some((_, found)) if *found.data() == wanted => None,
+                Some((_, found)) => Some(format!("`{name}` was {}, not {text}", found.data())),
             }
         }
         ExpectedKind::Changed(names) => lists("changed was", &story.changed, names),
@@ -357,9 +357,10 @@ fn unescaped(text: &str) -> String {
 
 /// A part of the record, without its heading.
 fn section<'r>(report: &'r str, part: &str) -> &'r str {
-    let heading = report
-        .match_indices("\n## ")
-        .find(|(at, _)| report[at + 4..].to_lowercase().starts_with(part));
+    let heading = report.match_indices("\n## ").find(|(at, _)| {
+        let heading = report.get(at + 4..at + 4 + part.len());
+        heading.is_some_and(|heading| heading.eq_ignore_ascii_case(part))
+    });
     let Some((at, _)) = heading else { return "" };
     let body = &report[at + 4..];
     let body = body.split_once('\n').map_or("", |(_, body)| body);

@@ -21,15 +21,16 @@ pub fn show(value: &Value) -> String {
 
 /// A value as people see it, cut to a readable length, and as data, whole. Secrets are in neither.
 pub fn shown(value: &Value) -> (String, Json) {
-    shown_with(value, &hidden)
+    (shown_text(value), data_with(value, &hidden))
 }
 
-/// As [`shown`], with something else in the place of each secret in the data; it must not tell the secret.
-pub fn shown_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> (String, Json) {
-    (shorten(&show(value), SHOWN_CHARS), data_with(value, secret))
+/// A value as people see it, cut to a readable length.
+pub fn shown_text(value: &Value) -> String {
+    shorten(&show(value), SHOWN_CHARS)
 }
 
-fn hidden(_: &Secret) -> String {
+/// What stands for a secret in data.
+pub fn hidden(_: &Secret) -> String {
     "(secret)".to_owned()
 }
 
@@ -255,7 +256,8 @@ pub fn data(value: &Value) -> Json {
     data_with(value, &hidden)
 }
 
-fn data_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> Json {
+/// A value as data, whole, with `secret`'s words in the place of each secret; they must not tell the secret.
+pub fn data_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> Json {
     let data = |value: &Value| data_with(value, secret);
     match value {
         Value::Unknown(unknown) => json!({"unknown": unknown.reason, "detail": unknown.detail}),

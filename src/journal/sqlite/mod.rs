@@ -177,7 +177,7 @@ impl<'a> Opening<'a> {
             .pragma("trusted_schema", "OFF")
             // What is erased is written over.
             .pragma("secure_delete", "ON")
-            .statement_cache_capacity(16)
+            .statement_cache_capacity(32)
             .thread_name(|_| "starr-journal".to_owned())
             .disable_statement_logging()
             .connect()

@@ -3,7 +3,7 @@
 use super::error::failure;
 use super::files::Files;
 use super::reader::clock;
-use crate::journal::storage::{Change, LeaseRow, Place, RunStanding, Writer, signed, standing};
+use crate::journal::storage::{Change, LeaseRow, NewRow, Place, RunChange, RunStanding, Writer, signed, standing};
 use crate::journal::{Error, tables};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
@@ -11,11 +11,12 @@ use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Encode, Executor as _
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-/// Entries in one message; more are sent in several, still in one transaction.
-const MESSAGE_ROWS: usize = 64;
+/// Entries, or runs, in one message; more are sent in several, still in one transaction. Few sizes, so that their statements are met
+/// again and are kept prepared: to prepare them costs more than to run them.
+const MESSAGES: [usize; 3] = [32, 8, 2];
 
-/// Statements of this many entries are kept prepared; larger ones differ too much to be met again.
-const PREPARED_ROWS: usize = 2;
+/// At most so many of either are in the last message, which also ends the transaction.
+const IN_LAST: usize = 2;
 
 /// A connection that writes.
 pub struct Connected {
@@ -97,13 +98,14 @@ impl Connected {
                 to.bind(subject)
             });
         }
-        for (index, row) in change.rows.iter().enumerate() {
-            if index > 0 && index % MESSAGE_ROWS == 0 {
-                std::mem::take(&mut message)
-                    .send(self.connection(), false)
-                    .await
-                    .map_err(fail)?;
-            }
+        let (ahead, last) = parted(&change.rows);
+        if !ahead.is_empty() && !message.sql.is_empty() {
+            std::mem::take(&mut message)
+                .send(self.connection(), false)
+                .await
+                .map_err(fail)?;
+        }
+        let add_row = |message: &mut Message, row: &NewRow| {
             message.add(
                 "insert into entries (sequence, run, run_sequence, part, kind, at, bytes, leaf) values (?,?,?,?,?,?,?,?);
                  insert into payloads (sequence, salt, body) values (?,?,?);",
@@ -122,7 +124,13 @@ impl Connected {
                     to.bind(&row.body[..])
                 },
             );
+        };
+        for rows in ahead {
+            let mut message = Message::default();
+            rows.iter().for_each(|row| add_row(&mut message, row));
+            message.send(self.connection(), true).await.map_err(fail)?;
         }
+        last.iter().for_each(|row| add_row(&mut message, row));
         for (run, entries) in &change.erased {
             // SQLite writes zeros over it (`secure_delete`).
             let entries = serde_json::Value::from(entries.clone()).to_string();
@@ -156,7 +164,7 @@ impl Connected {
                 to.bind(&leaf[..])
             });
         }
-        for run in &change.runs {
+        let add_run = |message: &mut Message, run: &RunChange| {
             message.add(
                 "update runs set entries = ?, started = coalesce(?, started), severity = coalesce(?, severity),
                         ended = coalesce(?, ended) where id = ?;",
@@ -168,7 +176,14 @@ impl Connected {
                     to.bind(&run.id)
                 },
             );
+        };
+        let (ahead, last) = parted(&change.runs);
+        for runs in ahead {
+            let mut message = Message::default();
+            runs.iter().for_each(|run| add_run(&mut message, run));
+            message.send(self.connection(), true).await.map_err(fail)?;
         }
+        last.iter().for_each(|run| add_run(&mut message, run));
         for lease in &change.leases {
             message.add(
                 "insert or replace into leases (run, epoch, holder, since, machine, process, started, boot, renewed)
@@ -204,9 +219,29 @@ impl Connected {
             });
         }
         message.add("commit;", |_| Ok(()));
-        let prepared = change.rows.len() <= PREPARED_ROWS && change.leases.is_empty();
-        message.send(self.connection(), prepared).await.map_err(fail)
+        // What happens once in a run is not met again.
+        let often = change.begun.is_empty()
+            && change.subjects.is_empty()
+            && change.erased.is_empty()
+            && change.checkpoints.is_empty()
+            && change.leases.is_empty()
+            && change.released.is_empty()
+            && change.renewed.len() <= 1;
+        message.send(self.connection(), often).await.map_err(fail)
     }
+}
+
+/// What is sent ahead, in messages of few sizes, and what is left for the last one.
+fn parted<T>(mut all: &[T]) -> (Vec<&[T]>, &[T]) {
+    let mut ahead = Vec::new();
+    for size in MESSAGES {
+        while all.len() > IN_LAST && all.len() >= size {
+            let (message, rest) = all.split_at(size);
+            ahead.push(message);
+            all = rest;
+        }
+    }
+    (ahead, all)
 }
 
 impl Writer for Connected {
@@ -331,5 +366,21 @@ impl Message {
             .execute(connection)
             .await
             .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{IN_LAST, MESSAGES, parted};
+
+    #[test]
+    fn everything_is_sent_once_in_order_and_in_few_sizes() {
+        for count in 0..200 {
+            let all: Vec<usize> = (0..count).collect();
+            let (ahead, last) = parted(&all);
+            assert!(ahead.iter().all(|message| MESSAGES.contains(&message.len())), "{count}");
+            assert!(last.len() <= IN_LAST, "{count}");
+            assert_eq!([ahead.concat().as_slice(), last].concat(), all);
+        }
     }
 }

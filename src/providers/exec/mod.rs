@@ -129,6 +129,10 @@ impl Provider for Exec {
         "exec"
     }
 
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn operations(&self) -> &'static [&'static str] {
         OPERATIONS
     }

@@ -291,6 +291,10 @@ impl Provider for Host {
         "host"
     }
 
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     fn operations(&self) -> &'static [&'static str] {
         OPERATIONS
     }

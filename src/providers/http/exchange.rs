@@ -1,9 +1,11 @@
 //! Request and reply, within limits.
 
 use super::fault::{Failed, of_request};
-use super::headers::kept;
+use super::headers::{self, kept};
 use super::target::{Endpoint, parse, same_origin};
+use crate::provider::notes;
 use crate::value::{Reason, Unknown, Value};
+use jiff::Timestamp;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Client, Method, Response};
 use std::sync::Arc;
@@ -63,7 +65,14 @@ pub async fn send(client: &Client, request: Request, follow: bool, until: Instan
         }
         match next(&response, &url).filter(|_| follow) {
             Some(target) => url = target,
-            None => return Ok((response, url)),
+            None => {
+                if matches!(response.status().as_u16(), 429 | 503)
+                    && let Some(wait) = headers::again_after(response.headers(), Timestamp::now())
+                {
+                    notes::again_after(wait);
+                }
+                return Ok((response, url));
+            }
         }
     }
     Err(Failed {

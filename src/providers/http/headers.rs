@@ -4,7 +4,9 @@ use super::config::{EndpointConfig, HeaderConfig};
 use super::target::{refusal, scalar};
 use crate::secrets::SecretText;
 use crate::value::{Reason, Unknown, Value};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use std::time::Duration;
 
 /// Most headers of a call, and longest value in bytes.
 const MOST: usize = crate::limits::HTTP_HEADERS;
@@ -55,6 +57,16 @@ const KEPT: &[&str] = &[
 
 /// Response headers that are never kept.
 const NEVER: &[&str] = &["authorization", "proxy-authenticate", "set-cookie", "set-cookie2"];
+
+/// After how long the server wants to be asked again: seconds or a date (RFC 9110, section 10.2.3).
+pub fn again_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = said.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(said).ok()?.timestamp();
+    Some(Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO))
+}
 
 /// A header's name as it is sent; `x_request_id` is `x-request-id`, because a field's name has no hyphens.
 pub fn name(text: &str) -> Result<HeaderName, String> {
@@ -181,10 +193,11 @@ pub fn kept(headers: &HeaderMap, keep: &Value) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{kept, name, of_call};
+    use super::{again_after, kept, name, of_call};
     use crate::value::{Secret, Value};
-    use reqwest::header::{HeaderMap, HeaderValue};
+    use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
     use std::sync::Arc;
+    use std::time::Duration;
 
     fn json(value: serde_json::Value) -> Value {
         Value::Json(Arc::new(value))
@@ -273,5 +286,23 @@ mod tests {
             kept(&headers, &keep),
             serde_json::json!({"x_own": "1, 2", "retry_after": "5"})
         );
+    }
+
+    #[test]
+    fn a_server_says_when_to_come_again_in_seconds_or_by_a_date() {
+        let now: jiff::Timestamp = "2026-03-14T03:00:00Z".parse().unwrap();
+        let said = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_str(text).unwrap());
+            again_after(&headers, now)
+        };
+        assert_eq!(said("7"), Some(Duration::from_secs(7)));
+        assert_eq!(said(" 0 "), Some(Duration::ZERO));
+        assert_eq!(said("Sat, 14 Mar 2026 03:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(said("Sat, 14 Mar 2026 02:00:00 GMT"), Some(Duration::ZERO));
+        for nonsense in ["soon", "-1", "1.5", "", "99999999999999999999999"] {
+            assert_eq!(said(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(again_after(&HeaderMap::new(), now), None);
     }
 }

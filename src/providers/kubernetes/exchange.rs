@@ -5,7 +5,9 @@ use super::connection::{Deadline, Link};
 use super::failure::{Failure, Refusal, broken, classify};
 use super::json::{self, Json};
 use super::preview::Dry;
+use crate::provider::notes;
 use crate::value::Reason;
+use crate::value::show::show_std;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use jiff::Timestamp;
 use kube::client::Body;
@@ -116,6 +118,10 @@ impl Place<'_> {
             // The server says when to come again; only then, and only when there is time.
             match answer.retry_after {
                 Some(wait) if answer.status == 429 && attempts < AGAIN && wait < self.deadline.left() => {
+                    notes::note(format!(
+                        "too many requests; again after {}, as the server asks",
+                        show_std(wait)
+                    ));
                     tokio::time::sleep(wait).await;
                 }
                 _ => return Err(classify(answer.status, &answer.body, false)),

@@ -71,7 +71,8 @@ pub struct CallResult {
     pub outcome: ResultKind,
     pub value: Option<Shown>,
     pub detail: String,
-    pub milliseconds: u64,
+    /// How long, and what was in the way.
+    pub took: String,
 }
 
 /// Sorts events to the actions they belong to.
@@ -188,6 +189,7 @@ impl Action {
                 value,
                 detail,
                 milliseconds,
+                notes,
                 ..
             } => {
                 let Some(call) = self.calls.iter_mut().rev().find(|call| call.id == *id) else {
@@ -199,7 +201,7 @@ impl Action {
                     outcome: *outcome,
                     value: value.clone(),
                     detail: detail.clone(),
-                    milliseconds: *milliseconds,
+                    took: words::took(*milliseconds, notes),
                 });
             }
             Event::ActionEnded {

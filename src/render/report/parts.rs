@@ -137,7 +137,7 @@ pub fn situation(out: &mut String, story: &Story) {
             "- {} {} — {}, by {} ({} UTC)",
             text(&asked.question),
             code(&asked.name),
-            text(&asked.value.text),
+            text(asked.value.text()),
             text(&words::person(&asked.by)),
             words::time_of_day(asked.at)
         );
@@ -354,7 +354,7 @@ fn action_part(out: &mut String, story: &Story, action: &Action, number: usize) 
         for planned in &action.planned {
             let call = words::call(
                 &planned.operation,
-                planned.arguments.iter().map(|(name, value)| (name, &value.text)),
+                planned.arguments.iter().map(|(name, value)| (name, value.text())),
             );
             line!(out, "- Not sent: {}", code(&call));
         }
@@ -398,7 +398,7 @@ fn approval_part(out: &mut String, story: &Story, approval: &Approval) {
         code(&words::short_digest(&approval.digest))
     );
     for (name, value) in &approval.seeing {
-        line!(out, "  - Shown: {}: {}", text(name), text(&value.text));
+        line!(out, "  - Shown: {}: {}", text(name), text(value.text()));
     }
     for given in &approval.given {
         let waited = words::length(given.at.seconds_since(approval.requested));
@@ -446,7 +446,7 @@ fn call_part(out: &mut String, call: &Call) {
     };
     let shown = words::call(
         &call.operation,
-        call.arguments.iter().map(|(name, value)| (name, &value.text)),
+        call.arguments.iter().map(|(name, value)| (name, value.text())),
     );
     let result = match &call.result {
         None => "**in doubt**: no result is recorded, it may or may not have happened".to_owned(),
@@ -461,10 +461,7 @@ fn call_part(out: &mut String, call: &Call) {
             } else {
                 format!(" — {}", text(&result.detail))
             };
-            format!(
-                "{kind} in {}{value}{detail}",
-                words::length(result.milliseconds as f64 / 1000.0)
-            )
+            format!("{kind} in {}{value}{detail}", text(&result.took))
         }
     };
     line!(
@@ -482,15 +479,15 @@ fn call_part(out: &mut String, call: &Call) {
         );
     }
     if let Some(before) = &call.before {
-        line!(out, "  - Before: {}", text(&before.text));
+        line!(out, "  - Before: {}", text(before.text()));
     }
 }
 
 fn shown_after(value: &Shown) -> String {
-    if value.text.is_empty() {
+    if value.text().is_empty() {
         String::new()
     } else {
-        format!(": {}", text(&value.text))
+        format!(": {}", text(value.text()))
     }
 }
 
@@ -644,8 +641,8 @@ pub fn evidence(out: &mut String, story: &Story) {
                 words::after(story.started, read.at),
                 code(&read.name),
                 code(&words::call(&read.operation, arguments)),
-                text(&read.value.text),
-                words::length(read.milliseconds as f64 / 1000.0),
+                text(read.value.text()),
+                text(&read.took),
             ]
         })
         .collect();

@@ -7,11 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
 pub fn shown(text: &str) -> Shown {
-    Shown {
-        text: text.to_owned(),
-        data: serde_json::Value::String(text.to_owned()),
-        exact: None,
-    }
+    Shown::written(text.to_owned(), serde_json::Value::String(text.to_owned()), None)
 }
 
 pub fn maria() -> Person {
@@ -122,6 +118,7 @@ fn before_the_action() -> Vec<(f64, &'static str, Event)> {
                 ],
                 value: shown("97 % at 03:14:00, 61 samples"),
                 milliseconds: 240,
+                notes: Vec::new(),
             },
         ),
         (1.2, "", pool_full(Answer::Yes, "97 %", false, 1)),
@@ -318,6 +315,7 @@ fn the_action() -> Vec<(f64, &'static str, Event)> {
                 value: Some(shown("13")),
                 detail: String::new(),
                 milliseconds: 400,
+                notes: Vec::new(),
             },
         ),
         (196.0, "", look(Answer::No, "9", false)),

@@ -179,7 +179,8 @@ pub struct ReadSeen {
     pub operation: String,
     pub arguments: Vec<(String, String)>,
     pub value: Shown,
-    pub milliseconds: u64,
+    /// How long, and what was in the way.
+    pub took: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -389,6 +390,7 @@ impl Story {
                 arguments,
                 value,
                 milliseconds,
+                notes,
             } => self.reads.push(ReadSeen {
                 entry: entry.sequence,
                 at: At(entry.at),
@@ -396,7 +398,7 @@ impl Story {
                 operation: operation.clone(),
                 arguments: arguments.clone(),
                 value: value.clone(),
-                milliseconds: *milliseconds,
+                took: words::took(*milliseconds, notes),
             }),
             Event::Answered {
                 name,

@@ -116,6 +116,7 @@ fn an_undo_after_the_end_belongs_to_its_action() {
             value: None,
             detail: "refused".to_owned(),
             milliseconds: 1000,
+            notes: Vec::new(),
         },
     ));
     let report = report(&recorded(events));
@@ -232,7 +233,7 @@ fn hostile_data_stays_text() {
     let mut entries = incident();
     for entry in &mut entries {
         match entry.event.as_mut() {
-            Some(Event::Read { value, .. }) => value.text = hostile.to_owned(),
+            Some(Event::Read { value, .. }) => *value = shown(hostile),
             Some(Event::Answered { evidence, .. }) => {
                 evidence.iter_mut().for_each(|part| part.actual = hostile.to_owned())
             }
@@ -290,7 +291,7 @@ fn a_megabyte_of_text_is_cut_with_a_note() {
     let long = "very long ".repeat(110_000);
     for entry in &mut entries {
         if let Some(Event::Read { value, .. }) = &mut entry.event {
-            value.text.clone_from(&long);
+            *value = shown(&long);
         }
         if let Some(Event::Reflection { answer, .. }) = &mut entry.event {
             *answer = Some(long.clone());

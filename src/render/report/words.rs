@@ -43,6 +43,19 @@ pub fn time_of_day(at: impl Into<Timestamp>) -> String {
     at.into().to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string()
 }
 
+/// How long a call took, and what was in its way.
+pub fn took(milliseconds: u64, notes: &[String]) -> String {
+    format!("{}{}", length(milliseconds as f64 / 1000.0), noted(notes))
+}
+
+fn noted(notes: &[String]) -> String {
+    if notes.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", notes.join("; "))
+    }
+}
+
 /// A length of time in at most two units: `250 ms`, `4 s`, `2 min 5 s`, `1 h 3 min`, `2 d 1 h`.
 pub fn length(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -218,8 +231,12 @@ fn event_sentence(event: &Event) -> String {
             format!("{operator} started {runbook}{dry} in {environment}")
         }
         Event::Read {
-            name, operation, value, ..
-        } => format!("read {name} with {operation}: {}", value.text),
+            name,
+            operation,
+            value,
+            notes,
+            ..
+        } => format!("read {name} with {operation}{}: {}", noted(notes), value.text()),
         Event::Answered {
             name,
             answer,
@@ -234,7 +251,7 @@ fn event_sentence(event: &Event) -> String {
             by(who.as_ref()),
             tail(": ", &because(evidence, reason.as_deref()))
         ),
-        Event::Asked { name, value, by, .. } => format!("{} gave {name}: {}", by.name, value.text),
+        Event::Asked { name, value, by, .. } => format!("{} gave {name}: {}", by.name, value.text()),
         Event::Severity { name, was, because } => {
             let now = name.as_deref().unwrap_or("not known");
             let was = was.as_ref().map(|was| format!(", was {was}")).unwrap_or_default();
@@ -354,7 +371,7 @@ fn event_sentence(event: &Event) -> String {
             };
             format!(
                 "{verb} {}",
-                call(operation, arguments.iter().map(|(name, value)| (name, &value.text)))
+                call(operation, arguments.iter().map(|(name, value)| (name, value.text())))
             )
         }
         Event::Result {
@@ -363,12 +380,14 @@ fn event_sentence(event: &Event) -> String {
             value,
             detail,
             milliseconds,
+            notes,
             ..
         } => format!(
-            "{operation} {} in {}{}{}",
+            "{operation} {} in {}{}{}{}",
             result_kind(*outcome),
             length(*milliseconds as f64 / 1000.0),
-            value.as_ref().map(|value| tail(": ", &value.text)).unwrap_or_default(),
+            noted(notes),
+            value.as_ref().map(|value| tail(": ", value.text())).unwrap_or_default(),
             tail(" — ", detail)
         ),
         Event::Look {

@@ -448,6 +448,7 @@ fn every_call_of_a_provider_is_in_the_gate() {
                 "inner.change(",
                 "inner.lock(",
                 "gate.read(",
+                "gate.read_noting(",
                 "gate.change(",
                 "gate.change_on(",
                 "gate.lock(",
@@ -466,7 +467,7 @@ fn every_call_of_a_provider_is_in_the_gate() {
     let expected: BTreeMap<String, usize> = [
         // The engine's two doors: reads (checks, symptoms, verify, the value before a change, probes) and what is sent
         // (actions, undos, tells, escalation); and the locks.
-        ("engine/call.rs gate.read(", 1),
+        ("engine/call.rs gate.read_noting(", 1),
         ("engine/send.rs gate.change_on(", 1),
         ("engine/locks.rs gate.lock(", 1),
         // The gate itself, the only one that makes a permit.
@@ -479,6 +480,10 @@ fn every_call_of_a_provider_is_in_the_gate() {
         ("provider/record.rs inner.read(", 1),
         ("provider/record.rs inner.change(", 1),
         ("provider/record.rs inner.lock(", 1),
+        // So does what asks again, and leaves alone.
+        ("provider/patience.rs inner.read(", 2),
+        ("provider/patience.rs inner.change(", 1),
+        ("provider/patience.rs inner.lock(", 1),
         // So does what holds a run to its plan.
         ("provider/bound.rs inner.read(", 1),
         ("provider/bound.rs inner.change(", 1),

@@ -69,7 +69,7 @@ async fn left(make: impl Fn() -> Setup, change: &str, count: usize) -> Stage {
         let stage = killed(make(), k).await.expect("some step lies there");
         let events = stage.journal.inner.events();
         let open = matches!(events.last(), Some((_, Event::Intent { arguments, .. }))
-            if change.split_once(' ').is_some_and(|(_, target)| target == arguments[0].1.text));
+            if change.split_once(' ').is_some_and(|(_, target)| target == arguments[0].1.text()));
         if open && sent(&stage, change) == count {
             return stage;
         }

@@ -287,7 +287,7 @@ async fn evidence_that_is_too_old_is_asked_again_before_anybody_decides_and_befo
     let young = asked(&ran);
     let ran = make(6 * 60, 10).run(&text).await;
     assert_eq!(ran.sent()[1], "fix x");
-    let shown = ran.crowd.requests.lock().unwrap()[0].seeing[0].1.text.clone();
+    let shown = ran.crowd.requests.lock().unwrap()[0].seeing[0].1.text().to_owned();
     assert_eq!(shown, "2", "the approver sees what is true now");
     assert_eq!(asked(&ran).len(), young.len() + 1, "{:?}", asked(&ran));
     assert_eq!(asked(&ran)[1], 360);

@@ -47,7 +47,7 @@ pub fn honest_about(stage: &Stage, events: impl Fn() -> Vec<(String, Event)> + S
                 } => {
                     let texts: Vec<_> = arguments
                         .iter()
-                        .map(|(name, value)| (name.clone(), value.text.clone()))
+                        .map(|(name, value)| (name.clone(), value.text().to_owned()))
                         .collect();
                     *id != doubt.id && key(operation, &texts) == wanted
                 }

@@ -33,7 +33,7 @@ pub fn kept(stage: &Stage, events: &[(String, Event)], what: &str) {
             } => {
                 let texts: Vec<_> = arguments
                     .iter()
-                    .map(|(name, value)| (name.clone(), value.text.clone()))
+                    .map(|(name, value)| (name.clone(), value.text().to_owned()))
                     .collect();
                 let key = key(operation, &texts);
                 *intended.entry(key.clone()).or_default() += 1;
