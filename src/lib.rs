@@ -13,6 +13,7 @@ pub mod eval;
 pub mod intake;
 pub mod journal;
 pub mod limits;
+pub mod models;
 pub mod plan;
 #[cfg(feature = "policy")]
 pub mod policy;

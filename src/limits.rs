@@ -203,6 +203,22 @@ pub const GITHUB_ISSUES: usize = 1000;
 pub const GITHUB_SEARCHED: usize = 300;
 /// github: comments among which one that was sent before is looked for.
 pub const GITHUB_COMMENTS: usize = 1000;
+/// aws: an unpacked service model.
+pub const AWS_MODEL_BYTES: usize = 32 * 1024 * 1024;
+/// aws: services of the models.
+pub const AWS_SERVICES: usize = 2000;
+/// aws: shapes of one service.
+pub const AWS_SHAPES: usize = 100_000;
+/// aws: structures in structures of one parameter.
+pub const AWS_DEPTH: usize = 64;
+/// aws: pages of one answer.
+pub const AWS_PAGES: usize = 100;
+/// aws: elements of one answer that was put together from pages.
+pub const AWS_ELEMENTS: usize = 10_000;
+/// aws: attempts of a call that may be repeated.
+pub const AWS_ATTEMPTS: u32 = 4;
+/// aws: characters of what the service says about a refusal.
+pub const AWS_SAID_CHARACTERS: usize = 300;
 /// status_page: components that are looked at.
 pub const STATUS_PAGE_COMPONENTS: usize = 1000;
 /// status_page: characters of a name; what is longer is cut, and says so.
@@ -721,6 +737,36 @@ pub const TABLE: &[Limit] = &[
         "comments among which one that was sent before is looked for",
         "1,000; with more nothing is sent",
         Some("what_there_is_too_much_of_is_cut_or_refused"),
+    ),
+    row(
+        "aws",
+        "a service model, unpacked, its shapes, and services",
+        "32 MiB, 100,000 and 2,000",
+        Some("a_broken_file_is_no_file_and_nothing_panics"),
+    ),
+    row(
+        "aws",
+        "structures in structures of one parameter or answer",
+        "64",
+        Some("what_is_nested_too_deeply_is_refused"),
+    ),
+    row(
+        "aws",
+        "pages and elements of one answer",
+        "100 and 10,000; with more it is unknown",
+        Some("an_answer_without_end_is_unknown"),
+    ),
+    row(
+        "aws",
+        "attempts of a call that may be repeated",
+        "4",
+        Some("a_look_is_repeated_and_a_change_is_not"),
+    ),
+    row(
+        "aws",
+        "characters of what a service says about a refusal",
+        "300",
+        Some("what_is_said_about_a_refusal_is_cut"),
     ),
     row(
         "status_page",

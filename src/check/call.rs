@@ -7,7 +7,7 @@ use super::scope::{Body, error};
 use super::types::{described, holds_secret};
 use crate::diagnostic::Diagnostic;
 use crate::program::{ArgExpr, CallExpr, Expr, ExprKind};
-use crate::provider::{Effect, Operation};
+use crate::provider::{Effect, Operation, modelled};
 use crate::source::{FileId, Span};
 use crate::syntax::tree::{self, Arg, Name};
 use crate::value::{Type, Value};
@@ -131,7 +131,6 @@ impl Body<'_, '_> {
         let path: Vec<&str> = names[1..].iter().map(|name| name.text.as_str()).collect();
         let path = path.join(".");
         if let Some(found) = provider.find(&path) {
-            let found = found.clone();
             return Some((provider, found));
         }
         self.effects.unclear.insert(root.text.clone());
@@ -143,12 +142,16 @@ impl Body<'_, '_> {
             text: path.clone(),
             span: rest,
         };
+        if let Some(refusal) = modelled::refusal(&provider.name, &path) {
+            self.report(Diagnostic::error("unknown-operation", rest, refusal));
+            return None;
+        }
         let finding = Diagnostic::error(
             "unknown-operation",
             rest,
             format!("`{}` has no operation `{path}`", root.text),
         );
-        let known: Vec<String> = provider.paths().map(str::to_owned).collect();
+        let known = provider.candidates(&path);
         let finding = self
             .checker
             .suggest(finding, &written, known.iter().map(String::as_str), true);
@@ -274,6 +277,7 @@ impl Body<'_, '_> {
             };
             exprs.push(arg);
         }
+        self.model_arguments(&operation, &exprs);
         let reply = if fans {
             Type::List(Box::new(operation.result.clone()))
         } else {

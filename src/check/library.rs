@@ -65,6 +65,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.docker", include_str!("../../stdlib/docker.starr")),
     ("std.escalation", include_str!("../../stdlib/escalation.starr")),
     ("std.exec", include_str!("../../stdlib/exec.starr")),
+    ("std.aws", include_str!("../../stdlib/aws.starr")),
     ("std.github", include_str!("../../stdlib/github.starr")),
     ("std.host", include_str!("../../stdlib/host.starr")),
     ("std.http", include_str!("../../stdlib/http.starr")),

@@ -17,6 +17,7 @@ mod literals;
 mod manual;
 mod members;
 mod methods;
+mod model;
 mod modules;
 mod names;
 mod operations;
@@ -106,6 +107,15 @@ pub fn check(name: &str, path: Option<&Path>, bytes: Vec<u8>, context: &Context<
         program: (!failed(&diagnostics)).then_some(program),
         diagnostics,
     }
+}
+
+/// The typed operation of a provider: of its embedded interface text, or of its service models.
+pub fn operation(provider: &str, path: &str) -> Option<Arc<Operation>> {
+    let written = interface(provider)?;
+    written
+        .into_iter()
+        .find(|operation| &*operation.path == path)
+        .or_else(|| crate::provider::modelled::operation(provider, path))
 }
 
 /// The typed operations of a provider from its embedded interface text, in the order of that text.

@@ -3,6 +3,7 @@
 use super::modules::{Checker, ItemRef};
 use super::scope::Body;
 use crate::diagnostic::Diagnostic;
+use crate::provider::modelled;
 use crate::provider::{Effect, Idempotence, Operation, Parameter};
 use crate::source::FileId;
 use crate::syntax::tree::{IdempotenceItem, ItemKind, OperationItem, ProviderMember};
@@ -20,6 +21,9 @@ pub struct ProviderTable {
     by_path: HashMap<String, usize>,
 }
 
+/// The member of an operation that stands in no text.
+const MODELLED: usize = usize::MAX;
+
 /// An operation, and where it is declared.
 #[derive(Clone)]
 pub struct OperationRef {
@@ -34,14 +38,20 @@ impl ProviderTable {
         self.order.iter().map(|entry| Arc::clone(&entry.operation))
     }
 
-    /// The operation of this path.
-    pub fn find(&self, path: &str) -> Option<&OperationRef> {
-        self.by_path.get(path).map(|index| &self.order[*index])
+    /// The operation of this path: of the text, or of the provider's service models.
+    pub fn find(&self, path: &str) -> Option<OperationRef> {
+        self.by_path.get(path).map(|index| self.order[*index].clone()).or_else(|| {
+            modelled::operation(&self.name, path).map(|operation| OperationRef {
+                operation,
+                member: MODELLED,
+            })
+        })
     }
 
-    /// Every path.
-    pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.order.iter().map(|entry| &*entry.operation.path)
+    /// Every path that this one may have meant.
+    pub fn candidates(&self, path: &str) -> Vec<String> {
+        let text = self.order.iter().map(|entry| entry.operation.path.to_string());
+        text.chain(modelled::candidates(&self.name, path)).collect()
     }
 
     /// True when one of the operations is a probe.

@@ -124,7 +124,7 @@ impl Body<'_, '_> {
             .and_then(|rest| rest.strip_prefix('.'))
             .unwrap_or(&path)
             .to_owned();
-        let Some(found) = called.provider.find(&relative).cloned() else {
+        let Some(found) = called.provider.find(&relative) else {
             self.report(Diagnostic::error(
                 "unknown-operation",
                 callee.span,

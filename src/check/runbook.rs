@@ -132,7 +132,7 @@ impl Checker<'_> {
             let tree::ProviderMember::Operation(written) = member else {
                 continue;
             };
-            let Some(found) = table.find(&written.path.dotted()).cloned() else {
+            let Some(found) = table.find(&written.path.dotted()) else {
                 continue;
             };
             let mut body = Body::new(self, item.file);

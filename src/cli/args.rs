@@ -409,6 +409,8 @@ pub enum GrantsTo {
     Acl,
     /// Roles and their bindings, for Kubernetes
     Rbac,
+    /// Policies of IAM, for AWS
+    Iam,
     /// A custom role, for Azure
     AzureRole,
     /// The grants of an environment, for starr.yaml
@@ -566,6 +568,10 @@ pub struct Explain {
 pub struct Providers {
     /// One provider, with its operations in full
     pub name: Option<String>,
+    /// A service, of a provider that has service models: `starr providers aws ecs`
+    pub service: Option<String>,
+    /// One operation of it: `starr providers aws ecs UpdateService`
+    pub operation: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -33,6 +33,7 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         GrantsTo::Sql => name == "postgres",
         GrantsTo::Acl => name == "redis",
         GrantsTo::Rbac => name == "kubernetes",
+        GrantsTo::Iam => name == "aws",
         GrantsTo::AzureRole => name == "azure",
     };
     for provider in gate.providers().filter(|provider| wanted(provider.name())) {
@@ -50,7 +51,7 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         line(&serde_json::json!({ "privileges": privileges, "not_known_for": silent }).to_string());
         return Ok(Exit::Good);
     }
-    if matches!(args.to, GrantsTo::Rbac | GrantsTo::AzureRole) {
+    if matches!(args.to, GrantsTo::Rbac | GrantsTo::AzureRole | GrantsTo::Iam) {
         for provider in gate.providers().filter(|provider| wanted(provider.name())) {
             if let Some(documents) = provider.grant_documents(&uses) {
                 line(safe_multiline(&documents).trim_end());

@@ -29,6 +29,8 @@ mod planned;
 #[cfg(feature = "policy")]
 mod policy;
 mod providers;
+#[cfg(feature = "aws")]
+mod providers_models;
 mod record;
 mod references;
 mod render;

@@ -14,6 +14,15 @@ pub fn providers(args: &Providers, output: Output) -> Result<Exit, Failure> {
             "there is no provider `{name}`; there are: {}",
             names.join(", ")
         ))),
+        #[cfg(feature = "aws")]
+        Some(name) if name == "aws" && args.service.is_some() => super::providers_models::show(
+            args.service.as_deref().unwrap_or_default(),
+            args.operation.as_deref(),
+            output,
+        ),
+        Some(name) if args.service.is_some() => Err(Failure::usage(format!(
+            "`{name}` has no services: all its operations are in `starr providers {name}`"
+        ))),
         Some(name) => Ok(one(name, output)),
         None => Ok(all(&names, output)),
     }
@@ -82,6 +91,10 @@ fn all(names: &[&str], output: Output) -> Exit {
         for text in table::align(&rows, output.width) {
             line(&format!("  {text}"));
         }
+        #[cfg(feature = "aws")]
+        if *name == "aws" {
+            line(&format!("  {}", super::providers_models::summary()));
+        }
         line("");
     }
     Exit::Good
@@ -126,6 +139,10 @@ fn one(name: &str, output: Output) -> Exit {
             ),
         ));
         line("");
+    }
+    #[cfg(feature = "aws")]
+    if name == "aws" {
+        line(&super::providers_models::summary());
     }
     Exit::Good
 }

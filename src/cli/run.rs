@@ -344,6 +344,8 @@ fn providers(environment: &Environment) -> Result<Vec<Arc<dyn Provider>>, Failur
         Arc::new(crate::providers::dns::Dns::new(&environment.dns).map_err(Failure::usage)?),
         #[cfg(feature = "jaeger")]
         Arc::new(crate::providers::jaeger::Jaeger::new(&environment.jaeger).map_err(Failure::usage)?),
+        #[cfg(feature = "aws")]
+        Arc::new(crate::providers::aws::Aws::new(&environment.aws).map_err(Failure::usage)?),
         #[cfg(feature = "azure")]
         Arc::new(crate::providers::azure::Azure::new(environment.azure.clone()).map_err(Failure::usage)?),
         #[cfg(feature = "github")]

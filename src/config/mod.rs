@@ -110,6 +110,10 @@ pub struct Environment {
     #[cfg(feature = "jaeger")]
     #[serde(default)]
     pub jaeger: crate::providers::jaeger::config::Config,
+    /// Accounts of AWS.
+    #[cfg(feature = "aws")]
+    #[serde(default)]
+    pub aws: crate::providers::aws::config::Config,
     /// Subscriptions of Azure and what lies in them.
     #[cfg(feature = "azure")]
     #[serde(default)]
@@ -442,6 +446,8 @@ impl Environment {
         self.jwt.validate().or_else(error)?;
         #[cfg(feature = "jaeger")]
         self.jaeger.validate().or_else(error)?;
+        #[cfg(feature = "aws")]
+        self.aws.validate().or_else(error)?;
         #[cfg(feature = "azure")]
         self.azure.validate().or_else(error)?;
         #[cfg(feature = "github")]
@@ -636,6 +642,8 @@ pub fn embedded() -> Config {
         jwt: Default::default(),
         #[cfg(feature = "jaeger")]
         jaeger: Default::default(),
+        #[cfg(feature = "aws")]
+        aws: Default::default(),
         #[cfg(feature = "azure")]
         azure: Default::default(),
         #[cfg(feature = "github")]

@@ -76,9 +76,7 @@ pub struct Preview {
 /// The operation of this full name, from the interface texts.
 pub fn operation(full_name: &str) -> Option<Arc<Operation>> {
     let (provider, path) = full_name.split_once('.')?;
-    check::interface(provider)?
-        .into_iter()
-        .find(|operation| &*operation.path == path)
+    check::operation(provider, path)
 }
 
 /// The arguments of a shown call as values of the operation's types.

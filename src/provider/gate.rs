@@ -184,7 +184,7 @@ impl Gate {
                 operation.provider
             )));
         };
-        if !provider.operations().contains(&&*operation.path) {
+        if !provider.implements(&operation.path) {
             return Err(refusal(format!("`{}` is not implemented", operation.full_name())));
         }
         let capability = operation.capability();

@@ -6,6 +6,7 @@
 pub mod bound;
 pub mod gate;
 pub mod lock;
+pub mod modelled;
 pub mod native;
 pub mod notes;
 pub mod patience;
@@ -177,6 +178,11 @@ pub trait Provider: Send + Sync {
     /// Whether its targets lie beyond a network, so that they can be busy or out of reach for a moment.
     fn is_remote(&self) -> bool {
         true
+    }
+
+    /// True when calls of this path can be answered: those of the interface text, and those of a service model.
+    fn implements(&self, path: &str) -> bool {
+        self.operations().contains(&path) || modelled::knows(self.name(), path)
     }
 
     /// The canonical name of what a call touches, as grants and locks see it: final values that go on the wire, for example `orders`.

@@ -6,6 +6,8 @@ pub const NAMES: &[&str] = &[
     "alertmanager",
     #[cfg(feature = "app")]
     "app",
+    #[cfg(feature = "aws")]
+    "aws",
     #[cfg(feature = "azure")]
     "azure",
     #[cfg(feature = "notify")]
@@ -49,6 +51,8 @@ pub mod alertmanager;
 #[cfg(feature = "app")]
 pub mod app;
 pub mod arguments;
+#[cfg(feature = "aws")]
+pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
 #[cfg(any(feature = "exec", feature = "docker"))]

@@ -6,6 +6,7 @@ use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Idempotence, Operation, Outcome, Provider};
 use starr::providers::alertmanager::Alertmanager;
 use starr::providers::app::App;
+use starr::providers::aws::Aws;
 use starr::providers::azure::Azure;
 use starr::providers::dns::Dns;
 use starr::providers::docker::Docker;
@@ -50,6 +51,7 @@ fn providers() -> Vec<Arc<dyn Provider>> {
         Arc::new(Dns::new(&Default::default()).unwrap()),
         Arc::new(Jwt::new(&Default::default()).unwrap()),
         Arc::new(Jaeger::new(&Default::default()).unwrap()),
+        Arc::new(Aws::new(&Default::default()).unwrap()),
         Arc::new(Azure::new(Default::default()).unwrap()),
         Arc::new(GitHub::new(&Default::default()).unwrap()),
         Arc::new(StatusPage::new(&Default::default()).unwrap()),
@@ -242,6 +244,7 @@ async fn every_reply_is_of_its_declared_type() {
         let least = if [
             "alertmanager",
             "app",
+            "aws",
             "azure",
             "chat",
             "dns",

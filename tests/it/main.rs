@@ -4,6 +4,7 @@
 
 mod app;
 mod architecture;
+mod aws;
 mod check_time;
 mod ci;
 mod cli;

@@ -10,6 +10,7 @@ mod headers;
 mod native;
 #[cfg(test)]
 mod server;
+pub(crate) mod raw;
 pub(crate) mod service;
 mod signature;
 pub(crate) mod target;

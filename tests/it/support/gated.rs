@@ -29,11 +29,7 @@ impl Gated {
 
     /// An operation of the interface text.
     pub fn operation(&self, path: &str) -> Arc<Operation> {
-        starr::check::interface(self.name)
-            .unwrap()
-            .into_iter()
-            .find(|operation| &*operation.path == path)
-            .unwrap_or_else(|| panic!("there is no {}.{path}", self.name))
+        starr::check::operation(self.name, path).unwrap_or_else(|| panic!("there is no {}.{path}", self.name))
     }
 
     /// A call as the engine makes it.
