@@ -70,6 +70,8 @@ impl SerializableStruct for Node<'_> {
         for member in self.members {
             match self.values.get(&member.name) {
                 None | Some(Json::Null) => {}
+                // EC2 has no word for an empty list: it is left out.
+                Some(Json::Array(items)) if items.is_empty() && self.maker.is_ec2_sent() => {}
                 Some(value) => {
                     let of = Value {
                         maker: self.maker,

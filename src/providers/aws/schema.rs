@@ -103,7 +103,7 @@ pub struct Maker<'a> {
 
 impl Maker<'_> {
     /// EC2 sends every list flat, under names of its own.
-    fn is_ec2_sent(&self) -> bool {
+    pub fn is_ec2_sent(&self) -> bool {
         self.service.protocol() == "ec2" && self.way == Way::Sent
     }
 
