@@ -41,7 +41,11 @@ mod aws {
                     shape: member.shape,
                     traits: member.traits.clone(),
                 };
-                Walk { body, service: &service }.value(&arg.value, &shape, &member.name, AWS_DEPTH);
+                Walk {
+                    body,
+                    service: &service,
+                }
+                .value(&arg.value, &shape, &member.name, AWS_DEPTH);
             }
         }
     }
@@ -114,12 +118,8 @@ mod aws {
                 (_, kind) if may_be(&expr.ty, kind) => {}
                 (_, kind) => {
                     self.body.report(
-                        Diagnostic::error(
-                            "type-mismatch",
-                            expr.span,
-                            format!("`{name}` takes {}", words(kind)),
-                        )
-                        .label(format!("this is {}", described(&expr.ty))),
+                        Diagnostic::error("type-mismatch", expr.span, format!("`{name}` takes {}", words(kind)))
+                            .label(format!("this is {}", described(&expr.ty))),
                     );
                 }
             }
@@ -137,10 +137,7 @@ mod aws {
                 Some(near) => finding
                     .help(format!("did you mean `{near}`?"))
                     .edit(span, format!("\"{near}\"")),
-                None => finding.help(format!(
-                    "it takes {}",
-                    listed(values.iter().map(String::as_str))
-                )),
+                None => finding.help(format!("it takes {}", listed(values.iter().map(String::as_str)))),
             };
             self.body.report(finding);
         }
@@ -164,11 +161,8 @@ mod aws {
                     }
                     None => {
                         wrong = true;
-                        let finding = Diagnostic::error(
-                            "wrong-arguments",
-                            value.span,
-                            format!("`{name}` has no `{field}`"),
-                        );
+                        let finding =
+                            Diagnostic::error("wrong-arguments", value.span, format!("`{name}` has no `{field}`"));
                         let known = members.iter().map(|member| member.name.as_str());
                         let near = crate::check::names::nearest(field, known.clone());
                         self.body.report(match near {
@@ -193,11 +187,15 @@ mod aws {
             }
             if union && fields.len() != 1 && !wrong {
                 self.body.report(
-                    Diagnostic::error("wrong-arguments", expr.span, format!("`{name}` takes exactly one field"))
-                        .help(format!(
-                            "one of {}",
-                            listed(members.iter().map(|member| member.name.as_str()))
-                        )),
+                    Diagnostic::error(
+                        "wrong-arguments",
+                        expr.span,
+                        format!("`{name}` takes exactly one field"),
+                    )
+                    .help(format!(
+                        "one of {}",
+                        listed(members.iter().map(|member| member.name.as_str()))
+                    )),
                 );
             }
         }

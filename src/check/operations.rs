@@ -40,12 +40,15 @@ impl ProviderTable {
 
     /// The operation of this path: of the text, or of the provider's service models.
     pub fn find(&self, path: &str) -> Option<OperationRef> {
-        self.by_path.get(path).map(|index| self.order[*index].clone()).or_else(|| {
-            modelled::operation(&self.name, path).map(|operation| OperationRef {
-                operation,
-                member: MODELLED,
+        self.by_path
+            .get(path)
+            .map(|index| self.order[*index].clone())
+            .or_else(|| {
+                modelled::operation(&self.name, path).map(|operation| OperationRef {
+                    operation,
+                    member: MODELLED,
+                })
             })
-        })
     }
 
     /// Every path that this one may have meant.

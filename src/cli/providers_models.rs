@@ -12,7 +12,10 @@ const STRUCTURES: usize = 200;
 /// The services, the operations of one, or one operation.
 pub fn show(of: &str, operation: Option<&str>, output: Output) -> Result<Exit, Failure> {
     let Some(found) = service(of) else {
-        let near: Vec<&str> = services().filter(|name| name.contains(of) || of.contains(name)).take(8).collect();
+        let near: Vec<&str> = services()
+            .filter(|name| name.contains(of) || of.contains(name))
+            .take(8)
+            .collect();
         let hint = if near.is_empty() {
             "`starr providers aws` counts them".to_owned()
         } else {
@@ -29,13 +32,19 @@ pub fn show(of: &str, operation: Option<&str>, output: Output) -> Result<Exit, F
         let wanted = name.to_ascii_lowercase().replace('_', "");
         let near: Vec<String> = found
             .methods()
-            .filter(|method| method.name.to_ascii_lowercase().contains(&wanted) || wanted.contains(&method.name.to_ascii_lowercase()))
+            .filter(|method| {
+                method.name.to_ascii_lowercase().contains(&wanted) || wanted.contains(&method.name.to_ascii_lowercase())
+            })
             .map(|method| method.path)
             .take(8)
             .collect();
         return Err(Failure::usage(format!(
             "`{of}` has no operation `{name}`{}",
-            if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(", ")) }
+            if near.is_empty() {
+                String::new()
+            } else {
+                format!("; did you mean {}?", near.join(", "))
+            }
         )));
     };
     Ok(one(&found, &method, output))
@@ -66,9 +75,13 @@ fn all(service: &Service, output: Output) -> Exit {
     line(&output.style(Style::Heading, service.full_name()));
     let heading = ["effect", "operation", "access"].map(str::to_owned).to_vec();
     let methods = service.methods().map(|method| row(service, &method));
-    let waits = service
-        .waiters()
-        .map(|waiter| vec!["read".to_owned(), format!("aws.{}.{}", service.name, waiter.path), "wait".to_owned()]);
+    let waits = service.waiters().map(|waiter| {
+        vec![
+            "read".to_owned(),
+            format!("aws.{}.{}", service.name, waiter.path),
+            "wait".to_owned(),
+        ]
+    });
     let rows: Vec<Vec<String>> = std::iter::once(heading).chain(methods).chain(waits).collect();
     for text in table::align(&rows, output.width) {
         line(&format!("  {text}"));
@@ -82,7 +95,12 @@ fn words(service: &Service, shape: usize) -> String {
     };
     match &shape.kind {
         Kind::Text { values } if !values.is_empty() => {
-            let some = values.iter().take(12).map(String::as_str).collect::<Vec<_>>().join(" | ");
+            let some = values
+                .iter()
+                .take(12)
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(" | ");
             format!("{some}{}", if values.len() > 12 { " | …" } else { "" })
         }
         Kind::Text { .. } => "Text".to_owned(),
@@ -130,7 +148,11 @@ fn structures(service: &Service, of: &[Member], output: Output) {
     }
     for shape in found {
         line(&format!("  {}", output.style(Style::Heading, &words(service, shape))));
-        let rows: Vec<_> = service.members(Some(shape)).iter().map(|one| member(service, one)).collect();
+        let rows: Vec<_> = service
+            .members(Some(shape))
+            .iter()
+            .map(|one| member(service, one))
+            .collect();
         for text in table::align(&rows, output.width) {
             line(&format!("  {text}"));
         }
@@ -153,7 +175,11 @@ fn facts(service: &Service, method: &Method) -> Vec<String> {
     if method.pages.is_some() {
         facts.push("all pages".to_owned());
     }
-    if service.members(method.input).iter().any(|member| member.name == "DryRun") {
+    if service
+        .members(method.input)
+        .iter()
+        .any(|member| member.name == "DryRun")
+    {
         facts.push("preview: server-side dry run".to_owned());
     }
     let waits: Vec<String> = service
@@ -196,7 +222,10 @@ fn one(service: &Service, method: &Method, output: Output) -> Exit {
         return Exit::Good;
     }
     let name = format!("aws.{}.{}", service.name, method.path);
-    line(&output.style(Style::Heading, &format!("{name}: {} of {}", method.name, service.full_name())));
+    line(&output.style(
+        Style::Heading,
+        &format!("{name}: {} of {}", method.name, service.full_name()),
+    ));
     for fact in facts(service, method) {
         line(&output.style(Style::Faint, &format!("  {fact}")));
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-pub use service::{Access, Acceptor, Method, Pages, Place, Service, Waiter};
+pub use service::{Acceptor, Access, Method, Pages, Place, Service, Waiter};
 pub use shape::{Kind, Member, Reference, Shape, Traits};
 
 /// The file, as it is in the binary.
@@ -130,9 +130,12 @@ pub fn partition(region: &str) -> Option<&'static Partition> {
         .iter()
         .find(|partition| partition.regions.iter().any(|known| known == region))
         .or_else(|| {
-            partitions
-                .iter()
-                .find(|partition| partition.pattern.as_ref().is_some_and(|pattern| pattern.is_match(region)))
+            partitions.iter().find(|partition| {
+                partition
+                    .pattern
+                    .as_ref()
+                    .is_some_and(|pattern| pattern.is_match(region))
+            })
         })
         .or_else(|| partitions.first())
 }

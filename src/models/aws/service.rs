@@ -234,7 +234,10 @@ impl Service {
 
     /// The line that begins with this name, without reading the others.
     fn named<'a>(&'a self, lines: &'a [Range<usize>], name: &str) -> Option<&'a str> {
-        lines.iter().map(|range| self.line(range)).find(|line| first(line) == Some(name))
+        lines
+            .iter()
+            .map(|range| self.line(range))
+            .find(|line| first(line) == Some(name))
     }
 
     /// The operation of this path: `update_service`.
@@ -335,7 +338,10 @@ impl Service {
 
     /// True when it is asked with the signature that everything else is asked with.
     pub fn is_signed_with_v4(&self) -> bool {
-        self.about.signature.as_deref().is_none_or(|signature| matches!(signature, "s3" | "v4"))
+        self.about
+            .signature
+            .as_deref()
+            .is_none_or(|signature| matches!(signature, "s3" | "v4"))
     }
 
     /// The name of a resource of this kind: `arn:aws:ecs:{Region}:{Account}:service/${ClusterName}/${ServiceName}`.
@@ -356,7 +362,9 @@ impl Service {
         let partition = super::partition(region)?;
         let endpoints = &self.about.endpoints;
         let lines = endpoints.get(&partition.id).or_else(|| endpoints.get("*"));
-        let special = lines.and_then(|lines| lines.get(1)).and_then(|others| others.get(region));
+        let special = lines
+            .and_then(|lines| lines.get(1))
+            .and_then(|others| others.get(region));
         let line = special.or_else(|| lines.and_then(|lines| lines.first()));
         let part = |at: usize| line.and_then(|line| line.get(at)).and_then(Json::as_str);
         let template = part(0).map_or_else(
@@ -364,7 +372,9 @@ impl Service {
             str::to_owned,
         );
         Some(Place {
-            url: template.replace("{region}", region).replace("{suffix}", &partition.suffix),
+            url: template
+                .replace("{region}", region)
+                .replace("{suffix}", &partition.suffix),
             signing_name: part(1).unwrap_or(&self.about.signing_name).to_owned(),
             signing_region: part(2).unwrap_or(region).to_owned(),
         })
@@ -379,7 +389,11 @@ fn first(line: &str) -> Option<&str> {
 fn method(line: &str) -> Option<Method> {
     let json: Json = serde_json::from_str(line).ok()?;
     let text = |at: usize| json.get(at)?.as_str().map(str::to_owned);
-    let shape = |at: usize| json.get(at).and_then(Json::as_u64).and_then(|number| usize::try_from(number).ok());
+    let shape = |at: usize| {
+        json.get(at)
+            .and_then(Json::as_u64)
+            .and_then(|number| usize::try_from(number).ok())
+    };
     let more = match json.get(7) {
         Some(more) => More::deserialize(more).ok()?,
         None => More::default(),

@@ -88,7 +88,9 @@ impl Member {
 /// What a shape is.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    Text { values: Vec<String> },
+    Text {
+        values: Vec<String>,
+    },
     Integer,
     Long,
     Float,
@@ -100,7 +102,10 @@ pub enum Kind {
     Document,
     List(Reference),
     Map(Reference, Reference),
-    Structure { name: String, members: Vec<Member> },
+    Structure {
+        name: String,
+        members: Vec<Member>,
+    },
 }
 
 /// A shape, with what is special about it wherever it is used.
@@ -152,7 +157,10 @@ impl Shape {
         match json.get(0)?.as_str()? {
             "s" => scalar(Kind::Text {
                 values: json.get(2).and_then(Json::as_array).map_or_else(Vec::new, |values| {
-                    values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()
+                    values
+                        .iter()
+                        .filter_map(|value| value.as_str().map(str::to_owned))
+                        .collect()
                 }),
             }),
             "i" => scalar(Kind::Integer),

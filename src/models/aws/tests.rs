@@ -27,7 +27,10 @@ fn every_service_loads_and_every_line_of_it_is_read() {
         assert!(service.place("eu-west-1").is_some(), "{name}");
         operations += methods.len();
     }
-    assert!(services().count() >= 439 && operations >= 19_000, "{operations} operations");
+    assert!(
+        services().count() >= 439 && operations >= 19_000,
+        "{operations} operations"
+    );
 }
 
 #[test]
@@ -36,17 +39,33 @@ fn levels_and_places_are_those_of_the_data() {
     assert_eq!(ecs.method("update_service").unwrap().access, Access::Write);
     assert_eq!(ecs.method("describe_services").unwrap().access, Access::Read);
     assert_eq!(ecs.method("list_tasks").unwrap().access, Access::List);
-    assert_eq!(ecs.place("eu-west-1").unwrap().url, "https://ecs.eu-west-1.amazonaws.com");
-    assert_eq!(ecs.place("cn-north-1").unwrap().url, "https://ecs.cn-north-1.amazonaws.com.cn");
+    assert_eq!(
+        ecs.place("eu-west-1").unwrap().url,
+        "https://ecs.eu-west-1.amazonaws.com"
+    );
+    assert_eq!(
+        ecs.place("cn-north-1").unwrap().url,
+        "https://ecs.cn-north-1.amazonaws.com.cn"
+    );
     let iam = service("iam").unwrap().place("eu-west-1").unwrap();
-    assert_eq!((iam.url.as_str(), iam.signing_region.as_str()), ("https://iam.amazonaws.com", "us-east-1"));
+    assert_eq!(
+        (iam.url.as_str(), iam.signing_region.as_str()),
+        ("https://iam.amazonaws.com", "us-east-1")
+    );
     assert_eq!(
         ecs.resource("service", "aws", "eu-west-1", "123456789012").as_deref(),
         Some("arn:aws:ecs:eu-west-1:123456789012:service/${ClusterName}/${ServiceName}")
     );
     // What runs code or takes a message away is no look, whatever the reference says.
     assert!(!service("lambda").unwrap().method("invoke").unwrap().access.is_read());
-    assert!(!service("sqs").unwrap().method("receive_message").unwrap().access.is_read());
+    assert!(
+        !service("sqs")
+            .unwrap()
+            .method("receive_message")
+            .unwrap()
+            .access
+            .is_read()
+    );
 }
 
 #[test]

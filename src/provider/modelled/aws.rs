@@ -75,7 +75,11 @@ pub fn type_of(service: &Service, shape: usize) -> Type {
 
 /// True when the value is not for the author: the engine's key, or the place where the next page begins.
 pub fn is_ours(method: &Method, member: &Member) -> bool {
-    member.traits.token != 0 || method.pages.as_ref().is_some_and(|pages| pages.input.contains(&member.name))
+    member.traits.token != 0
+        || method
+            .pages
+            .as_ref()
+            .is_some_and(|pages| pages.input.contains(&member.name))
 }
 
 /// The members that an author gives, those that must be given first.
@@ -106,9 +110,8 @@ pub fn refusal(path: &str) -> Option<String> {
     if let Some(because) = streams(&service, &method) {
         return Some(format!("`{NAME}.{path}` cannot be called: {because}"));
     }
-    (!service.is_signed_with_v4() && !method.unsigned).then(|| {
-        format!("`{NAME}.{path}` cannot be called: this service takes no signature that is made here")
-    })
+    (!service.is_signed_with_v4() && !method.unsigned)
+        .then(|| format!("`{NAME}.{path}` cannot be called: this service takes no signature that is made here"))
 }
 
 /// The operation of this path.
@@ -149,10 +152,18 @@ fn make(service: &Service, method: &Method, waiter: Option<&Waiter>) -> Operatio
         });
     }
     let reads = method.access.is_read() || waiter.is_some();
-    let keyed = service.members(method.input).iter().any(|member| member.traits.token != 0);
+    let keyed = service
+        .members(method.input)
+        .iter()
+        .any(|member| member.traits.token != 0);
     Operation {
         provider: NAME.into(),
-        path: format!("{}.{}", service.name, waiter.map_or(&method.path, |waiter| &waiter.path)).into(),
+        path: format!(
+            "{}.{}",
+            service.name,
+            waiter.map_or(&method.path, |waiter| &waiter.path)
+        )
+        .into(),
         effect: if reads { Effect::Read } else { Effect::Change },
         params,
         result: match (waiter, reads, method.output) {
@@ -210,9 +221,22 @@ mod tests {
     fn operations_are_made_of_the_models() {
         let update = operation("ecs.update_service").unwrap();
         assert_eq!((update.effect, &*update.capability()), (Effect::Change, "aws.ecs"));
-        let param = |name: &str| update.params.iter().find(|param| &*param.name == name).unwrap().ty.to_string();
+        let param = |name: &str| {
+            update
+                .params
+                .iter()
+                .find(|param| &*param.name == name)
+                .unwrap()
+                .ty
+                .to_string()
+        };
         assert_eq!(
-            [param("account"), param("service"), param("desiredCount"), param("loadBalancers")],
+            [
+                param("account"),
+                param("service"),
+                param("desiredCount"),
+                param("loadBalancers")
+            ],
             ["Account", "Text", "Int?", "Json?"]
         );
         assert_eq!(update.idempotence, Idempotence::Unrepeatable);
@@ -227,7 +251,10 @@ mod tests {
         let list = operation("ecs.list_tasks").unwrap();
         assert!(list.params.iter().all(|param| &*param.name != "nextToken"));
         let stable = operation("ecs.wait_services_stable").unwrap();
-        assert_eq!((stable.effect, &stable.result, stable.within.as_secs()), (Effect::Read, &Type::Bool, 600));
+        assert_eq!(
+            (stable.effect, &stable.result, stable.within.as_secs()),
+            (Effect::Read, &Type::Bool, 600)
+        );
     }
 
     #[test]

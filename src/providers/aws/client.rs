@@ -263,9 +263,8 @@ impl Account {
         } else {
             self.signed(service, &place, &url, &wire).await?
         };
-        let map = headers(&all).map_err(|name| {
-            Failure::definite(Reason::Unparsable, format!("the header `{name}` cannot be sent"))
-        })?;
+        let map = headers(&all)
+            .map_err(|name| Failure::definite(Reason::Unparsable, format!("the header `{name}` cannot be sent")))?;
         let sending = Sending {
             method: wire
                 .method
@@ -304,7 +303,11 @@ impl Account {
             // It was done: what cannot be read is only what it said about it.
             Failure::unclear(
                 Reason::Unparsable,
-                format!("the answer of `{}` cannot be read: {}", method.name, excerpt(&problem, AWS_SAID_CHARACTERS)),
+                format!(
+                    "the answer of `{}` cannot be read: {}",
+                    method.name,
+                    excerpt(&problem, AWS_SAID_CHARACTERS)
+                ),
             )
         })?;
         Ok(Answered { status, values })

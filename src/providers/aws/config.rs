@@ -158,7 +158,13 @@ mod tests {
         refused("{ region: \"EU West\" }", "region");
         refused("{ region: eu-west-1, id: \"12\" }", "12 digits");
         refused("{ region: eu-west-1, assume: { role: admin } }", "ARN");
-        refused("{ region: eu-west-1, endpoint: \"http://aws.example\" }", "in the clear");
-        refused("{ region: eu-west-1, credentials: { keys: { id: { env: A }, secret: swordfish } } }", "source");
+        refused(
+            "{ region: eu-west-1, endpoint: \"http://aws.example\" }",
+            "in the clear",
+        );
+        refused(
+            "{ region: eu-west-1, credentials: { keys: { id: { env: A }, secret: swordfish } } }",
+            "source",
+        );
     }
 }

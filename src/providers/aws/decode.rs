@@ -3,8 +3,8 @@
 use super::schema::{Maker, Structure};
 use crate::limits::AWS_DEPTH;
 use crate::models::aws::{Kind, Shape};
-use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
 use aws_smithy_schema::Schema;
+use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::{Document, Number};
 use base64::Engine;
@@ -143,9 +143,10 @@ impl Reader<'_> {
                 let blob = reader.read_blob(schema)?;
                 // A body that is all there is of an answer is text; anything else is bytes.
                 if schema.streaming() {
-                    Json::String(String::from_utf8(blob.into_inner()).map_err(|_| {
-                        SerdeError::custom("what the function answered is not text")
-                    })?)
+                    Json::String(
+                        String::from_utf8(blob.into_inner())
+                            .map_err(|_| SerdeError::custom("what the function answered is not text"))?,
+                    )
                 } else {
                     Json::String(base64::engine::general_purpose::STANDARD.encode(blob))
                 }
@@ -184,9 +185,7 @@ impl Reader<'_> {
                 })?;
                 Json::Object(fields)
             }
-            Kind::Structure { .. } => {
-                Json::Object(self.members(reader, &self.maker.structure(shape), depth - 1)?)
-            }
+            Kind::Structure { .. } => Json::Object(self.members(reader, &self.maker.structure(shape), depth - 1)?),
         })
     }
 }

@@ -122,17 +122,13 @@ impl Value<'_> {
                 let number = value.as_i64().and_then(|number| i32::try_from(number).ok());
                 serializer.write_integer(schema, number.ok_or_else(|| wrong(path, "a whole number of 32 bits"))?)
             }
-            Kind::Long => {
-                serializer.write_long(schema, value.as_i64().ok_or_else(|| wrong(path, "a whole number"))?)
-            }
+            Kind::Long => serializer.write_long(schema, value.as_i64().ok_or_else(|| wrong(path, "a whole number"))?),
             Kind::Float => {
                 #[allow(clippy::cast_possible_truncation, reason = "the interface has 32 bits")]
                 let number = value.as_f64().ok_or_else(|| wrong(path, "a number"))? as f32;
                 serializer.write_float(schema, number)
             }
-            Kind::Double => {
-                serializer.write_double(schema, value.as_f64().ok_or_else(|| wrong(path, "a number"))?)
-            }
+            Kind::Double => serializer.write_double(schema, value.as_f64().ok_or_else(|| wrong(path, "a number"))?),
             Kind::Bool => {
                 serializer.write_boolean(schema, value.as_bool().ok_or_else(|| wrong(path, "true or false"))?)
             }
@@ -176,7 +172,10 @@ impl Value<'_> {
                     .iter()
                     .find(|member| member.traits.required != 0 && values.get(&member.name).is_none_or(Json::is_null));
                 if let Some(missing) = missing {
-                    return Err(SerdeError::custom(format!("`{path}` ({name}) needs `{}`", missing.name)));
+                    return Err(SerdeError::custom(format!(
+                        "`{path}` ({name}) needs `{}`",
+                        missing.name
+                    )));
                 }
                 let structure = self.maker.structure(shape);
                 let node = Node {
@@ -215,12 +214,7 @@ impl Value<'_> {
 }
 
 /// The root of what is sent.
-pub fn root<'a>(
-    maker: Maker<'a>,
-    schema: Kept,
-    members: &'a [MemberShape],
-    values: &'a Map<String, Json>,
-) -> Node<'a> {
+pub fn root<'a>(maker: Maker<'a>, schema: Kept, members: &'a [MemberShape], values: &'a Map<String, Json>) -> Node<'a> {
     Node {
         maker,
         schema,

@@ -98,7 +98,10 @@ fn differs(line: &Json, wire: &Wire) -> Option<String> {
         // Which letters a form is in is said by nobody else.
         let wanted = value.trim_end_matches("; charset=utf-8");
         if wire.headers.get(name).map(String::as_str) != Some(wanted) && name != "accept" {
-            return Some(format!("header {name}: {:?} instead of {value}", wire.headers.get(name)));
+            return Some(format!(
+                "header {name}: {:?} instead of {value}",
+                wire.headers.get(name)
+            ));
         }
     }
     let body = bytes(&line["body"]);
@@ -163,5 +166,8 @@ fn requests_and_answers_are_those_of_the_official_client() {
         }
     }
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(count >= 60 && protocols.len() == 6, "{count} exchanges over {protocols:?}");
+    assert!(
+        count >= 60 && protocols.len() == 6,
+        "{count} exchanges over {protocols:?}"
+    );
 }

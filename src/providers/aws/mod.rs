@@ -151,13 +151,7 @@ impl Aws {
         let found = self.found(call)?;
         let called = (&found.service, &found.method);
         if let Some(waiter) = &found.waiter {
-            return waiter::wait(
-                found.account,
-                (called.0, called.1, waiter),
-                &found.values,
-                found.until,
-            )
-            .await;
+            return waiter::wait(found.account, (called.0, called.1, waiter), &found.values, found.until).await;
         }
         // The gate lets only looks through; this is the second line.
         if !found.method.access.is_read() {
@@ -206,7 +200,11 @@ impl Aws {
             how: "server-side dry run".to_owned(),
             lines: vec![line.to_owned()],
         };
-        match found.account.call(called, &found.values, Again::Never, found.until).await {
+        match found
+            .account
+            .call(called, &found.values, Again::Never, found.until)
+            .await
+        {
             Err(Refused { code, .. }) if code == "DryRunOperation" => {
                 shown("it would be done: rights and parameters are good")
             }
@@ -264,7 +262,10 @@ impl Provider for Aws {
             return vec![name.to_owned()];
         }
         // What a typed change is about says whose it is.
-        let subject = call.args.iter().find_map(|(_, value)| value.as_record()?.get("account")?.as_str());
+        let subject = call
+            .args
+            .iter()
+            .find_map(|(_, value)| value.as_record()?.get("account")?.as_str());
         vec![subject.unwrap_or_default().to_owned()]
     }
 
@@ -301,7 +302,9 @@ impl Provider for Aws {
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
-        Box::pin(async move { futures::future::join_all(self.accounts.values().map(|account| self.health(account))).await })
+        Box::pin(
+            async move { futures::future::join_all(self.accounts.values().map(|account| self.health(account))).await },
+        )
     }
 }
 

@@ -88,7 +88,10 @@ pub async fn all(
         if count > AWS_PAGES || elements > AWS_ELEMENTS {
             return Err(Failure::definite(
                 Reason::Truncated,
-                format!("`{}` has more than {AWS_PAGES} pages or {AWS_ELEMENTS} elements: ask for less", method.name),
+                format!(
+                    "`{}` has more than {AWS_PAGES} pages or {AWS_ELEMENTS} elements: ask for less",
+                    method.name
+                ),
             )
             .into());
         }
@@ -158,8 +161,20 @@ mod tests {
         };
         assert!(tokens(&pages(None), &json!({})).is_empty());
         assert!(tokens(&pages(None), &json!({"NextMarker": ""})).is_empty());
-        assert_eq!(tokens(&pages(None), &json!({"Contents": [{"Key": "a"}, {"Key": "b"}]})), [Some(json!("b"))]);
-        assert!(tokens(&pages(Some("IsTruncated")), &json!({"NextMarker": "x", "IsTruncated": false})).is_empty());
-        assert_eq!(find("length(a[?b == `1`])", &json!({"a": [{"b": 1}, {"b": 2}]})), Some(json!(1)));
+        assert_eq!(
+            tokens(&pages(None), &json!({"Contents": [{"Key": "a"}, {"Key": "b"}]})),
+            [Some(json!("b"))]
+        );
+        assert!(
+            tokens(
+                &pages(Some("IsTruncated")),
+                &json!({"NextMarker": "x", "IsTruncated": false})
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            find("length(a[?b == `1`])", &json!({"a": [{"b": 1}, {"b": 2}]})),
+            Some(json!(1))
+        );
     }
 }

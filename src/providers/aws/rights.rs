@@ -23,7 +23,9 @@ fn filled(template: &str, used: &Use) -> String {
     let mut made = String::new();
     let mut rest = template;
     while let Some((front, behind)) = rest.split_once("${") {
-        let Some((name, behind)) = behind.split_once('}') else { break };
+        let Some((name, behind)) = behind.split_once('}') else {
+            break;
+        };
         made.push_str(front);
         let squeezed = |text: &str| text.to_ascii_lowercase().replace(['_', '-'], "");
         let wanted = squeezed(name);

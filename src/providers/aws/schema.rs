@@ -257,12 +257,7 @@ impl Maker<'_> {
         schema
     }
 
-    fn made(
-        &self,
-        number: usize,
-        what: &str,
-        routed: impl Fn(Schema<'static>) -> Schema<'static>,
-    ) -> Arc<Structure> {
+    fn made(&self, number: usize, what: &str, routed: impl Fn(Schema<'static>) -> Schema<'static>) -> Arc<Structure> {
         let key = self.key(number, what.to_owned());
         if let Some(known) = lock(&STRUCTURES).get(&key) {
             return Arc::clone(known);
@@ -286,7 +281,11 @@ impl Maker<'_> {
             .collect();
         let schemas: Vec<Kept> = members.iter().map(|member| member.schema).collect();
         let kind = shape.as_deref().map_or(ShapeType::Structure, shape_type);
-        let kind = if kind == ShapeType::Union { kind } else { ShapeType::Structure };
+        let kind = if kind == ShapeType::Union {
+            kind
+        } else {
+            ShapeType::Structure
+        };
         let mut schema = Schema::new_struct(ID, kind, Box::leak(schemas.into_boxed_slice()));
         if let Some(traits) = shape.as_deref().map(|shape| &shape.traits) {
             if let Some(name) = &traits.wire_name {

@@ -76,7 +76,11 @@ fn every_operation_of_every_service_is_sent_from_its_least_input() {
             }
         }
     }
-    assert!(sent >= 19_000 && refused.len() < 250, "{sent} sent, {} refused", refused.len());
+    assert!(
+        sent >= 19_000 && refused.len() < 250,
+        "{sent} sent, {} refused",
+        refused.len()
+    );
 }
 
 #[test]

@@ -136,10 +136,16 @@ fn service_state(account: &Value, cluster: &str, json: &Json) -> Value {
         (Some(count), Some(running), Some(desired)) => Value::Bool(count == 1 && running == desired),
         _ => Value::unknown(Reason::Unparsable, "the answer does not say whether it is stable"),
     };
-    let events = json.get("events").and_then(Json::as_array).map_or_else(Vec::new, |events| {
-        let messages = events.iter().take(10).filter_map(|event| event.get("message")?.as_str());
-        messages.map(Value::text).collect()
-    });
+    let events = json
+        .get("events")
+        .and_then(Json::as_array)
+        .map_or_else(Vec::new, |events| {
+            let messages = events
+                .iter()
+                .take(10)
+                .filter_map(|event| event.get("message")?.as_str());
+            messages.map(Value::text).collect()
+        });
     Value::record(
         "ServiceState",
         vec![
@@ -166,7 +172,9 @@ fn alarm(account: &Value, json: &Json) -> Value {
             ("state", text(json, "StateValue")),
             (
                 "threshold",
-                json.get("Threshold").and_then(Json::as_f64).map_or(Value::None, Value::float),
+                json.get("Threshold")
+                    .and_then(Json::as_f64)
+                    .map_or(Value::None, Value::float),
             ),
             ("metric", maybe_text(json, "MetricName")),
         ],
@@ -175,7 +183,9 @@ fn alarm(account: &Value, json: &Json) -> Value {
 
 fn table(account: &Value, json: &Json) -> Value {
     let capacity = |name: &str| {
-        let number = json.get("ProvisionedThroughput").and_then(|through| through.get(name)?.as_i64());
+        let number = json
+            .get("ProvisionedThroughput")
+            .and_then(|through| through.get(name)?.as_i64());
         Value::Int(number.unwrap_or_default())
     };
     // A table that was never anything else does not say so.
@@ -199,7 +209,9 @@ fn table(account: &Value, json: &Json) -> Value {
 
 /// A metric as a series. Periods without a sample are gaps.
 fn series(json: &Json, until: Timestamp, period: Duration) -> Result<Value, Unknown> {
-    let result = list(json, "MetricDataResults")?.first().ok_or_else(|| odd("MetricDataResults"))?;
+    let result = list(json, "MetricDataResults")?
+        .first()
+        .ok_or_else(|| odd("MetricDataResults"))?;
     let times = list(result, "Timestamps")?;
     let values = list(result, "Values")?;
     if times.len() != values.len() {
@@ -246,7 +258,9 @@ impl Aws {
                 let values = json!({"cluster": cluster, "services": [name]});
                 let answer = talk.read("ecs", "describe_services", values).await?;
                 // What is not there stands among the failures.
-                let one = list(&answer, "services")?.first().ok_or_else(|| not_there("service", name))?;
+                let one = list(&answer, "services")?
+                    .first()
+                    .ok_or_else(|| not_there("service", name))?;
                 Ok(service_state(account, cluster, one))
             }
             "tasks.stopped" => {
@@ -330,7 +344,10 @@ impl Aws {
         let whole = |name: &str| match arguments.value(name) {
             Value::Int(number) if (0..=i64::from(i32::MAX)).contains(number) => Ok(*number),
             Value::Unknown(unknown) => Err((**unknown).clone()),
-            _ => Err(wrong(Reason::Unparsable, format!("`{name}` is not a number that the service takes"))),
+            _ => Err(wrong(
+                Reason::Unparsable,
+                format!("`{name}` is not a number that the service takes"),
+            )),
         };
         let mut values = Map::new();
         match path {
@@ -348,7 +365,10 @@ impl Aws {
                 // A redeployment that is sent twice is two.
                 let answer = if path == "services.redeploy" {
                     let (service, method) = found("ecs", "update_service")?;
-                    let answered = talk.account.call((&service, &method), &values, Again::Never, talk.until).await;
+                    let answered = talk
+                        .account
+                        .call((&service, &method), &values, Again::Never, talk.until)
+                        .await;
                     Json::Object(answered.map_err(|refused| refused.failure)?.values)
                 } else {
                     talk.change("ecs", "update_service", values).await?
@@ -365,7 +385,10 @@ impl Aws {
                     values.insert("ProvisionedThroughput".to_owned(), through);
                 }
                 let answer = talk.change("dynamodb", "update_table", values).await?;
-                Ok(table(account, &answer.get("TableDescription").cloned().unwrap_or_default()))
+                Ok(table(
+                    account,
+                    &answer.get("TableDescription").cloned().unwrap_or_default(),
+                ))
             }
             "alarms.set_threshold" => {
                 let Value::Float(to) = arguments.value("to") else {
@@ -398,7 +421,9 @@ impl Aws {
 
 /// Everything of one alarm.
 async fn whole_alarm(talk: &Talk<'_>, name: &str) -> Result<Json, Unknown> {
-    let answer = talk.read("cloudwatch", "describe_alarms", json!({"AlarmNames": [name]})).await?;
+    let answer = talk
+        .read("cloudwatch", "describe_alarms", json!({"AlarmNames": [name]}))
+        .await?;
     let alarms = answer.get("MetricAlarms").and_then(Json::as_array);
     alarms
         .and_then(|alarms| alarms.first())
@@ -408,7 +433,10 @@ async fn whole_alarm(talk: &Talk<'_>, name: &str) -> Result<Json, Unknown> {
 
 fn stopped_task(task: &Json) -> Value {
     let containers = task.get("containers").and_then(Json::as_array);
-    let exits = containers.into_iter().flatten().filter_map(|one| one.get("exitCode")?.as_i64());
+    let exits = containers
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.get("exitCode")?.as_i64());
     Value::record(
         "Stopped",
         vec![
@@ -446,7 +474,9 @@ fn certificate(json: &Json) -> Value {
             ("renewable", maybe_text(json, "RenewalEligibility")),
             (
                 "used",
-                json.get("InUse").and_then(Json::as_bool).map_or(Value::None, Value::Bool),
+                json.get("InUse")
+                    .and_then(Json::as_bool)
+                    .map_or(Value::None, Value::Bool),
             ),
         ],
     )
@@ -520,7 +550,10 @@ async fn log_lines(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, U
             lines.push(Value::record(
                 "LogLine",
                 vec![
-                    ("at", at.map_or_else(|| Value::Unknown(Arc::new(odd("timestamp"))), Value::Time)),
+                    (
+                        "at",
+                        at.map_or_else(|| Value::Unknown(Arc::new(odd("timestamp"))), Value::Time),
+                    ),
                     ("stream", text(event, "logStreamName")),
                     ("text", text(event, "message")),
                 ],
@@ -531,7 +564,10 @@ async fn log_lines(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, U
             return Ok(limited(lines, most));
         }
     }
-    Err(wrong(Reason::Truncated, "the log group has more pages than are looked at"))
+    Err(wrong(
+        Reason::Truncated,
+        "the log group has more pages than are looked at",
+    ))
 }
 
 async fn trail_events(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unknown> {
@@ -553,7 +589,10 @@ async fn trail_events(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value
             events.push(Value::record(
                 "TrailEvent",
                 vec![
-                    ("at", at.map_or_else(|| Value::Unknown(Arc::new(odd("EventTime"))), Value::Time)),
+                    (
+                        "at",
+                        at.map_or_else(|| Value::Unknown(Arc::new(odd("EventTime"))), Value::Time),
+                    ),
                     ("name", text(event, "EventName")),
                     ("who", maybe_text(event, "Username")),
                     ("source", maybe_text(event, "EventSource")),

@@ -30,8 +30,11 @@ fn holds(acceptor: &Acceptor, answer: &Result<Answered, Refused>) -> bool {
                 .as_array()
                 .is_some_and(|items| !items.is_empty() && items.iter().all(|item| same(item, expected)))
         }),
-        ("pathAny", _) => found()
-            .is_some_and(|found| found.as_array().is_some_and(|items| items.iter().any(|item| same(item, expected)))),
+        ("pathAny", _) => found().is_some_and(|found| {
+            found
+                .as_array()
+                .is_some_and(|items| items.iter().any(|item| same(item, expected)))
+        }),
         ("status", Ok(answered)) => expected.as_u64() == Some(u64::from(answered.status)),
         ("status", Err(refused)) => expected.as_u64() == Some(u64::from(refused.status)),
         ("error", Ok(_)) => expected == &Json::Bool(false),
@@ -99,10 +102,17 @@ mod tests {
 
     #[test]
     fn states_are_those_of_the_model() {
-        let service = |running: i64| json!({"deployments": [{}], "runningCount": running, "desiredCount": 2, "status": "ACTIVE"});
+        let service =
+            |running: i64| json!({"deployments": [{}], "runningCount": running, "desiredCount": 2, "status": "ACTIVE"});
         assert_eq!(state(json!({"services": [service(2)]})).as_deref(), Some("success"));
         assert_eq!(state(json!({"services": [service(1)]})), None);
-        assert_eq!(state(json!({"services": [], "failures": [{"reason": "MISSING"}]})).as_deref(), Some("failure"));
-        assert_eq!(state(json!({"services": [{"status": "INACTIVE"}]})).as_deref(), Some("failure"));
+        assert_eq!(
+            state(json!({"services": [], "failures": [{"reason": "MISSING"}]})).as_deref(),
+            Some("failure")
+        );
+        assert_eq!(
+            state(json!({"services": [{"status": "INACTIVE"}]})).as_deref(),
+            Some("failure")
+        );
     }
 }

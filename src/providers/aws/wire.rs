@@ -75,7 +75,10 @@ pub fn request(service: &Arc<Service>, method: &Method, values: &Map<String, Jso
         way: Way::Sent,
     };
     let root = maker.root(method);
-    if let Some(name) = values.keys().find(|name| !root.members.iter().any(|member| member.name == **name)) {
+    if let Some(name) = values
+        .keys()
+        .find(|name| !root.members.iter().any(|member| member.name == **name))
+    {
         return Err(format!("`{}` takes no `{name}`", method.name));
     }
     let members = service.members(method.input);
@@ -132,8 +135,8 @@ pub fn host_prefix(method: &Method, values: &Map<String, Json>) -> Result<String
     while let Some((front, behind)) = rest.split_once('{') {
         let (label, behind) = behind.split_once('}').ok_or("a host label has no end")?;
         let value = values.get(label).and_then(Json::as_str).unwrap_or_default();
-        let good = (1..=63).contains(&value.len())
-            && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let good =
+            (1..=63).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if !good {
             return Err(format!("`{label}` becomes a part of a host name and `{value}` is none"));
         }
@@ -207,7 +210,13 @@ fn short(code: &str) -> String {
 }
 
 /// What a status other than a good one says. The form of the body decides: a proxy in front may not speak as the service does.
-pub fn refusal(service: &Arc<Service>, method: &Method, status: u16, headers: &BTreeMap<String, String>, body: &[u8]) -> Refusal {
+pub fn refusal(
+    service: &Arc<Service>,
+    method: &Method,
+    status: u16,
+    headers: &BTreeMap<String, String>,
+    body: &[u8],
+) -> Refusal {
     let mut found = Refusal::default();
     let text = String::from_utf8_lossy(body);
     if text.trim_start().starts_with('<') {
@@ -234,7 +243,10 @@ pub fn refusal(service: &Arc<Service>, method: &Method, status: u16, headers: &B
         found.code = short(named);
     }
     // Services that once spoke another format still name their errors by it.
-    if let Some(named) = headers.get("x-amzn-query-error").filter(|_| service.is_query_compatible()) {
+    if let Some(named) = headers
+        .get("x-amzn-query-error")
+        .filter(|_| service.is_query_compatible())
+    {
         found.code = named.split(';').next().unwrap_or_default().to_owned();
     }
     found

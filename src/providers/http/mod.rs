@@ -8,9 +8,9 @@ mod exchange;
 pub(crate) mod fault;
 mod headers;
 mod native;
+pub(crate) mod raw;
 #[cfg(test)]
 mod server;
-pub(crate) mod raw;
 pub(crate) mod service;
 mod signature;
 pub(crate) mod target;

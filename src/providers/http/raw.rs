@@ -48,10 +48,16 @@ impl Raw {
             url: base.to_string(),
             ..trust.clone()
         };
-        let name = format!("{} {}", base.host_str().unwrap_or_default(), base.port().unwrap_or_default());
-        let endpoint =
-            target::configured(&name, &config).map_err(|problem| unsent(Reason::Unavailable, problem))?;
-        let client = self.0.get(&endpoint, sending.change).map_err(|unknown| NoAnswer { unknown, sent: false })?;
+        let name = format!(
+            "{} {}",
+            base.host_str().unwrap_or_default(),
+            base.port().unwrap_or_default()
+        );
+        let endpoint = target::configured(&name, &config).map_err(|problem| unsent(Reason::Unavailable, problem))?;
+        let client = self
+            .0
+            .get(&endpoint, sending.change)
+            .map_err(|unknown| NoAnswer { unknown, sent: false })?;
         let request = Request {
             method: sending.method,
             url,

@@ -22,16 +22,21 @@ async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) 
                     let mut request = Vec::new();
                     let mut buffer = [0; 8192];
                     let body = loop {
-                        let Ok(length) = stream.read(&mut buffer).await else { return };
+                        let Ok(length) = stream.read(&mut buffer).await else {
+                            return;
+                        };
                         if length == 0 {
                             return;
                         }
                         request.extend_from_slice(&buffer[..length]);
                         let seen = String::from_utf8_lossy(&request).into_owned();
-                        let Some((head, body)) = seen.split_once("\r\n\r\n") else { continue };
+                        let Some((head, body)) = seen.split_once("\r\n\r\n") else {
+                            continue;
+                        };
                         let wanted = head.lines().find_map(|line| {
                             let (name, value) = line.split_once(':')?;
-                            name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
+                            name.eq_ignore_ascii_case("content-length")
+                                .then(|| value.trim().parse::<usize>().ok())?
                         });
                         if body.len() >= wanted.unwrap_or(0) {
                             break body.to_owned();
@@ -83,7 +88,10 @@ async fn a_look_is_repeated_and_a_change_is_not() {
     let (url, count) = server(move |_, _| reply(400, "", throttled)).await;
     let value = world(&url).read("ecs.list_clusters", &[]).await;
     let unknown = value.as_unknown().unwrap();
-    assert!(unknown.reason == Reason::Throttled && unknown.detail.contains("4 attempts"), "{unknown}");
+    assert!(
+        unknown.reason == Reason::Throttled && unknown.detail.contains("4 attempts"),
+        "{unknown}"
+    );
     assert_eq!(count.load(Ordering::SeqCst), 4);
 
     // A change without a key is sent once, whatever comes of it; what a server fails at is unclear.
@@ -105,15 +113,27 @@ async fn a_look_is_repeated_and_a_change_is_not() {
         }
     })
     .await;
-    let outcome = world(&url).change("ecs.run_task", &[("taskDefinition", text("web"))]).await;
+    let outcome = world(&url)
+        .change("ecs.run_task", &[("taskDefinition", text("web"))])
+        .await;
     assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
     let seen = seen.lock().unwrap().clone();
-    assert!(seen.len() == 2 && seen[0] == seen[1] && seen[0].contains("clientToken"), "{seen:?}");
+    assert!(
+        seen.len() == 2 && seen[0] == seen[1] && seen[0].contains("clientToken"),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_unknown() {
-    let (url, count) = server(|number, _| reply(200, "", &format!(r#"{{"clusterArns": ["a"], "nextToken": "{number}"}}"#))).await;
+    let (url, count) = server(|number, _| {
+        reply(
+            200,
+            "",
+            &format!(r#"{{"clusterArns": ["a"], "nextToken": "{number}"}}"#),
+        )
+    })
+    .await;
     let value = world(&url).read("ecs.list_clusters", &[]).await;
     assert_eq!(value.as_unknown().unwrap().reason, Reason::Truncated, "{value:?}");
     assert_eq!(count.load(Ordering::SeqCst), 100);
@@ -130,7 +150,11 @@ async fn pages_are_followed_and_put_together() {
         let follows = body.contains(&format!("\"nextToken\":\"{}\"", number - 1));
         assert!(number == 1 || follows, "{body}");
         if number < 3 {
-            reply(200, "", &format!(r#"{{"clusterArns": ["{number}"], "nextToken": "{number}"}}"#))
+            reply(
+                200,
+                "",
+                &format!(r#"{{"clusterArns": ["{number}"], "nextToken": "{number}"}}"#),
+            )
         } else {
             reply(200, "", r#"{"clusterArns": ["3"]}"#)
         }
@@ -145,26 +169,41 @@ async fn pages_are_followed_and_put_together() {
 async fn what_is_said_about_a_refusal_is_cut() {
     let long = "x".repeat(5000);
     let (url, _) = server(move |_, _| {
-        reply(400, "", &format!(r#"{{"__type": "ValidationException", "message": "bad \u001b[2J{long}"}}"#))
+        reply(
+            400,
+            "",
+            &format!(r#"{{"__type": "ValidationException", "message": "bad \u001b[2J{long}"}}"#),
+        )
     })
     .await;
     let value = world(&url).read("ecs.list_clusters", &[]).await;
     let detail = value.as_unknown().unwrap().detail.clone();
-    assert!(detail.starts_with("ValidationException: bad") && detail.chars().count() < 400, "{detail}");
+    assert!(
+        detail.starts_with("ValidationException: bad") && detail.chars().count() < 400,
+        "{detail}"
+    );
     assert!(!detail.contains('\u{1b}'));
 }
 
 #[tokio::test]
 async fn no_secret_is_in_a_refusal_and_a_wrong_argument_is_never_sent() {
     let (url, count) = server(|_, _| {
-        reply(403, "", r#"{"__type": "InvalidSignatureException", "message": "The String-to-Sign was canary-51d0aa"}"#)
+        reply(
+            403,
+            "",
+            r#"{"__type": "InvalidSignatureException", "message": "The String-to-Sign was canary-51d0aa"}"#,
+        )
     })
     .await;
     let world = world(&url);
     let value = world.read("ecs.list_clusters", &[]).await;
     assert!(!format!("{value:?}").contains("canary"), "{value:?}");
     let sent = count.load(Ordering::SeqCst);
-    let wrong = [("cluster", text("a")), ("services", texts(&[])), ("include", super::json(serde_json::json!("TAGS")))];
+    let wrong = [
+        ("cluster", text("a")),
+        ("services", texts(&[])),
+        ("include", super::json(serde_json::json!("TAGS"))),
+    ];
     let value = world.read("ecs.describe_services", &wrong).await;
     assert_eq!(value.as_unknown().unwrap().reason, Reason::Unparsable, "{value:?}");
     assert_eq!(count.load(Ordering::SeqCst), sent);

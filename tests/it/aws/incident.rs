@@ -15,7 +15,10 @@ async fn broken() -> (Moto, Desk, tempfile::TempDir) {
             "dynamodb.create_table",
             &[
                 ("TableName", text("orders")),
-                ("KeySchema", json(serde_json::json!([{"AttributeName": "id", "KeyType": "HASH"}]))),
+                (
+                    "KeySchema",
+                    json(serde_json::json!([{"AttributeName": "id", "KeyType": "HASH"}])),
+                ),
                 (
                     "AttributeDefinitions",
                     json(serde_json::json!([{"AttributeName": "id", "AttributeType": "S"}])),
@@ -55,18 +58,31 @@ async fn a_table_is_found_approved_repaired_and_verified() {
     .await;
     assert!(seen.contains("capacity") && seen.contains("RESOLVED"), "{seen}");
     let world = moto.world("AKIAEXAMPLE", "swordfish-4711");
-    let table = world.json("dynamodb.describe_table", &[("TableName", text("orders"))]).await;
-    assert_eq!(table["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST", "{table}");
+    let table = world
+        .json("dynamodb.describe_table", &[("TableName", text("orders"))])
+        .await;
+    assert_eq!(
+        table["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST",
+        "{table}"
+    );
     let (report, _) = desk.run(&["report", "latest"]);
     for words in ["Pay orders by request", "resolved", "PROVISIONED", "PAY_PER_REQUEST"] {
         assert!(report.contains(words), "{words:?} is missing in\n{report}");
     }
     assert!(!report.contains("swordfish") && !seen.contains("swordfish"));
     let (health, _) = desk.run(&["doctor"]);
-    assert!(health.contains("aws prod") && health.contains("123456789012"), "{health}");
+    assert!(
+        health.contains("aws prod") && health.contains("123456789012"),
+        "{health}"
+    );
     let (rights, code) = desk.run(&["grants", BOOK, "--to", "iam"]);
     assert_eq!(code, Some(0), "{rights}");
-    for words in ["dynamodb:ListTables", "dynamodb:DescribeTable", "dynamodb:UpdateTable", "table/orders"] {
+    for words in [
+        "dynamodb:ListTables",
+        "dynamodb:DescribeTable",
+        "dynamodb:UpdateTable",
+        "table/orders",
+    ] {
         assert!(rights.contains(words), "{words:?} is missing in\n{rights}");
     }
 }
@@ -86,7 +102,10 @@ fn interfaces_are_shown_and_mistakes_are_named() {
         assert!(shown.contains(words), "{words:?} is missing in\n{shown}");
     }
     let (shown, code) = desk.run(&["providers", "aws", "ecs"]);
-    assert!(code == Some(0) && shown.contains("aws.ecs.wait_services_stable"), "{shown}");
+    assert!(
+        code == Some(0) && shown.contains("aws.ecs.wait_services_stable"),
+        "{shown}"
+    );
     let (shown, code) = desk.run(&["providers", "aws", "ecz"]);
     assert!(code == Some(2) && shown.contains("no service"), "{shown}");
     let (shown, code) = desk.run(&["providers", "aws", "ecs", "UpdateServic"]);
@@ -103,18 +122,36 @@ fn interfaces_are_shown_and_mistakes_are_named() {
         desk.run(&["check", file.to_str().unwrap()]).0
     };
     for (call, words) in [
-        ("aws.ecz.list_clusters(account)", &["no operation", "did you mean `ecs.list_clusters`"][..]),
+        (
+            "aws.ecz.list_clusters(account)",
+            &["no operation", "did you mean `ecs.list_clusters`"][..],
+        ),
         ("aws.ecs.list_cluster(account)", &["did you mean `ecs.list_clusters`"]),
-        ("aws.ecs.list_tasks(account, clustr: \"a\")", &["takes no `clustr`", "did you mean `cluster`"]),
-        ("aws.ecs.describe_services(account)", &["needs more arguments", "services"]),
+        (
+            "aws.ecs.list_tasks(account, clustr: \"a\")",
+            &["takes no `clustr`", "did you mean `cluster`"],
+        ),
+        (
+            "aws.ecs.describe_services(account)",
+            &["needs more arguments", "services"],
+        ),
         ("aws.ecs.list_tasks(account, cluster: 5)", &["a text"]),
-        ("aws.ecs.list_tasks(account, launchType: \"FARGATA\")", &["takes no `FARGATA`", "did you mean `FARGATE`"]),
+        (
+            "aws.ecs.list_tasks(account, launchType: \"FARGATA\")",
+            &["takes no `FARGATA`", "did you mean `FARGATE`"],
+        ),
         (
             "aws.ec2.describe_vpcs(account, Filters: [{Nam: \"vpc-id\"}])",
             &["has no `Nam`", "did you mean `Name`"],
         ),
-        ("aws.ec2.describe_vpcs(account, Filters: [{Name: 5}])", &["`Name` takes a text"]),
-        ("aws.ecs.update_service(account, service: \"x\")", &["changes something"]),
+        (
+            "aws.ec2.describe_vpcs(account, Filters: [{Name: 5}])",
+            &["`Name` takes a text"],
+        ),
+        (
+            "aws.ecs.update_service(account, service: \"x\")",
+            &["changes something"],
+        ),
         ("aws.s3.get_object(account, Bucket: \"a\", Key: \"b\")", &["stream"]),
     ] {
         let shown = check(call);
