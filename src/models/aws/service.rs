@@ -103,6 +103,9 @@ pub struct Pages {
     pub limit: Option<String>,
 }
 
+/// [`Pages`] as they stand in the file.
+type PagesLine = (Vec<String>, Vec<String>, Vec<String>, Option<String>, Option<String>);
+
 /// What is special about an operation.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -120,7 +123,7 @@ struct More {
     #[serde(rename = "d")]
     deprecated: u8,
     #[serde(rename = "p")]
-    pages: Option<(Vec<String>, Vec<String>, Vec<String>, Option<String>, Option<String>)>,
+    pages: Option<PagesLine>,
     #[serde(rename = "x")]
     action: Option<String>,
     #[serde(rename = "r")]
@@ -190,6 +193,9 @@ pub struct Place {
     pub signing_region: String,
 }
 
+/// Where a shape stands, and what it is once somebody asked.
+type ShapeLine = (Range<usize>, OnceLock<Option<Arc<Shape>>>);
+
 /// A service.
 #[derive(Debug)]
 pub struct Service {
@@ -199,7 +205,7 @@ pub struct Service {
     about: About,
     operations: Vec<Range<usize>>,
     waiters: Vec<Range<usize>>,
-    shapes: Vec<(Range<usize>, OnceLock<Option<Arc<Shape>>>)>,
+    shapes: Vec<ShapeLine>,
 }
 
 impl Service {

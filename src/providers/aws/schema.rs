@@ -129,10 +129,13 @@ impl Maker<'_> {
         }
         let flat = (traits.flattened | shape.traits.flattened) != 0;
         let xml_answer = self.way == Way::Answered || self.service.protocol() == "query";
-        if flat && xml_answer && !matches!(self.service.protocol(), "json" | "rest-json") {
-            if let Some(element) = self.element_name(shape) {
-                return element;
-            }
+        let spoken = matches!(self.service.protocol(), "json" | "rest-json");
+        if flat
+            && xml_answer
+            && !spoken
+            && let Some(element) = self.element_name(shape)
+        {
+            return element;
         }
         traits.wire_name.clone().unwrap_or_else(|| name.to_owned())
     }
