@@ -278,6 +278,9 @@ impl Body<'_, '_> {
             exprs.push(arg);
         }
         self.model_arguments(&operation, &exprs);
+        if let Some(finding) = super::resources::finding(&operation, &exprs) {
+            self.report(finding);
+        }
         let reply = if fans {
             Type::List(Box::new(operation.result.clone()))
         } else {

@@ -26,6 +26,7 @@ mod orders;
 mod outcome;
 mod places;
 mod question;
+mod resources;
 pub mod rules;
 mod runbook;
 mod scenario;

@@ -15,6 +15,7 @@ pub mod record;
 mod record_locks;
 #[cfg(test)]
 mod record_tests;
+pub mod resource_types;
 
 use crate::value::{Type, Unknown, Value};
 use futures::future::BoxFuture;

@@ -89,6 +89,7 @@ pub const RULES: &[Rule] = &[
     rule!("optional-value", Error, "A value that may be missing is used as if it were there."),
     rule!("nested-list-operation", Error, "A list operation stands inside another one."),
     rule!("bad-pattern", Error, "A pattern in backticks is not a regular expression that can be used."),
+    rule!("unknown-resource-type", Error, "A call names a type of resource, or an action of one, that there is not."),
     rule!("not-constant", Error, "A time or number must be known before the run, and is not."),
     rule!("too-large", Error, "Something is larger or deeper than a runbook can be."),
     rule!("misplaced-clause", Error, "A clause stands where it does not belong."),
