@@ -4,11 +4,7 @@
 
 mod app;
 mod architecture;
-<<<<<<< HEAD
 mod aws;
-=======
-mod azure;
->>>>>>> 00250e6 (azure: types and actions are looked up when a file is checked; tests against a server that answers as Azure does)
 mod check_time;
 mod ci;
 mod cli;

@@ -172,11 +172,11 @@ impl Azure {
         Ok(super::json(said))
     }
 
-    /// Removes a resource; one that is not there stays away.
+    /// Removes a resource: afterwards it is not there, also when it was not there before.
     async fn gone(&self, ask: &Ask<'_>, until: Instant) -> Result<Value, Failure> {
         match self.settle(ask, until).await {
             Ok(_) => Ok(Value::Bool(true)),
-            Err(failure) if failure.definite && failure.unknown.reason == Reason::Missing => Ok(Value::Bool(false)),
+            Err(failure) if failure.definite && failure.unknown.reason == Reason::Missing => Ok(Value::Bool(true)),
             Err(failure) => Err(failure),
         }
     }
@@ -320,9 +320,14 @@ impl Azure {
             Value::Int(priority) if (100..=4096).contains(priority) => *priority,
             _ => return Err(refused("`priority` is between 100 and 4096")),
         };
-        let word = |name: &str| -> Result<String, Unknown> {
-            let text = arguments.text(name)?;
-            Ok(format!("{}{}", text[..1].to_ascii_uppercase(), &text[1..]))
+        let word = |name: &str| -> Result<&str, Unknown> {
+            match arguments.text(name)? {
+                "allow" => Ok("Allow"),
+                "deny" => Ok("Deny"),
+                "inbound" => Ok("Inbound"),
+                "outbound" => Ok("Outbound"),
+                _ => Err(not_fitting(name)),
+            }
         };
         let mut properties = json!({
             "priority": priority, "access": word("access")?, "direction": word("direction")?,

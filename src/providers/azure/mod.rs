@@ -10,6 +10,7 @@ mod kql;
 mod metrics;
 pub mod path;
 mod planes;
+mod preview;
 mod reads;
 mod rights;
 mod shape;
@@ -18,7 +19,7 @@ mod token;
 use super::arguments::Arguments;
 use super::failure::wrong;
 use super::http::service::Service;
-use crate::provider::native::{Privilege, Use};
+use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::value::{Reason, Unknown, Value};
 use config::{Config, CredentialConfig, GroupConfig};
@@ -231,6 +232,10 @@ impl Provider for Azure {
                 .await
                 .map_or_else(super::failure::Failure::outcome, Outcome::Done)
         })
+    }
+
+    fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
+        Box::pin(self.previewed(call))
     }
 
     fn exceptions(&self) -> Vec<String> {

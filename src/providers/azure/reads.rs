@@ -10,7 +10,6 @@ use crate::providers::failure::{Failure, wrong};
 use crate::value::{Reason, Unknown, Value};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 pub const APP: &str = "Microsoft.App/containerApps";
@@ -546,35 +545,5 @@ impl Azure {
         moment
             .map(Value::Time)
             .ok_or_else(|| wrong(Reason::Unparsable, "the time of the backup cannot be read"))
-    }
-
-    /// What would come of a template, one document a change.
-    async fn what_if(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
-        let arguments = Arguments(call);
-        let group = self.group(call)?;
-        let of = |name: &str| crate::value::document::of(arguments.value(name));
-        let parameters = match of("parameters")? {
-            Json::Object(values) => values
-                .into_iter()
-                .map(|(name, value)| (name, json!({ "value": value })))
-                .collect::<BTreeMap<_, _>>(),
-            _ => return Err(wrong(Reason::Unparsable, "`parameters` is a record of values by name")),
-        };
-        let way = format!(
-            "{}/providers/Microsoft.Resources/deployments/starr-what-if/whatIf",
-            self.group_path(group)?
-        );
-        let mut ask = Ask::manager(&group.subscription, Method::POST, way, "2022-09-01");
-        ask.reads = true;
-        let ask = ask.with(
-            json!({"properties": {"mode": "Incremental", "template": of("template")?, "parameters": parameters,
-            "whatIfSettings": {"resultFormat": "ResourceIdOnly"}}}),
-        );
-        let answer = self.settle(&ask, until).await.map_err(|failure| failure.unknown)?;
-        answer
-            .pointer("/properties/changes")
-            .cloned()
-            .map(super::json)
-            .ok_or_else(|| wrong(Reason::Unparsable, "Azure does not say what would change"))
     }
 }
