@@ -180,7 +180,7 @@ pub const JAEGER_TRACES: usize = 1000;
 /// jaeger: spans of one trace.
 pub const JAEGER_SPANS: usize = 10_000;
 /// azure: how often a request is sent while the service says that it is busy.
-pub const AZURE_ATTEMPTS: u32 = 4;
+pub const AZURE_ATTEMPTS: u32 = 2;
 /// azure: pages of one list.
 pub const AZURE_PAGES: usize = 100;
 /// azure: rows, events or resources of one call, where the call says how many.

@@ -201,6 +201,12 @@ impl Azure {
                     _ => Failure::from(unknown),
                 });
             }
+            // Reads and changes are asked again as a whole by whoever calls; this is for the one request among several.
+            crate::provider::notes::note(format!(
+                "Azure answered with status {}: asked again after {} ms",
+                answer.status,
+                pause.as_millis()
+            ));
             tokio::time::sleep(pause).await;
             wait = wait.saturating_mul(2);
         }
