@@ -145,7 +145,8 @@ fn refused(status: u16, refusal: &Refusal, after: Option<Duration>) -> Refused {
         code: refusal.code.clone(),
         status,
         after,
-        passing: reason == Reason::Throttled || (500..600).contains(&status) || status == 408,
+        // Who is asked too much is asked again by the patience that all providers share.
+        passing: reason != Reason::Throttled && ((500..600).contains(&status) || status == 408),
     }
 }
 
@@ -279,12 +280,9 @@ impl Account {
             .raw
             .send(&self.trust, sending, until)
             .await
-            .map_err(|failed| Refused {
-                passing: true,
-                ..Refused::from(Failure {
-                    unknown: failed.unknown,
-                    definite: !failed.sent,
-                })
+            .map_err(|failed| Failure {
+                unknown: failed.unknown,
+                definite: !failed.sent,
             })?;
         self.read(service, method, received)
     }

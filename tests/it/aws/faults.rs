@@ -76,8 +76,7 @@ fn world(url: &str) -> World {
 async fn a_look_is_repeated_and_a_change_is_not() {
     let throttled = r#"{"__type": "ThrottlingException", "message": "slow down"}"#;
     let (url, count) = server(move |number, _| match number {
-        1 => reply(400, "", throttled),
-        2 => reply(500, "retry-after: 0\r\n", r#"{"__type": "ServerException"}"#),
+        1 | 2 => reply(500, "retry-after: 0\r\n", r#"{"__type": "ServerException"}"#),
         _ => reply(200, "", r#"{"clusterArns": ["one"]}"#),
     })
     .await;
@@ -87,9 +86,18 @@ async fn a_look_is_repeated_and_a_change_is_not() {
 
     let (url, count) = server(move |_, _| reply(400, "", throttled)).await;
     let value = world(&url).read("ecs.list_clusters", &[]).await;
+    // Who is asked too much is left to the patience that all providers share.
     let unknown = value.as_unknown().unwrap();
     assert!(
-        unknown.reason == Reason::Throttled && unknown.detail.contains("4 attempts"),
+        unknown.reason == Reason::Throttled && unknown.detail.contains("slow down"),
+        "{unknown}"
+    );
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let (url, count) = server(move |_, _| reply(500, "", r#"{"__type": "ServerException"}"#)).await;
+    let value = world(&url).read("ecs.list_clusters", &[]).await;
+    let unknown = value.as_unknown().unwrap();
+    assert!(
+        unknown.reason == Reason::Unavailable && unknown.detail.contains("4 attempts"),
         "{unknown}"
     );
     assert_eq!(count.load(Ordering::SeqCst), 4);
