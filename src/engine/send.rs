@@ -11,7 +11,7 @@ use crate::journal::Event;
 use crate::journal::event::{Fate, Person, Purpose, ResultKind, Shown};
 use crate::program::CallExpr;
 use crate::provider::policy::Grounds;
-use crate::provider::{Call, Idempotence, Outcome, notes};
+use crate::provider::{Call, Effect, Idempotence, Outcome, notes};
 use crate::value::conceal::conceal;
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
@@ -97,7 +97,8 @@ impl Run {
                 outcome: Outcome::Failed(unknown),
             }));
         }
-        if call.operation.idempotence == Idempotence::Keyed {
+        // A message has one of its own, too: whoever takes it knows it again when it is sent once more.
+        if call.operation.idempotence == Idempotence::Keyed || call.operation.effect == Effect::Tell {
             call.key = Some(self.random().into());
         }
         let intent = Event::Intent {

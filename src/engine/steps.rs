@@ -31,6 +31,7 @@ impl<'r> Frame<'r> {
     async fn in_order(&mut self, steps: &'r [Step]) -> Way<Flow> {
         let guards = self.guards.len();
         let mut entering = true;
+        let mut asked_ahead = false;
         for (index, step) in steps.iter().enumerate() {
             self.run().count_step(step.span)?;
             self.check()?;
@@ -39,6 +40,11 @@ impl<'r> Frame<'r> {
                 self.enter(&targets, self.fresh).await?;
                 self.assess().await?;
             }
+            let ahead = self.evaluated(step).is_some();
+            if ahead && !asked_ahead {
+                self.ask_ahead(&steps[index..]).await?;
+            }
+            asked_ahead = ahead;
             let flow = self.step(step).await?;
             entering = self.effectful(&step.kind);
             match flow {
@@ -53,6 +59,24 @@ impl<'r> Frame<'r> {
         }
         self.guards.truncate(guards);
         Ok(Flow::Next)
+    }
+
+    /// What a step asks or computes, if that is all it does.
+    fn evaluated(&self, step: &Step) -> Option<BindingId> {
+        match &step.kind {
+            StepKind::Evaluate(id) if !self.effectful(&step.kind) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// Questions that follow each other are asked together as far as they need neither a person nor each other: nothing happens between
+    /// them. Each is then taken in its turn.
+    async fn ask_ahead(&mut self, steps: &'r [Step]) -> Way<()> {
+        let targets: Vec<BindingId> = steps.iter().map_while(|step| self.evaluated(step)).collect();
+        if targets.len() < 2 {
+            return Ok(());
+        }
+        self.enter(&targets, self.fresh).await
     }
 
     /// After these, answers from before may no longer be true.

@@ -132,7 +132,7 @@ pub struct Call {
     pub args: Vec<(Arc<str>, Value)>,
     /// How long the whole call may take.
     pub within: Duration,
-    /// For class K: the recorded idempotency key.
+    /// For class K and for messages: the recorded key by which the same call is known again.
     pub key: Option<Arc<str>>,
 }
 

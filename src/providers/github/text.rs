@@ -28,6 +28,12 @@ pub fn title(text: &str) -> String {
     crop(&line, GITHUB_TITLE_CHARACTERS - 1)
 }
 
+/// Whether what stands behind an ampersand may be another way to write a sign: by its number, or by its name.
+fn is_sign_in_words(rest: impl Iterator<Item = char>) -> bool {
+    let rest: String = rest.take(6).collect();
+    rest.starts_with('#') || rest.eq_ignore_ascii_case("commat")
+}
+
 fn harmless(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
@@ -37,6 +43,8 @@ fn harmless(text: &str) -> String {
             // The beginning of a tag or of a comment; any other is a sign for "less".
             '<' if next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?') => made.push_str("&lt;"),
             '@' if next.is_alphanumeric() => made.push_str("@<!-- -->"),
+            // The page reads these as the sign that calls people.
+            '&' if is_sign_in_words(letters.clone()) => made.push_str("&amp;"),
             '\r' => {}
             _ if letter.is_control() && !matches!(letter, '\n' | '\t') => made.push('\u{fffd}'),
             _ => made.push(letter),
@@ -61,6 +69,13 @@ mod tests {
         assert!(!is_marked(&made, "other"));
         assert!(!is_marked(&made, "k"));
         assert!(!is_marked("<!-- starr:k1 --> and more", "k1"));
+    }
+
+    #[test]
+    fn a_sign_in_other_words_calls_nobody_either() {
+        let made = body("&#64;team &#x40;team &commat;team a & b &lt; c", "k1");
+        let first = made.lines().next().unwrap();
+        assert_eq!(first, "&amp;#64;team &amp;#x40;team &amp;commat;team a & b &lt; c");
     }
 
     #[test]

@@ -76,6 +76,11 @@ fn sorted<'a>(pods: impl IntoIterator<Item = &'a Json>) -> Sorted {
     sorted
 }
 
+/// Without all three nobody can tell whether a pod has gone.
+fn nameless((namespace, pod): &(String, Named)) -> bool {
+    namespace.is_empty() || pod.name.is_empty() || pod.uid.is_empty()
+}
+
 fn refuse(what: &str, pods: &[String], but: &str) -> Failure {
     let mut names = pods.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
     if pods.len() > 5 {
@@ -104,6 +109,12 @@ pub async fn drain(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value,
         ));
     }
     let sorted = sorted(&found.items);
+    if sorted.movable.iter().any(nameless) {
+        return Err(Failure::definite(
+            Reason::Unparsable,
+            "nothing was done: the server lists a pod without its name, namespace or uid",
+        ));
+    }
     if !sorted.unmanaged.is_empty() && !arguments.flag("unmanaged") {
         return Err(refuse("would not be made again", &sorted.unmanaged, "unmanaged"));
     }
@@ -215,8 +226,25 @@ async fn move_all(place: &Place<'_>, query: &[(&str, &str)], sorted: &Sorted) ->
 
 #[cfg(test)]
 mod tests {
-    use super::sorted;
+    use super::{nameless, sorted};
     use serde_json::json;
+
+    #[test]
+    fn a_pod_of_which_nobody_can_tell_whether_it_has_gone_is_noticed() {
+        let of = |metadata: serde_json::Value| {
+            let pod = json!({ "metadata": metadata });
+            sorted([&pod]).movable.iter().any(nameless)
+        };
+        assert!(!of(json!({"namespace": "n", "name": "p", "uid": "u"})));
+        for missing in [
+            json!({"namespace": "n", "name": "p"}),
+            json!({"name": "p", "uid": "u"}),
+            json!({"namespace": "n", "uid": "u"}),
+            json!({"namespace": "n", "name": "p", "uid": 7}),
+        ] {
+            assert!(of(missing.clone()), "{missing}");
+        }
+    }
 
     #[test]
     fn pods_are_told_apart_by_who_makes_them_again() {

@@ -2,6 +2,7 @@
 
 use super::failure::crop;
 use super::json::{self, Json};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Lines that are kept.
@@ -113,26 +114,27 @@ fn differences(at: &str, before: &Json, after: &Json, out: &mut Vec<String>) {
             keys.sort();
             keys.dedup();
             for key in keys {
+                if out.len() > LINES {
+                    return;
+                }
                 let (left, right) = (left.get(key).unwrap_or(&empty), right.get(key).unwrap_or(&empty));
                 differences(&format!("{at}/{key}"), left, right, out);
             }
         }
         (Json::Array(left), Json::Array(right)) if named(left) && named(right) => {
-            let find = |list: &[Json], name: &str| {
-                list.iter()
-                    .find(|item| json::text(item, "/name") == Some(name))
-                    .cloned()
-                    .unwrap_or(Json::Null)
-            };
-            let mut names: Vec<&str> = left
-                .iter()
-                .chain(right)
-                .filter_map(|item| json::text(item, "/name"))
-                .collect();
-            names.sort_unstable();
-            names.dedup();
+            let (left, right) = (by_name(left), by_name(right));
+            let names: BTreeSet<&str> = left.keys().chain(right.keys()).copied().collect();
             for name in names {
-                differences(&format!("{at}[{name}]"), &find(left, name), &find(right, name), out);
+                if out.len() > LINES {
+                    return;
+                }
+                let (left, right) = (left.get(name).copied(), right.get(name).copied());
+                differences(
+                    &format!("{at}[{name}]"),
+                    left.unwrap_or(&empty),
+                    right.unwrap_or(&empty),
+                    out,
+                );
             }
         }
         _ => out.push(format!("{} {}", place(at), change(at, before, after))),
@@ -141,6 +143,17 @@ fn differences(at: &str, before: &Json, after: &Json, out: &mut Vec<String>) {
 
 fn named(list: &[Json]) -> bool {
     !list.is_empty() && list.iter().all(|item| json::text(item, "/name").is_some())
+}
+
+/// The first of each name.
+fn by_name(list: &[Json]) -> BTreeMap<&str, &Json> {
+    let mut found = BTreeMap::new();
+    for item in list {
+        if let Some(name) = json::text(item, "/name") {
+            found.entry(name).or_insert(item);
+        }
+    }
+    found
 }
 
 fn place(at: &str) -> String {
@@ -166,7 +179,31 @@ fn change(at: &str, before: &Json, after: &Json) -> String {
 fn shown(value: &Json) -> String {
     match value {
         Json::String(text) => crop(text, SHOWN),
-        other => crop(&other.to_string(), SHOWN),
+        other => crop(&masked(other).to_string(), SHOWN),
+    }
+}
+
+/// A piece of an object as it may be shown: without the values of variables, wherever in it they stand, and without the copy of
+/// everything that a tool keeps in an annotation.
+fn masked(value: &Json) -> Json {
+    match value {
+        Json::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| *name != "kubectl.kubernetes.io/last-applied-configuration")
+            .map(|(name, inside)| {
+                let inside = match (name.as_str(), inside) {
+                    ("env", Json::Array(variables)) => variables
+                        .iter()
+                        .map(|variable| variable.get("name").cloned().unwrap_or(Json::Null))
+                        .collect(),
+                    ("env" | "stringData", _) => Json::from("…"),
+                    _ => masked(inside),
+                };
+                (name.clone(), inside)
+            })
+            .collect(),
+        Json::Array(items) => items.iter().map(masked).collect(),
+        other => other.clone(),
     }
 }
 
@@ -204,6 +241,42 @@ mod tests {
                 "deployments/web: nothing would change",
             ]
         );
+    }
+
+    #[test]
+    fn what_comes_or_goes_as_a_whole_keeps_the_values_of_its_variables() {
+        let pod = |containers: serde_json::Value| json!({"spec": {"template": {"spec": {"containers": containers}}}});
+        let main = json!({"name": "main", "image": "web:1"});
+        let side = json!({"name": "a", "env": [{"name": "TOKEN", "value": "canary-3"}]});
+        let path = "/apis/apps/v1/namespaces/shop/deployments/web";
+        let dry = Dry::default();
+        let (without, with) = (pod(json!([main])), pod(json!([main, side])));
+        dry.saw("PATCH", path, Some(&without), &with, false);
+        dry.saw("PATCH", path, Some(&with), &without, false);
+        dry.saw("PATCH", path, Some(&json!({})), &with, false);
+        let annotated = json!({"metadata": {"annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": "canary-3", "team": "web",
+        }}});
+        dry.saw("PATCH", path, Some(&json!({"metadata": {}})), &annotated, false);
+        let lines = dry.lines();
+        assert!(!lines.concat().contains("canary-3"), "{lines:#?}");
+        assert!(lines[0].contains("TOKEN") && lines[3].contains("team"), "{lines:#?}");
+    }
+
+    #[test]
+    fn long_lists_of_names_are_compared_in_time() {
+        let list = |last: &str| {
+            let items: Vec<_> = (0..100_000)
+                .map(|number| json!({"name": format!("n{number}")}))
+                .chain([json!({"name": "z", "value": last})])
+                .collect();
+            json!({"spec": {"list": items}})
+        };
+        let dry = Dry::default();
+        let begin = std::time::Instant::now();
+        dry.saw("PATCH", "/api/v1/namespaces/shop", Some(&list("1")), &list("2"), false);
+        assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
+        assert_eq!(dry.lines(), ["namespaces/shop: spec.list[z].value 1 would be 2"]);
     }
 
     #[test]

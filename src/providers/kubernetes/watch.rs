@@ -54,6 +54,19 @@ enum Stream {
     Over,
 }
 
+/// Keeps what an event shows. A server may not fill the memory with objects that come one by one.
+fn keep(seen: &mut Seen, object: &Json) -> Result<(), Failure> {
+    seen.insert(key(object), object.clone());
+    if seen.len() > OBJECTS {
+        return Err(too_many());
+    }
+    Ok(())
+}
+
+fn too_many() -> Failure {
+    Failure::definite(Reason::Truncated, format!("more than {OBJECTS} objects to wait for"))
+}
+
 fn key(object: &Json) -> (String, String) {
     let text = |pointer: &str| json::text(object, pointer).unwrap_or_default().to_owned();
     (text("/metadata/namespace"), text("/metadata/name"))
@@ -131,10 +144,7 @@ impl Watch<'_> {
     async fn list(&self, place: &Place<'_>) -> Result<(Seen, String), Failure> {
         let found = place.list(self.path, self.query, OBJECTS).await?;
         if found.truncated {
-            return Err(Failure::definite(
-                Reason::Truncated,
-                format!("more than {OBJECTS} objects to wait for"),
-            ));
+            return Err(too_many());
         }
         let seen = found.items.into_iter().map(|object| (key(&object), object)).collect();
         Ok((seen, found.version))
@@ -169,6 +179,10 @@ impl Watch<'_> {
             Err(failure) => return Err(failure),
         };
         loop {
+            // Events that come without a pause would otherwise be read for ever.
+            if place.deadline.left().is_zero() {
+                return Ok(Stream::Over);
+            }
             let line = match tokio::time::timeout(place.deadline.left(), lines.next()).await {
                 Err(_) => return Ok(Stream::Over),
                 Ok(line) => line?,
@@ -181,7 +195,7 @@ impl Watch<'_> {
             let object = event.get("object").unwrap_or(&Json::Null);
             match json::text(&event, "/type") {
                 Some("ADDED" | "MODIFIED") => {
-                    seen.insert(key(object), object.clone());
+                    keep(seen, object)?;
                 }
                 Some("DELETED") => {
                     seen.remove(&key(object));
@@ -255,5 +269,25 @@ impl Lines {
                 Some(Err(_)) => return Err(Failure::definite(Reason::Unreachable, "the connection broke")),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OBJECTS, Seen, keep};
+    use crate::value::Reason;
+    use serde_json::json;
+
+    #[test]
+    fn objects_that_come_one_by_one_are_counted_too() {
+        let mut seen = Seen::new();
+        let pod = |number: usize| json!({"metadata": {"namespace": "n", "name": format!("p{number}")}});
+        for number in 0..OBJECTS {
+            keep(&mut seen, &pod(number)).unwrap();
+        }
+        // The same one again is no more.
+        keep(&mut seen, &pod(0)).unwrap();
+        let failure = keep(&mut seen, &pod(OBJECTS)).unwrap_err();
+        assert_eq!(failure.unknown.reason, Reason::Truncated);
     }
 }

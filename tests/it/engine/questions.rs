@@ -64,6 +64,22 @@ async fn independent_questions_are_asked_together() {
 }
 
 #[tokio::test]
+async fn questions_that_follow_each_other_are_asked_together_and_answered_in_their_order() {
+    let names = ["f", "a", "e", "b", "d", "c"];
+    let checks: String = names.iter().map(|name| flag(name)).collect();
+    let text = summary(&names.join(" and "), &checks);
+    let mut setup = Setup::new().takes("flag", 20);
+    for name in names {
+        setup = setup.flag(name, true);
+    }
+    let ran = setup.run(&text).await;
+    assert_eq!(ran.outcome(), "resolved");
+    assert_eq!(ran.took, Duration::from_secs(20), "as long as one of them takes");
+    let order: Vec<String> = ran.texts("answered", "name");
+    assert_eq!(order[..6], names, "{order:?}");
+}
+
+#[tokio::test]
 async fn equal_reads_are_made_once_in_a_round() {
     let text = summary(
         "one and two",

@@ -68,6 +68,9 @@ fn a_web_hook_is_signed_as_another_program_signs_it() {
     let signed = asked.iter().find(|asked| asked.body.contains("Störung")).unwrap();
     let (id, at) = (signed.header("webhook-id"), signed.header("webhook-timestamp"));
     assert_eq!(id.len(), 32, "{signed:?}");
+    // The id is recorded with the intent, so that it is the same when the message is sent once more.
+    let journal = desk.said(&["show", "latest", "--json"]);
+    assert!(journal.contains(id), "{id} is not in\n{journal}");
     assert!(at.parse::<i64>().unwrap().abs_diff(jiff::Timestamp::now().as_second()) < 300);
     assert_eq!(signed.header("webhook-signature"), verified(id, at, &signed.body));
     assert_ne!(
