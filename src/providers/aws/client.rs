@@ -5,10 +5,12 @@ use super::credentials::Source;
 use super::wire::{self, Refusal, Wire};
 use crate::limits::{AWS_ATTEMPTS, AWS_SAID_CHARACTERS};
 use crate::models::aws::{Method, Place, Service};
+use crate::provider::notes;
 use crate::providers::failure::{Failure, excerpt};
 use crate::providers::http::config::EndpointConfig;
 use crate::providers::http::raw::{Raw, Received, Sending, headers};
 use crate::value::Reason;
+use crate::value::show::show_std;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
@@ -320,20 +322,32 @@ impl Account {
         until: Instant,
     ) -> Result<Answered, Refused> {
         let mut attempt = 1;
+        // An earlier attempt may have been carried out: what is refused later says nothing about it.
+        let mut doubt = false;
         loop {
             let mut refused = match self.once(called, values, again, until).await {
                 Ok(answered) => return Ok(answered),
                 Err(refused) => refused,
             };
+            doubt |= !refused.failure.definite;
             let wait = refused.after.unwrap_or_else(|| pause(attempt));
             let late = Instant::now() + wait >= until;
             if again == Again::Never || !refused.passing || attempt >= AWS_ATTEMPTS || late {
+                refused.failure.definite = !doubt;
+                if let Some(after) = refused.after {
+                    notes::again_after(after);
+                }
                 if attempt > 1 {
                     let unknown = &mut refused.failure.unknown;
                     unknown.detail = format!("{} (after {attempt} attempts)", unknown.detail);
                 }
                 return Err(refused);
             }
+            notes::note(format!(
+                "attempt {attempt}: {}; again after {}",
+                refused.failure.unknown,
+                show_std(wait)
+            ));
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
