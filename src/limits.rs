@@ -704,6 +704,30 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "azure",
+        "how often a request is sent while the service says that it is busy",
+        "2 times, and never beyond the call's deadline",
+        Some("a_busy_service_is_asked_again_as_it_says"),
+    ),
+    row(
+        "azure",
+        "pages of one list",
+        "100; a longer one is cut",
+        Some("a_list_without_end_is_cut"),
+    ),
+    row(
+        "azure",
+        "rows, events or resources of one call, where the call says how many",
+        "10,000",
+        Some("more_than_is_allowed_is_refused_or_cut"),
+    ),
+    row(
+        "azure",
+        "resources of one call that does not say how many",
+        "1,000; more are cut",
+        Some("more_than_is_allowed_is_refused_or_cut"),
+    ),
+    row(
+        "azure",
         "points of a series",
         "10,000",
         Some("only_steps_that_the_service_has_are_asked"),

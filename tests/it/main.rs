@@ -5,6 +5,7 @@
 mod app;
 mod architecture;
 mod aws;
+mod azure;
 mod check_time;
 mod ci;
 mod cli;
