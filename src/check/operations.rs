@@ -45,10 +45,27 @@ impl ProviderTable {
             .map(|index| self.order[*index].clone())
             .or_else(|| {
                 modelled::operation(&self.name, path).map(|operation| OperationRef {
-                    operation,
+                    operation: self.with_own_resources(operation),
                     member: MODELLED,
                 })
             })
+    }
+
+    /// The operation with the resource types of this module in the place of those of the model: a type is the one that is declared, not
+    /// one of the same name.
+    fn with_own_resources(&self, mut operation: Arc<Operation>) -> Arc<Operation> {
+        let declared = |wanted: &Type| {
+            let Type::Resource(wanted) = wanted else { return None };
+            let all = self.order.iter().flat_map(|entry| &entry.operation.params);
+            all.map(|param| &param.ty)
+                .find(|ty| matches!(ty, Type::Resource(known) if known.name == wanted.name))
+        };
+        for index in 0..operation.params.len() {
+            if let Some(own) = declared(&operation.params[index].ty).cloned() {
+                Arc::make_mut(&mut operation).params[index].ty = own;
+            }
+        }
+        operation
     }
 
     /// Every path that this one may have meant.

@@ -207,7 +207,12 @@ pub fn candidates(path: &str) -> Vec<String> {
     let (front, rest) = path.split_once('.').unwrap_or((path, ""));
     match aws::service(front) {
         Some(service) => service.paths().map(|rest| format!("{front}.{rest}")).collect(),
-        None => aws::services().map(|service| format!("{service}.{rest}")).collect(),
+        // Only services that have it: `ecz.list_clusters` means ECS, not EC2.
+        None => aws::services()
+            .filter(|service| front.len().abs_diff(service.len()) <= 1 && front.get(..1) == service.get(..1))
+            .filter(|service| aws::service(service).is_some_and(|service| service.method(rest).is_some()))
+            .map(|service| format!("{service}.{rest}"))
+            .collect(),
     }
 }
 

@@ -70,8 +70,8 @@ impl SerializableStruct for Node<'_> {
         for member in self.members {
             match self.values.get(&member.name) {
                 None | Some(Json::Null) => {}
-                // EC2 has no word for an empty list: it is left out.
-                Some(Json::Array(items)) if items.is_empty() && self.maker.is_ec2_sent() => {}
+                // EC2 has no word for a list with nothing in it: it is left out.
+                Some(Json::Array(items)) if self.maker.is_ec2_sent() && items.iter().all(is_bare) => {}
                 Some(value) => {
                     let of = Value {
                         maker: self.maker,
@@ -88,6 +88,11 @@ impl SerializableStruct for Node<'_> {
         }
         Ok(())
     }
+}
+
+/// True for a structure of which nothing is sent.
+fn is_bare(item: &Json) -> bool {
+    item.as_object().is_some_and(Map::is_empty)
 }
 
 /// Where a value stands.

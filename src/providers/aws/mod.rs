@@ -23,7 +23,7 @@ use crate::models::aws::{Method, Service, Waiter, service};
 use crate::provider::modelled::aws::{ACCOUNT, NAME, Named, find, given};
 use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Idempotence, Outcome, Permit, Provider};
-use crate::value::{Reason, Unknown, Value, document};
+use crate::value::{Reason, Type, Unknown, Value, document};
 use client::{Account, Again, Refused};
 use config::Config;
 use futures::future::BoxFuture;
@@ -278,7 +278,14 @@ impl Provider for Aws {
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { self.send(call).await.map_or_else(Failure::outcome, Outcome::Done) })
+        Box::pin(async move {
+            match self.send(call).await {
+                // What the service says beside its promise to say nothing is of no use.
+                Ok(_) if call.operation.result == Type::Nothing => Outcome::Done(Value::None),
+                Ok(value) => Outcome::Done(value),
+                Err(failure) => failure.outcome(),
+            }
+        })
     }
 
     fn exceptions(&self) -> Vec<String> {

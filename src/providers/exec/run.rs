@@ -31,6 +31,13 @@ struct Group {
     mark: String,
 }
 
+/// A program that was started. The group goes first: while its leader is there nobody else can have its number.
+struct Started {
+    group: Group,
+    child: Child,
+    kept: Kept,
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
         processes::end(self.leader, &self.mark);
@@ -48,11 +55,8 @@ pub async fn run(contract: &Contract, words: &[String], within: Duration, whole:
     let mut mark = [0_u8; 16];
     getrandom::fill(&mut mark).map_err(|_| before(wrong(Reason::Internal, "this machine gives no random numbers")))?;
     let mark = hex::encode(mark);
-    let (mut child, kept) = start(contract, words, &mark).await.map_err(before)?;
-    let Some(leader) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
-        return Err(before(wrong(Reason::Internal, "the program has no number")));
-    };
-    let group = Group { leader, mark };
+    let Started { group, mut child, kept } = start(contract, words, mark).await.map_err(before)?;
+    let leader = group.leader;
     let failed = |reason, detail: &str| Failed {
         unknown: wrong(reason, detail),
         began: true,
@@ -157,7 +161,7 @@ impl Said {
 }
 
 /// Starts it from a thread that can do no more than its contract lets it.
-async fn start(contract: &Contract, words: &[String], mark: &str) -> Result<(Child, Kept), Unknown> {
+async fn start(contract: &Contract, words: &[String], mark: String) -> Result<Started, Unknown> {
     let mut command = Command::new(&contract.program);
     command
         .args(words)
@@ -171,7 +175,7 @@ async fn start(contract: &Contract, words: &[String], mark: &str) -> Result<(Chi
     for (name, text) in contract.variables()? {
         command.env(name, text.expose());
     }
-    command.env(MARK, mark);
+    command.env(MARK, &mark);
     let program = contract.program.clone();
     let confine = contract.confine.clone().unwrap_or_default();
     let runtime = tokio::runtime::Handle::current();
@@ -181,15 +185,21 @@ async fn start(contract: &Contract, words: &[String], mark: &str) -> Result<(Chi
         .spawn(move || {
             let started = restrict(&program, &confine).and_then(|kept| {
                 let _runtime = runtime.enter();
-                match command.spawn() {
-                    Ok(child) => Ok((child, kept)),
-                    Err(problem) => Err(wrong(
-                        Reason::Unavailable,
-                        format!("{} was not started: {problem}", program.display()),
-                    )),
-                }
+                let child = command.spawn().map_err(|problem| {
+                    let detail = format!("{} was not started: {problem}", program.display());
+                    wrong(Reason::Unavailable, detail)
+                })?;
+                let number = child.id().and_then(|id| i32::try_from(id).ok());
+                let leader = number
+                    .and_then(Pid::from_raw)
+                    .ok_or_else(|| wrong(Reason::Internal, "the program has no number"))?;
+                Ok(Started {
+                    group: Group { leader, mark },
+                    child,
+                    kept,
+                })
             });
-            // Nobody waits any more: the child is dropped, and ended with that.
+            // Nobody may wait any more: then it is dropped, and ended with all that it started meanwhile.
             let _ = send.send(started);
         });
     if let Err(problem) = thread {

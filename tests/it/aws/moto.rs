@@ -386,7 +386,7 @@ async fn signatures_and_rights_are_looked_at() {
     // Three calls make the user; all others are looked at.
     let moto = Moto::start(3);
     moto.ask("iam", "Action=CreateUser&UserName=starr&Version=2010-05-08");
-    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecs:ListClusters","dynamodb:ListTables","s3:ListAllMyBuckets","ec2:DescribeVpcs","cloudwatch:DescribeAlarms"],"Resource":"*"}]}"#;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ecs:ListClusters","dynamodb:ListTables","s3:ListAllMyBuckets","ec2:DescribeVpcs","elasticloadbalancing:DescribeLoadBalancers"],"Resource":"*"}]}"#;
     let encoded: String = url::form_urlencoded::byte_serialize(policy.as_bytes()).collect();
     moto.ask(
         "iam",
@@ -402,7 +402,7 @@ async fn signatures_and_rights_are_looked_at() {
         "dynamodb.list_tables",
         "s3.list_buckets",
         "ec2.describe_vpcs",
-        "cloudwatch.describe_alarms",
+        "elbv2.describe_load_balancers",
     ] {
         let value = right.read(path, &[]).await;
         assert!(matches!(value, Value::Json(_)), "{path}: {value:?}");

@@ -144,7 +144,7 @@ fn a_ht_4_a_body_that_inflates_is_cut_at_the_limit_and_unknown() {
         ),
     );
     let output = std::process::Command::new("prlimit")
-        .arg(format!("--as={}", 256 * 1024 * 1024))
+        .arg(format!("--as={}", super::address_space()))
         .arg(env!("CARGO_BIN_EXE_starr"))
         .args(["run", "x.starr", "--unattended", "--json"])
         .current_dir(desk.path())

@@ -139,7 +139,7 @@ fn a_ti_3_evaluation_without_end_is_bounded_and_names_the_step() {
         let begin = Instant::now();
         let mut command = std::process::Command::new("prlimit");
         command
-            .arg(format!("--as={}", 256 * 1024 * 1024))
+            .arg(format!("--as={}", super::address_space()))
             .arg(env!("CARGO_BIN_EXE_starr"))
             .args(["run", file, "--unattended"])
             .current_dir(desk.path())

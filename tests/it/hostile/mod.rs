@@ -120,11 +120,20 @@ fn asking(url: &str, steps: &str) -> String {
     )
 }
 
+/// What the program may take: `BYTES`, and the room of its own file, which is mapped whole (a build without optimisation is several times as
+/// large as one for use).
+pub fn address_space() -> u64 {
+    BYTES
+        + std::fs::metadata(env!("CARGO_BIN_EXE_starr"))
+            .expect("the program is there")
+            .len()
+}
+
 /// Runs a command on a file under an address-space limit, in a home of its own.
 fn starr(folder: &Path, words: &[&str], file: &str) -> (Output, Duration) {
     let begin = Instant::now();
     let output = Command::new("prlimit")
-        .args([format!("--as={BYTES}"), format!("--cpu={SECONDS}")])
+        .args([format!("--as={}", address_space()), format!("--cpu={SECONDS}")])
         .arg(env!("CARGO_BIN_EXE_starr"))
         .args(words.iter().map(|word| if *word == "FILE" { file } else { word }))
         .args((!words.contains(&"FILE") && !words.contains(&".")).then_some(file))
