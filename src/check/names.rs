@@ -1,51 +1,32 @@
 //! What somebody most likely meant: the nearest of the known names.
 
+use strsim::osa_distance;
+
 /// Longest name that is compared, in characters: a longer one is no misspelling of anything.
 const LONGEST: usize = 48;
 
 /// The candidate nearest to `name`, when it is near enough to be a misspelling.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wanted: Vec<char> = name.chars().take(LONGEST + 1).collect();
-    if wanted.len() > LONGEST {
+    let length = name.chars().take(LONGEST + 1).count();
+    if length > LONGEST {
         return None;
     }
-    let allowed = (wanted.len() / 3).clamp(1, 4);
+    let wanted = name.to_ascii_lowercase();
+    let allowed = (length / 3).clamp(1, 4);
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         if candidate == name || candidate.len() > 4 * LONGEST {
             continue;
         }
-        let known: Vec<char> = candidate.chars().collect();
-        if known.len().abs_diff(wanted.len()) > allowed {
+        if candidate.chars().count().abs_diff(length) > allowed {
             continue;
         }
-        let distance = distance(&wanted, &known);
+        let distance = osa_distance(&wanted, &candidate.to_ascii_lowercase());
         if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
             best = Some((distance, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
-}
-
-/// Number of letters to insert, remove, replace or swap with their neighbour.
-fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before_last: Vec<usize> = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (row, letter) in a.iter().enumerate() {
-        let mut current = vec![row + 1; b.len() + 1];
-        for (column, other) in b.iter().enumerate() {
-            let same = letter.eq_ignore_ascii_case(other);
-            let mut least = (last[column] + usize::from(!same))
-                .min(last[column + 1] + 1)
-                .min(current[column] + 1);
-            if row > 0 && column > 0 && *letter == b[column - 1] && a[row - 1] == *other {
-                least = least.min(before_last[column - 1] + 1);
-            }
-            current[column + 1] = least;
-        }
-        before_last = std::mem::replace(&mut last, current);
-    }
-    last[b.len()]
 }
 
 /// `a`, `b` and `c`, each in backticks; at most eight of them.

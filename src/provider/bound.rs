@@ -1,6 +1,6 @@
 //! A provider whose changes are bound to something decided beforehand: a plan. What is beyond it never reaches the provider.
 
-use super::{Call, Effect, Health, Outcome, Permit, Provider, lock};
+use super::{Call, Effect, Health, Outcome, Permit, Provider};
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -23,6 +23,10 @@ impl Bound {
 }
 
 impl Provider for Bound {
+    fn inner(&self) -> Option<&dyn Provider> {
+        Some(&*self.inner)
+    }
+
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -50,19 +54,6 @@ impl Provider for Bound {
             return async move { refused }.boxed();
         }
         self.inner.change(call, permit)
-    }
-
-    fn lock<'a>(
-        &'a self,
-        target: &'a str,
-        holder: &'a lock::Holder,
-        take_over: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn lock::Held>>, lock::NotTaken>> {
-        self.inner.lock(target, holder, take_over)
-    }
-
-    fn exceptions(&self) -> Vec<String> {
-        self.inner.exceptions()
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -3,6 +3,7 @@
 //! The interface text of a provider (its operations, effects, idempotence, types) is written in the language, in the
 //! embedded module `std.<provider>`; this module holds the types that text becomes, and the trait that code implements.
 
+pub mod backoff;
 pub mod bound;
 pub mod gate;
 pub mod lock;
@@ -176,9 +177,14 @@ pub trait Provider: Send + Sync {
     /// The operations that are implemented, by path. Must equal those of the interface text; a conformance test compares them.
     fn operations(&self) -> &'static [&'static str];
 
+    /// The provider that this one stands before, if it stands before one: what it does not say itself, that one says.
+    fn inner(&self) -> Option<&dyn Provider> {
+        None
+    }
+
     /// Whether its targets lie beyond a network, so that they can be busy or out of reach for a moment.
     fn is_remote(&self) -> bool {
-        true
+        self.inner().is_none_or(|inner| inner.is_remote())
     }
 
     /// True when calls of this path can be answered: those of the interface text, and those of a service model.
@@ -203,46 +209,49 @@ pub trait Provider: Send + Sync {
         holder: &'a lock::Holder,
         take_over: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<Box<dyn lock::Held>>, lock::NotTaken>> {
-        let _ = (target, holder, take_over);
-        Box::pin(std::future::ready(Ok(None)))
+        match self.inner() {
+            Some(inner) => inner.lock(target, holder, take_over),
+            None => Box::pin(std::future::ready(Ok(None))),
+        }
     }
 
     /// What the configuration allows beyond the default, in words: it belongs into the record of every run.
     fn exceptions(&self) -> Vec<String> {
-        Vec::new()
+        self.inner().map(Provider::exceptions).unwrap_or_default()
     }
 
     /// What a change would do, said by the target itself. A preview can have side effects: it needs a pass of the gate, which
     /// rests on a grant of its own. The default has none.
     fn preview<'a>(&'a self, call: &'a Call, pass: &'a native::PreviewPass) -> BoxFuture<'a, native::Previewed> {
-        let _ = (call, pass);
-        Box::pin(std::future::ready(native::Previewed::NoPreview))
+        match self.inner() {
+            Some(inner) => inner.preview(call, pass),
+            None => Box::pin(std::future::ready(native::Previewed::NoPreview)),
+        }
     }
 
     /// The least rights that these operations need, in the target's own words; `None` when that is not known.
     fn privileges(&self, uses: &[native::Use]) -> Option<Vec<native::Privilege>> {
-        let _ = uses;
-        None
+        self.inner().and_then(|inner| inner.privileges(uses))
     }
 
     /// The same rights as one text for the target's own tool, such as manifests of a cluster; `None` when the target has no such form.
     fn grant_documents(&self, uses: &[native::Use]) -> Option<String> {
-        let _ = uses;
-        None
+        self.inner().and_then(|inner| inner.grant_documents(uses))
     }
 
     /// What a call refers to outside.
     fn references(&self, used: &native::Use) -> Vec<native::Reference> {
-        let _ = used;
-        Vec::new()
+        self.inner().map(|inner| inner.references(used)).unwrap_or_default()
     }
 
     /// Looks a reference up, read-only.
     fn resolve<'a>(&'a self, reference: &'a native::Reference) -> BoxFuture<'a, native::Resolved> {
-        let _ = reference;
-        Box::pin(std::future::ready(native::Resolved::Unknown(
-            "this provider cannot look it up".to_owned(),
-        )))
+        match self.inner() {
+            Some(inner) => inner.resolve(reference),
+            None => Box::pin(std::future::ready(native::Resolved::Unknown(
+                "this provider cannot look it up".to_owned(),
+            ))),
+        }
     }
 
     /// Read-only health of this provider for `starr doctor`: one line per configured target.

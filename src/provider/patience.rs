@@ -6,12 +6,11 @@
 //! definitely did nothing. What may have happened is for the engine to settle. Heavy reads are never repeated. Everything is
 //! noted beside the answer.
 //!
-//! The pauses: M. Brooker, "Exponential backoff and jitter" (AWS Architecture Blog, 2015), "full jitter". Leaving alone: M. Nygard,
-//! "Release It!" (2007), circuit breaker.
+//! Leaving alone: M. Nygard, "Release It!" (2007), circuit breaker.
 
-use super::native::{PreviewPass, Previewed, Privilege, Reference, Resolved, Use};
+use super::backoff::{Backoff, Next};
 use super::notes::{note, take_again_after};
-use super::{Call, Effect, Health, Idempotence, Outcome, Permit, Provider, lock};
+use super::{Call, Effect, Health, Idempotence, Outcome, Permit, Provider};
 use crate::value::show::show_std;
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
@@ -60,10 +59,9 @@ struct Target {
     alone: Option<(Instant, Unknown)>,
 }
 
-/// What follows an attempt.
-enum Next {
-    Again,
-    Enough { again_after: Option<Duration> },
+/// Whether asking again may help.
+fn passes(unknown: &Unknown) -> bool {
+    matches!(unknown.reason, Reason::Throttled | Reason::Unreachable)
 }
 
 impl Patient {
@@ -125,33 +123,8 @@ impl Patient {
         }
     }
 
-    /// Waits before the next attempt, where there is one.
-    async fn pause(&self, attempt: u32, unknown: &Unknown, left: Duration) -> Next {
-        let again_after = take_again_after();
-        if attempt >= ATTEMPTS || !matches!(unknown.reason, Reason::Throttled | Reason::Unreachable) {
-            return Next::Enough { again_after };
-        }
-        let pause = again_after.unwrap_or_else(|| jitter(self.pace.pause * 2_u32.pow(attempt - 1)));
-        if pause >= left {
-            if let Some(asked) = again_after {
-                note(format!(
-                    "the target asks to come again after {}, which is too late",
-                    show_std(asked)
-                ));
-            }
-            return Next::Enough { again_after };
-        }
-        let whose = if again_after.is_some() {
-            ", as the target asks"
-        } else {
-            ""
-        };
-        note(format!(
-            "attempt {attempt}: {unknown}; again after {}{whose}",
-            show_std(pause)
-        ));
-        tokio::time::sleep(pause).await;
-        Next::Again
+    fn attempts(&self, most: u32, until: Instant) -> Backoff {
+        Backoff::new(most, self.pace.pause, until)
     }
 
     async fn ask(&self, call: &Call) -> Value {
@@ -164,7 +137,8 @@ impl Patient {
             return Value::Unknown(Arc::new(unknown));
         }
         let begun = Instant::now();
-        let mut attempt = if call.operation.heavy { ATTEMPTS } else { 1 };
+        let most = if call.operation.heavy { 1 } else { ATTEMPTS };
+        let mut attempts = self.attempts(most, begun + call.within);
         // Whoever waits for too long drops this.
         let mut waiting = Waiting {
             patient: self,
@@ -180,14 +154,17 @@ impl Patient {
                 self.answered(&target);
                 return value;
             };
-            let left = call.within.saturating_sub(begun.elapsed());
-            match self.pause(attempt, unknown, left).await {
-                Next::Again => attempt += 1,
-                Next::Enough { again_after } => {
-                    waiting.over = true;
-                    self.failed(&target, unknown, begun.elapsed(), again_after);
-                    return value;
+            let next = if passes(unknown) {
+                attempts.again(unknown).await
+            } else {
+                Next::Enough {
+                    again_after: take_again_after(),
                 }
+            };
+            if let Next::Enough { again_after } = next {
+                waiting.over = true;
+                self.failed(&target, unknown, begun.elapsed(), again_after);
+                return value;
             }
         }
     }
@@ -196,18 +173,12 @@ impl Patient {
         // Whatever was true of the target before may be different now.
         self.remembered().clear();
         let repeatable = matches!(call.operation.idempotence, Idempotence::Idempotent | Idempotence::Keyed);
-        let begun = Instant::now();
-        let mut attempt = 1;
+        let mut attempts = self.attempts(ATTEMPTS, Instant::now() + call.within);
         loop {
             let outcome = self.inner.change(call, permit).await;
             match &outcome {
-                Outcome::Failed(unknown) if repeatable => {
-                    let left = call.within.saturating_sub(begun.elapsed());
-                    match self.pause(attempt, unknown, left).await {
-                        Next::Again => attempt += 1,
-                        Next::Enough { .. } => return outcome,
-                    }
-                }
+                Outcome::Failed(unknown)
+                    if repeatable && passes(unknown) && attempts.again(unknown).await == Next::Again => {}
                 _ => return outcome,
             }
         }
@@ -236,14 +207,11 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Somewhere between nothing and `longest`.
-fn jitter(longest: Duration) -> Duration {
-    // Without randomness everybody waits equally long, which is still a pause.
-    let share = getrandom::u32().map_or(1.0, |drawn| f64::from(drawn) / f64::from(u32::MAX));
-    longest.mul_f64(share)
-}
-
 impl Provider for Patient {
+    fn inner(&self) -> Option<&dyn Provider> {
+        Some(&*self.inner)
+    }
+
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -262,39 +230,6 @@ impl Provider for Patient {
 
     fn change<'a>(&'a self, call: &'a Call, permit: &'a Permit) -> BoxFuture<'a, Outcome> {
         self.send(call, permit).boxed()
-    }
-
-    fn lock<'a>(
-        &'a self,
-        target: &'a str,
-        holder: &'a lock::Holder,
-        take_over: Option<&'a str>,
-    ) -> BoxFuture<'a, Result<Option<Box<dyn lock::Held>>, lock::NotTaken>> {
-        self.inner.lock(target, holder, take_over)
-    }
-
-    fn exceptions(&self) -> Vec<String> {
-        self.inner.exceptions()
-    }
-
-    fn preview<'a>(&'a self, call: &'a Call, pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {
-        self.inner.preview(call, pass)
-    }
-
-    fn privileges(&self, uses: &[Use]) -> Option<Vec<Privilege>> {
-        self.inner.privileges(uses)
-    }
-
-    fn grant_documents(&self, uses: &[Use]) -> Option<String> {
-        self.inner.grant_documents(uses)
-    }
-
-    fn references(&self, used: &Use) -> Vec<Reference> {
-        self.inner.references(used)
-    }
-
-    fn resolve<'a>(&'a self, reference: &'a Reference) -> BoxFuture<'a, Resolved> {
-        self.inner.resolve(reference)
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
@@ -524,8 +459,13 @@ mod tests {
         other.args[0].1 = Value::text("db");
         assert!(gate.read(&other).await.as_unknown().is_some());
         assert_eq!(*busy.asked.lock().unwrap(), 4);
-        tokio::time::sleep_until(alone).await;
-        assert_eq!(gate.read(&read()).await, Value::Bool(true));
+        // It is asked again at some time after that, and not before.
+        let deadline = alone + Duration::from_secs(20);
+        while gate.read(&read()).await != Value::Bool(true) {
+            assert!(Instant::now() < deadline, "it is left alone for ever");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(Instant::now() >= alone);
         assert_eq!(gate.read(&read()).await, Value::Bool(true));
     }
 

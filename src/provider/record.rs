@@ -185,6 +185,10 @@ impl Drop for Pending<'_> {
 }
 
 impl Provider for Recorder {
+    fn inner(&self) -> Option<&dyn Provider> {
+        Some(&*self.inner)
+    }
+
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -234,10 +238,6 @@ impl Provider for Recorder {
             taken
         }
         .boxed()
-    }
-
-    fn exceptions(&self) -> Vec<String> {
-        self.inner.exceptions()
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

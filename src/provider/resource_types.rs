@@ -33,6 +33,9 @@ pub enum Level {
     Change,
 }
 
+/// The longest name that is compared, in bytes: a longer one is no misspelling of anything.
+const LONGEST: usize = 200;
+
 /// The table that `scripts/azure-types` makes.
 const TABLE: &str = include_str!("../providers/azure/data/types.tsv");
 
@@ -98,12 +101,15 @@ impl Kind {
 
 /// The type whose name is nearest, when one is near.
 pub fn nearest(name: &str) -> Option<&'static str> {
+    if name.len() > LONGEST {
+        return None;
+    }
     let wanted = name.to_ascii_lowercase();
     let last = wanted.rsplit('/').next().unwrap_or_default();
     let score = |kind: &Kind| {
         let known = kind.name.to_ascii_lowercase();
         let same_end = !last.is_empty() && known.ends_with(&format!("/{last}"));
-        (distance(&wanted, &known), !same_end)
+        (strsim::osa_distance(&wanted, &known), !same_end)
     };
     let best = KINDS.iter().min_by_key(|kind| score(kind))?;
     let (away, _) = score(best);
@@ -118,24 +124,6 @@ pub fn nearest(name: &str) -> Option<&'static str> {
             end.eq_ignore_ascii_case(last)
         })
         .map(|kind| kind.name)
-}
-
-/// How many letters two words are apart.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().take(200).enumerate() {
-        let mut corner = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let above = row[column + 1];
-            row[column + 1] = (above + 1)
-                .min(row[column] + 1)
-                .min(corner + usize::from(letter != *against));
-            corner = above;
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

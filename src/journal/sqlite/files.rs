@@ -90,6 +90,15 @@ impl Files {
         }
     }
 
+    /// Whether nobody is writing and we could not: then even the file of locks that a look makes cannot be made, and none is needed.
+    pub fn lies_still(&self) -> bool {
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        !beside(&self.path, "-wal").exists() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err()
+    }
+
     /// A failure in words. Where a lock could not be had, a lock of our own tells a busy journal from a file system without locks.
     pub fn diagnose(&self, tried: &str, error: &sqlx::Error) -> Error {
         let busy = matches!(error, sqlx::Error::Database(error)

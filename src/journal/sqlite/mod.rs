@@ -168,6 +168,7 @@ impl<'a> Opening<'a> {
         let connection = SqliteConnectOptions::new()
             .filename(&files.path)
             .read_only(read_only)
+            .immutable(read_only && files.lies_still())
             .busy_timeout(PATIENCE)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)

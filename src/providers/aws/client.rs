@@ -5,22 +5,27 @@ use super::credentials::Source;
 use super::wire::{self, Refusal, Wire};
 use crate::limits::{AWS_ATTEMPTS, AWS_SAID_CHARACTERS};
 use crate::models::aws::{Method, Place, Service};
+use crate::provider::backoff::{Backoff, Next};
 use crate::provider::notes;
 use crate::providers::failure::{Failure, excerpt};
 use crate::providers::http::config::EndpointConfig;
+use crate::providers::http::headers::again_after;
 use crate::providers::http::raw::{Raw, Received, Sending, headers};
 use crate::value::Reason;
-use crate::value::show::show_std;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
     sign,
 };
 use aws_sigv4::sign::v4;
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+
+/// The longest first pause before a request is sent again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// An account in a region.
 pub struct Account {
@@ -44,8 +49,6 @@ pub struct Refused {
     /// The service's own name for it; empty when nothing came back.
     pub code: String,
     pub status: u16,
-    /// How long the service asks to wait.
-    after: Option<Duration>,
     /// True when another attempt may help.
     passing: bool,
 }
@@ -56,7 +59,6 @@ impl From<Failure> for Refused {
             failure,
             code: String::new(),
             status: 0,
-            after: None,
             passing: false,
         }
     }
@@ -124,7 +126,7 @@ fn meaning(status: u16, refusal: &Refusal) -> Reason {
     }
 }
 
-fn refused(status: u16, refusal: &Refusal, after: Option<Duration>) -> Refused {
+fn refused(status: u16, refusal: &Refusal) -> Refused {
     let reason = meaning(status, refusal);
     let code = if refusal.code.is_empty() {
         format!("status {status}")
@@ -146,30 +148,9 @@ fn refused(status: u16, refusal: &Refusal, after: Option<Duration>) -> Refused {
         failure,
         code: refusal.code.clone(),
         status,
-        after,
         // Who is asked too much is asked again by the patience that all providers share.
         passing: reason != Reason::Throttled && ((500..600).contains(&status) || status == 408),
     }
-}
-
-/// How long the service asks to wait.
-fn hint(headers: &BTreeMap<String, String>) -> Option<Duration> {
-    if let Some(milliseconds) = headers.get("x-amz-retry-after").and_then(|text| text.parse().ok()) {
-        return Some(Duration::from_millis(milliseconds));
-    }
-    let seconds: u64 = headers.get("retry-after")?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
-}
-
-/// The pause before an attempt: twice as long each time, and somewhere between half of it and all of it.
-fn pause(attempt: u32) -> Duration {
-    let most = Duration::from_millis(100u64.saturating_mul(1 << attempt.min(6)));
-    let mut byte = [0u8; 1];
-    let share = match getrandom::fill(&mut byte) {
-        Ok(()) => f64::from(byte[0]) / 255.0,
-        Err(_) => 1.0,
-    };
-    most.mul_f64(0.5 + share / 2.0)
 }
 
 impl Account {
@@ -291,13 +272,17 @@ impl Account {
 
     fn read(&self, service: &Arc<Service>, method: &Method, received: Received) -> Result<Answered, Refused> {
         let Received { status, headers, body } = received;
+        let wait = again_after(&headers, Timestamp::now());
         let headers: BTreeMap<String, String> = headers
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
         if !(200..300).contains(&status) {
             let refusal = wire::refusal(service, method, status, &headers, &body);
-            return Err(refused(status, &refusal, hint(&headers)));
+            if let Some(wait) = wait {
+                notes::again_after(wait);
+            }
+            return Err(refused(status, &refusal));
         }
         let values = wire::answer(service, method, status, &headers, body).map_err(|problem| {
             // It was done: what cannot be read is only what it said about it.
@@ -321,7 +306,7 @@ impl Account {
         again: Again,
         until: Instant,
     ) -> Result<Answered, Refused> {
-        let mut attempt = 1;
+        let mut attempts = Backoff::new(AWS_ATTEMPTS, PAUSE, until);
         // An earlier attempt may have been carried out: what is refused later says nothing about it.
         let mut doubt = false;
         loop {
@@ -330,36 +315,26 @@ impl Account {
                 Err(refused) => refused,
             };
             doubt |= !refused.failure.definite;
-            let wait = refused.after.unwrap_or_else(|| pause(attempt));
-            let late = Instant::now() + wait >= until;
-            if again == Again::Never || !refused.passing || attempt >= AWS_ATTEMPTS || late {
-                refused.failure.definite = !doubt;
-                if let Some(after) = refused.after {
-                    notes::again_after(after);
-                }
-                if attempt > 1 {
-                    let unknown = &mut refused.failure.unknown;
-                    unknown.detail = format!("{} (after {attempt} attempts)", unknown.detail);
-                }
-                return Err(refused);
+            let may = again == Again::Harmless && refused.passing;
+            if may && attempts.again(&refused.failure.unknown).await == Next::Again {
+                continue;
             }
-            notes::note(format!(
-                "attempt {attempt}: {}; again after {}",
-                refused.failure.unknown,
-                show_std(wait)
-            ));
-            tokio::time::sleep(wait).await;
-            attempt += 1;
+            refused.failure.definite = !doubt;
+            let made = attempts.made();
+            if made > 1 {
+                let unknown = &mut refused.failure.unknown;
+                unknown.detail = format!("{} (after {made} attempts)", unknown.detail);
+            }
+            return Err(refused);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{hint, meaning, refused};
+    use super::{meaning, refused};
     use crate::providers::aws::wire::Refusal;
     use crate::value::Reason;
-    use std::collections::BTreeMap;
 
     fn says(code: &str) -> Refusal {
         Refusal {
@@ -387,18 +362,10 @@ mod tests {
 
     #[test]
     fn only_a_definite_refusal_of_a_change_is_definite_and_no_signature_is_quoted() {
-        assert!(refused(400, &says("ValidationException"), None).failure.definite);
-        assert!(!refused(500, &says("InternalServerError"), None).failure.definite);
-        assert!(!refused(408, &says("RequestTimeout"), None).failure.definite);
-        let quoted = refused(403, &says("SignatureDoesNotMatch"), None);
+        assert!(refused(400, &says("ValidationException")).failure.definite);
+        assert!(!refused(500, &says("InternalServerError")).failure.definite);
+        assert!(!refused(408, &says("RequestTimeout")).failure.definite);
+        let quoted = refused(403, &says("SignatureDoesNotMatch"));
         assert!(!quoted.failure.unknown.detail.contains("canary"));
-    }
-
-    #[test]
-    fn the_hint_of_the_service_counts() {
-        let headers = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        assert_eq!(hint(&headers("retry-after", "3")).unwrap().as_secs(), 3);
-        assert_eq!(hint(&headers("x-amz-retry-after", "1500")).unwrap().as_millis(), 1500);
-        assert_eq!(hint(&headers("retry-after", "soon")), None);
     }
 }

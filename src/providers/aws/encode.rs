@@ -82,7 +82,7 @@ impl SerializableStruct for Node<'_> {
                         },
                         depth: self.depth,
                     };
-                    of.write(serializer, member.schema, member.shape, value, member.payload)?;
+                    of.write(serializer, member.schema, member.shape, value)?;
                 }
             }
         }
@@ -109,7 +109,6 @@ impl Value<'_> {
         schema: Kept,
         shape: usize,
         value: &Json,
-        payload: bool,
     ) -> Result<(), SerdeError> {
         let Some(found) = self.maker.service.shape(shape) else {
             return Err(wrong(&self.path, "something that the model does not say"));
@@ -191,8 +190,6 @@ impl Value<'_> {
                     path: self.path.clone(),
                     depth: self.depth - 1,
                 };
-                // A structure that is the whole body has its own root unless the member names one.
-                let _ = payload;
                 serializer.write_struct(schema, &node)
             }
         }
@@ -214,7 +211,7 @@ impl Value<'_> {
             path: format!("{}{place}", self.path),
             depth: self.depth - 1,
         };
-        element.write(serializer, own, of.shape, item, false)
+        element.write(serializer, own, of.shape, item)
     }
 }
 

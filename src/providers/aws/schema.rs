@@ -35,7 +35,6 @@ pub struct MemberShape {
     pub name: String,
     pub schema: Kept,
     pub shape: usize,
-    pub payload: bool,
 }
 
 type Key = (String, usize, Way, String);
@@ -278,7 +277,6 @@ impl Maker<'_> {
                     name: member.name.clone(),
                     schema: keep(self.dress(schema, &member.traits, &shape, &name)),
                     shape: member.shape,
-                    payload: member.traits.payload != 0,
                 })
             })
             .collect();

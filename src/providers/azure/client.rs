@@ -3,11 +3,14 @@
 use super::config::{Audience, server_name};
 use super::{Azure, conceal};
 use crate::limits::{AZURE_ATTEMPTS, AZURE_PAGES};
+use crate::provider::backoff::{Backoff, Next};
 use crate::providers::failure::{Failure, excerpt, wrong};
+use crate::providers::http::headers::again_after;
 use crate::providers::http::service::{Answer, Asked, NoAnswer, Place};
 use crate::value::{Reason, Unknown};
+use jiff::Timestamp;
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH};
 use serde_json::Value as Json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -17,6 +20,8 @@ const NEXT_LOOK: Duration = Duration::from_secs(5);
 /// The shortest and the longest wait that the service may ask for.
 const LEAST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest first pause before a request is sent again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// One request to a service of a subscription.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct Ask<'a> {
     pub version: Option<String>,
     /// True when it changes nothing, whatever its method.
     pub reads: bool,
+    /// True for a look at an operation that was begun: the call as a whole cannot be made again because of it.
+    pub midst: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -48,6 +55,7 @@ impl<'a> Ask<'a> {
             query: vec![("api-version", version.to_owned())],
             body: None,
             version: None,
+            midst: false,
         }
     }
 
@@ -111,27 +119,21 @@ pub fn problem(answer: &Answer) -> Unknown {
     wrong(reason, detail)
 }
 
-/// How long the service wants us to wait: seconds, or a date that is not far away.
-fn hint(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds = headers
-        .get("retry-after-ms")
-        .or_else(|| headers.get("x-ms-retry-after-ms"));
-    if let Some(wait) = milliseconds.and_then(|value| value.to_str().ok()?.parse::<u64>().ok()) {
-        return Some(Duration::from_millis(wait));
+/// How long to wait before the next look at an operation.
+fn next_look(headers: &HeaderMap) -> Duration {
+    again_after(headers, Timestamp::now())
+        .unwrap_or(NEXT_LOOK)
+        .clamp(LEAST_WAIT, LONGEST_WAIT)
+}
+
+/// Whether this request is sent again here. A first one that was throttled is not: then the whole call is made again, by the
+/// patience that all providers share. A page or a look at an operation in the midst of a call is, and a read while the service is away.
+fn again(status: u16, midst: bool, reads: bool) -> bool {
+    match status {
+        429 => midst,
+        408 | 500 | 502 | 503 | 504 => reads,
+        _ => false,
     }
-    let seconds: f64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    (0.0..=86_400.0)
-        .contains(&seconds)
-        .then(|| Duration::from_secs_f64(seconds))
-}
-
-fn wait_of(headers: &HeaderMap, otherwise: Duration) -> Duration {
-    hint(headers).unwrap_or(otherwise).clamp(LEAST_WAIT, LONGEST_WAIT)
-}
-
-/// Whether an answer says that nothing was done and that asking later may help; for what only reads, also when the service is away.
-fn later(status: u16, reads: bool) -> bool {
-    status == 429 || (reads && matches!(status, 408 | 500 | 502 | 503 | 504))
 }
 
 fn failure(unanswered: NoAnswer) -> Failure {
@@ -170,53 +172,45 @@ impl Azure {
             .map_err(failure)
     }
 
-    /// Sends a request, again when the service is busy, says so and there is time.
+    /// Sends a request, again while that may help and there is time. `next` is a page or an operation to look at.
     async fn patiently(
         &self,
         ask: &Ask<'_>,
         next: Option<&str>,
         until: Instant,
-    ) -> Result<(HeaderMap, Answer), Failure> {
-        let mut wait = Duration::from_millis(500);
-        for attempt in 1.. {
+    ) -> Result<Said, Failure> {
+        let mut attempts = Backoff::new(AZURE_ATTEMPTS, PAUSE, until);
+        loop {
             let place = match next {
                 Some(url) => Place::Whole(url),
                 None => Place::Path(&ask.path, &ask.query),
             };
             let (headers, answer) = self.once(ask, place, until).await?;
-            if !later(answer.status, ask.reads) {
-                return Ok((headers, answer));
+            if (200..300).contains(&answer.status) {
+                return said(headers, &answer);
             }
-            let pause = wait_of(&headers, wait);
-            if attempt >= AZURE_ATTEMPTS || Instant::now() + pause >= until {
-                let mut unknown = problem(&answer);
-                if attempt > 1 {
-                    unknown.detail = format!("{} (asked {attempt} times)", unknown.detail);
-                }
-                if let Some(hint) = hint(&headers) {
-                    unknown.detail = format!("{}; it wants to be asked again in {} s", unknown.detail, hint.as_secs());
-                }
-                return Err(match answer.refused() {
-                    crate::provider::Outcome::Unclear(_) => Failure::from(unknown).after_sending(),
-                    _ => Failure::from(unknown),
-                });
+            let mut unknown = problem(&answer);
+            let midst = ask.midst || next.is_some();
+            if again(answer.status, midst, ask.reads) && attempts.again(&unknown).await == Next::Again {
+                continue;
             }
-            // Reads and changes are asked again as a whole by whoever calls; this is for the one request among several.
-            crate::provider::notes::note(format!(
-                "Azure answered with status {}: asked again after {} ms",
-                answer.status,
-                pause.as_millis()
-            ));
-            tokio::time::sleep(pause).await;
-            wait = wait.saturating_mul(2);
+            let made = attempts.made();
+            if made > 1 {
+                unknown.detail = format!("{} (asked {made} times)", unknown.detail);
+            }
+            if let Some(wait) = again_after(&headers, Timestamp::now()) {
+                unknown.detail = format!("{}; it wants to be asked again in {} s", unknown.detail, wait.as_secs());
+            }
+            return Err(match answer.refused() {
+                crate::provider::Outcome::Unclear(_) => Failure::from(unknown).after_sending(),
+                _ => Failure::from(unknown),
+            });
         }
-        Err(Failure::definite(Reason::Internal, "no attempt was made"))
     }
 
     /// What the service says to a request; anything but a success is a failure.
     pub(super) async fn ask(&self, ask: &Ask<'_>, until: Instant) -> Result<Said, Failure> {
-        let (headers, answer) = self.patiently(ask, None, until).await?;
-        said(headers, &answer)
+        self.patiently(ask, None, until).await
     }
 
     /// All that a list holds, page by page; and whether there is more than `most`.
@@ -224,11 +218,10 @@ impl Azure {
         let mut items = Vec::new();
         let mut next: Option<String> = None;
         for _ in 0..AZURE_PAGES {
-            let (headers, answer) = self
+            let said = self
                 .patiently(ask, next.as_deref(), until)
                 .await
                 .map_err(|failure| failure.unknown)?;
-            let said = said(headers, &answer).map_err(|failure| failure.unknown)?;
             let Some(Json::Array(page)) = said.json.get("value") else {
                 return Err(wrong(Reason::Unparsable, "Azure's list has no `value`"));
             };
@@ -269,7 +262,7 @@ impl Azure {
     }
 
     async fn pause(&self, headers: &HeaderMap, until: Instant) -> Result<(), Failure> {
-        let pause = wait_of(headers, NEXT_LOOK);
+        let pause = next_look(headers);
         if Instant::now() + pause >= until {
             return Err(Failure::unclear(
                 Reason::Timeout,
@@ -286,8 +279,7 @@ impl Azure {
         let mut headers = first.clone();
         loop {
             self.pause(&headers, until).await?;
-            let (next, answer) = self.patiently(&look, Some(url), until).await?;
-            let said = said(next, &answer)?;
+            let said = self.patiently(&look, Some(url), until).await?;
             let status = said.json.get("status").and_then(Json::as_str).unwrap_or_default();
             match status.to_ascii_lowercase().as_str() {
                 "succeeded" => return Ok(said.json),
@@ -310,8 +302,7 @@ impl Azure {
         let mut headers = first.clone();
         loop {
             self.pause(&headers, until).await?;
-            let (next, answer) = self.patiently(&look, Some(&url), until).await?;
-            let said = said(next, &answer)?;
+            let said = self.patiently(&look, Some(&url), until).await?;
             let state = said
                 .json
                 .pointer("/properties/provisioningState")
@@ -353,8 +344,8 @@ impl Azure {
             Method::PUT | Method::PATCH => Ok(Some(self.ask(&look, until).await?.json)),
             Method::POST => match link(headers, "location") {
                 Some(url) => {
-                    let (next, answer) = self.patiently(&look, Some(&url), until).await?;
-                    Ok(Some(said(next, &answer)?.json))
+                    let said = self.patiently(&look, Some(&url), until).await?;
+                    Ok(Some(said.json))
                 }
                 None => Ok(None),
             },
@@ -368,6 +359,7 @@ impl Azure {
             body: None,
             version: None,
             reads: true,
+            midst: true,
             ..ask.clone()
         }
     }
@@ -409,14 +401,8 @@ fn not_done(json: &Json, state: &str) -> Failure {
     )
 }
 
+/// What a success says.
 fn said(headers: HeaderMap, answer: &Answer) -> Result<Said, Failure> {
-    if !(200..=299).contains(&answer.status) {
-        let unknown = problem(answer);
-        return Err(match answer.refused() {
-            crate::provider::Outcome::Unclear(_) => Failure::from(unknown).after_sending(),
-            _ => Failure::from(unknown),
-        });
-    }
     let mut json = if answer.body.is_empty() {
         Json::Null
     } else {
@@ -434,12 +420,10 @@ fn said(headers: HeaderMap, answer: &Answer) -> Result<Said, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ended, hint, later, problem};
+    use super::{again, ended, problem};
     use crate::providers::http::service::Answer;
     use crate::value::Reason;
-    use reqwest::header::{HeaderMap, HeaderValue};
     use serde_json::json;
-    use std::time::Duration;
 
     fn of(status: u16, body: &str) -> (Reason, String) {
         let unknown = problem(&Answer {
@@ -475,22 +459,9 @@ mod tests {
     }
 
     #[test]
-    fn hints_are_seconds_or_milliseconds() {
-        let with = |name: &'static str, value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(name, HeaderValue::from_static(value));
-            hint(&headers)
-        };
-        assert_eq!(with("retry-after", "7"), Some(Duration::from_secs(7)));
-        assert_eq!(with("retry-after-ms", "250"), Some(Duration::from_millis(250)));
-        assert_eq!(with("retry-after", "-1"), None);
-        assert_eq!(with("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT"), None);
-    }
-
-    #[test]
-    fn a_change_is_sent_again_only_when_nothing_was_done() {
-        assert!(later(429, false) && later(503, true));
-        assert!(!later(503, false) && !later(400, true));
+    fn a_request_is_sent_again_only_when_it_does_no_harm_and_nobody_else_does_it() {
+        assert!(again(429, true, false) && again(503, false, true));
+        assert!(!again(429, false, true) && !again(503, false, false) && !again(400, true, true));
     }
 
     #[test]

@@ -58,8 +58,18 @@ const KEPT: &[&str] = &[
 /// Response headers that are never kept.
 const NEVER: &[&str] = &["authorization", "proxy-authenticate", "set-cookie", "set-cookie2"];
 
-/// After how long the server wants to be asked again: seconds or a date (RFC 9110, section 10.2.3).
+/// Headers in which Azure and AWS say it in milliseconds.
+const MILLISECONDS: &[&str] = &["retry-after-ms", "x-ms-retry-after-ms", "x-amz-retry-after"];
+
+/// After how long the server wants to be asked again: seconds or a date (RFC 9110, section 10.2.3), or milliseconds in
+/// the headers that clouds have for it.
 pub fn again_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let milliseconds = MILLISECONDS
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok()?.trim().parse().ok());
+    if let Some(wait) = milliseconds {
+        return Some(Duration::from_millis(wait));
+    }
     let said = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = said.parse() {
         return Some(Duration::from_secs(seconds));
@@ -304,5 +314,11 @@ mod tests {
             assert_eq!(said(nonsense), None, "{nonsense}");
         }
         assert_eq!(again_after(&HeaderMap::new(), now), None);
+        for name in super::MILLISECONDS {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(*name, HeaderValue::from_static("250"));
+            assert_eq!(again_after(&headers, now), Some(Duration::from_millis(250)), "{name}");
+        }
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod client;
 pub mod config;
 mod exchange;
 pub(crate) mod fault;
-mod headers;
+pub(crate) mod headers;
 mod native;
 pub(crate) mod raw;
 #[cfg(test)]

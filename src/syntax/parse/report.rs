@@ -515,29 +515,8 @@ fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w s
     let most = if word.len() <= 4 { 1 } else { 2 };
     words
         .filter(|known| known.len().abs_diff(word.len()) <= most)
-        .map(|known| (distance(word, known), known))
+        .map(|known| (strsim::osa_distance(word, known), known))
         .filter(|(distance, _)| *distance <= most)
         .min()
         .map(|(_, known)| known)
-}
-
-/// Insertions, deletions, replacements and swaps of neighbours between two short words.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(40).collect();
-    let b: Vec<char> = b.chars().take(40).collect();
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let cost = usize::from(a[i - 1] != b[j - 1]);
-            let mut best = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + cost);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(before_last[j - 2] + 1);
-            }
-            row.push(best);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }

@@ -1,6 +1,7 @@
 //! A provider behind a gate with everything granted: no test speaks past it, and every reply is of its declared type.
 
 use starr::provider::gate::{Gate, Grant, Mode};
+use starr::provider::notes::noting;
 use starr::provider::{Call, Effect, Operation, Outcome, Provider};
 use starr::value::conform::conforms;
 use starr::value::{Reason, Value};
@@ -68,14 +69,14 @@ impl Gated {
 
     pub async fn read_within(&self, path: &str, args: &[(&str, Value)], within: Duration) -> Value {
         let call = self.call(path, args, within);
-        let value = self.gate.read(&call).await;
+        let (value, _) = self.gate.read_noting(&call).await;
         conforms(&value, &call.operation.result).unwrap_or_else(|problem| panic!("{path}: {problem}: {value:?}"));
         value
     }
 
     pub async fn change(&self, path: &str, args: &[(&str, Value)]) -> Outcome {
         let call = self.call(path, args, Duration::from_secs(30));
-        let outcome = self.gate.change(&call).await;
+        let (outcome, _) = noting(self.gate.change(&call)).await;
         if let Outcome::Done(value) = &outcome {
             conforms(value, &call.operation.result).unwrap_or_else(|problem| panic!("{path}: {problem}: {value:?}"));
         }
