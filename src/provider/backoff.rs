@@ -115,7 +115,10 @@ mod tests {
         assert_eq!(ends, [Next::Again, Next::Again, Next::Enough { again_after: None }]);
         assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].ends_with("again after 3 ms, as the target asks"), "{notes:?}");
-        assert!(notes[1].starts_with("attempt 2: ") && !notes[1].contains("target"), "{notes:?}");
+        assert!(
+            notes[1].starts_with("attempt 2: ") && !notes[1].contains("target"),
+            "{notes:?}"
+        );
     }
 
     #[tokio::test]

@@ -173,12 +173,7 @@ impl Azure {
     }
 
     /// Sends a request, again while that may help and there is time. `next` is a page or an operation to look at.
-    async fn patiently(
-        &self,
-        ask: &Ask<'_>,
-        next: Option<&str>,
-        until: Instant,
-    ) -> Result<Said, Failure> {
+    async fn patiently(&self, ask: &Ask<'_>, next: Option<&str>, until: Instant) -> Result<Said, Failure> {
         let mut attempts = Backoff::new(AZURE_ATTEMPTS, PAUSE, until);
         loop {
             let place = match next {
