@@ -299,7 +299,7 @@ impl Loaded {
         };
         match self.config.environments.get_key_value(name) {
             Some((name, environment)) => {
-                environment.reach_clusters();
+                environment.reach_sources();
                 Ok((name, environment))
             }
             None => error(format!("there is no environment `{name}`; there are: {}", known())),
@@ -407,11 +407,17 @@ pub fn parse(text: &str) -> Result<Config, Error> {
 }
 
 impl Environment {
-    fn reach_clusters(&self) {
+    /// Clusters and vaults in which secrets of this environment lie.
+    fn reach_sources(&self) {
         #[cfg(feature = "kubernetes")]
         if !self.kubernetes.clusters.is_empty() {
             let source = crate::providers::kubernetes::credentials::Source::new(&self.kubernetes);
             crate::secrets::reach_clusters(std::sync::Arc::new(source));
+        }
+        #[cfg(feature = "azure")]
+        if !self.azure.vaults.is_empty() {
+            let source = crate::providers::azure::credentials::Source::new(&self.azure);
+            crate::secrets::reach_vaults(std::sync::Arc::new(source));
         }
     }
 

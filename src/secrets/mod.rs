@@ -14,5 +14,7 @@ mod text;
 pub use correlation::{open_key, tag};
 pub use known::{json_bytes, redact, redact_json, remember, remember_all, take_warnings};
 pub use redactor::{PLACEHOLDER, Stream};
-pub use source::{ClusterSecret, Clusters, SecretSource, private_file, reach_clusters};
+pub use source::{
+    ClusterSecret, Clusters, SecretSource, VaultSecret, Vaults, private_file, reach_clusters, reach_vaults,
+};
 pub use text::SecretText;

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// `{ env: ORDERS_PASSWORD }`, `{ file: /run/secrets/orders }`, `{ keyring: orders }`, `{ age: orders.age, identity: key.txt }`.
-/// `{ kubernetes: production, namespace: shop, secret: orders, key: password }`.
+/// `{ kubernetes: production, namespace: shop, secret: orders, key: password }`, `{ vault: studio, secret: orders }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
@@ -26,6 +26,8 @@ pub enum SecretSource {
     Age { file: PathBuf, identity: PathBuf },
     /// A key of a secret of a Kubernetes cluster.
     Cluster(Box<ClusterSecret>),
+    /// The newest version of a secret of a vault.
+    Vault(VaultSecret),
 }
 
 /// Which key of which secret in which cluster of the environment.
@@ -46,6 +48,47 @@ impl fmt::Display for ClusterSecret {
             self.key, self.secret, self.namespace, self.cluster
         )
     }
+}
+
+/// Which secret in which vault of the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultSecret {
+    /// Its name in the configuration.
+    pub vault: String,
+    pub secret: String,
+}
+
+impl fmt::Display for VaultSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the secret `{}` in the vault `{}`", self.secret, self.vault)
+    }
+}
+
+/// Reads secrets of vaults: whoever knows how to reach them.
+pub trait Vaults: Send + Sync {
+    /// The value of the newest version, read now.
+    ///
+    /// # Errors
+    /// What went wrong, in words that hold no part of the secret.
+    fn read(&self, wanted: &VaultSecret) -> Result<SecretText, String>;
+}
+
+/// Who reads secrets of vaults in this process.
+static VAULTS: RwLock<Option<Arc<dyn Vaults>>> = RwLock::new(None);
+
+/// From now on secrets of vaults are read by this one: those of the environment in which this process works.
+pub fn reach_vaults(by: Arc<dyn Vaults>) {
+    *VAULTS.write().unwrap_or_else(PoisonError::into_inner) = Some(by);
+}
+
+fn vault_secret(wanted: &VaultSecret) -> Result<SecretText, String> {
+    let by = VAULTS.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let by = by.ok_or_else(|| format!("{wanted} cannot be read: this environment has no vaults"))?;
+    let secret = by.read(wanted)?;
+    if secret.expose().len() as u64 > SECRET_BYTES {
+        return Err(format!("{wanted} is larger than 64 KiB"));
+    }
+    one_secret(secret.expose().as_bytes(), &wanted.to_string())
 }
 
 /// Reads secrets of clusters: whoever knows how to reach them.
@@ -77,7 +120,8 @@ fn cluster_secret(wanted: &ClusterSecret) -> Result<SecretText, String> {
 
 /// What stands where a source is expected may be the secret itself: no message repeats it.
 const EXPECTED: &str = "a secret is named by its source, { env: NAME }, { file: PATH }, { keyring: NAME }, \
-                        { age: PATH, identity: PATH } or { kubernetes: CLUSTER, namespace: NAME, secret: NAME, key: NAME }, \
+                        { age: PATH, identity: PATH }, { kubernetes: CLUSTER, namespace: NAME, secret: NAME, key: NAME } or \
+                        { vault: NAME, secret: NAME }, \
                         and never written here";
 
 /// The service under which entries of the keyring stand.
@@ -151,6 +195,10 @@ impl<'de> Visitor<'de> for SourceVisitor {
                 secret: (*secret).to_owned(),
                 key: (*key).to_owned(),
             }))),
+            [("secret", secret), ("vault", vault)] => Ok(SecretSource::Vault(VaultSecret {
+                vault: (*vault).to_owned(),
+                secret: (*secret).to_owned(),
+            })),
             _ => Err(wrong()),
         }
     }
@@ -176,6 +224,7 @@ impl SecretSource {
             SecretSource::Keyring(name) => keyring_entry(name),
             SecretSource::Age { file, identity } => age_file(file, identity),
             SecretSource::Cluster(wanted) => cluster_secret(wanted),
+            SecretSource::Vault(wanted) => vault_secret(wanted),
         }?;
         remember(secret.expose(), &format!("the secret of {self}"));
         Ok(secret)
@@ -200,6 +249,7 @@ impl fmt::Display for SecretSource {
             SecretSource::Keyring(name) => write!(f, "the keyring's entry `{name}`"),
             SecretSource::Age { file, .. } => write!(f, "the file {}", file.display()),
             SecretSource::Cluster(wanted) => wanted.fmt(f),
+            SecretSource::Vault(wanted) => wanted.fmt(f),
         }
     }
 }
@@ -365,6 +415,8 @@ mod tests {
             of_cluster.to_string(),
             "the key `password` of the secret `orders` in the namespace `shop` of the cluster `production`"
         );
+        let of_vault = read("{ vault: studio, secret: orders }").unwrap();
+        assert_eq!(of_vault.to_string(), "the secret `orders` in the vault `studio`");
         for wrong in [
             "swordfish",
             "{ swordfish: NAME }",
@@ -374,6 +426,8 @@ mod tests {
             "{ age: a, identity: b, env: swordfish }",
             "{ kubernetes: c, namespace: n, secret: swordfish }",
             "{ kubernetes: c, namespace: n, secret: s, key: k, value: swordfish }",
+            "{ vault: swordfish }",
+            "{ vault: v, secret: s, key: swordfish }",
             "{ env: [swordfish] }",
             "[swordfish]",
             "{}",

@@ -47,7 +47,7 @@ fn pair(cpu: f64, memory: i64, reserved: bool) -> Result<Json, Failure> {
 }
 
 /// The container of this name in a template.
-fn container<'a>(template: &'a mut Json, name: &str) -> Result<&'a mut Json, Failure> {
+pub(super) fn container<'a>(template: &'a mut Json, name: &str) -> Result<&'a mut Json, Failure> {
     let containers = template.get_mut("containers").and_then(Json::as_array_mut);
     let found = containers
         .into_iter()
@@ -89,7 +89,7 @@ fn variable(name: &str, value: &Json) -> Result<Json, Failure> {
 
 impl Azure {
     /// Reads an app, changes a part of its document, and writes that part back.
-    async fn patch_app(
+    pub(super) async fn patch_app(
         &self,
         call: &Call,
         part: &str,

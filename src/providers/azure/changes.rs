@@ -13,18 +13,28 @@ use reqwest::Method;
 use serde_json::{Value as Json, json};
 use tokio::time::Instant;
 
-fn refused(detail: impl Into<String>) -> Failure {
+pub(super) fn refused(detail: impl Into<String>) -> Failure {
     Failure::definite(Reason::Unparsable, detail)
 }
 
 /// The texts of a list that is an argument.
-fn texts(arguments: Arguments<'_>, name: &str) -> Result<Vec<String>, Unknown> {
+pub(super) fn texts(arguments: Arguments<'_>, name: &str) -> Result<Vec<String>, Unknown> {
     let list = arguments.value(name).as_list().filter(|list| !list.truncated);
     let list = list.ok_or_else(|| not_fitting(name))?;
     list.items
         .iter()
         .map(|item| item.as_str().map(str::to_owned).ok_or_else(|| not_fitting(name)))
         .collect()
+}
+
+/// A text of a document, empty where it has none.
+pub(super) fn key_of_list<'a>(document: &'a Json, field: &str) -> &'a str {
+    document.get(field).and_then(Json::as_str).unwrap_or_default()
+}
+
+/// Without addresses an account lets everybody connect.
+pub(super) fn last_address() -> Failure {
+    refused("it is the last address: without one the account lets everybody connect")
 }
 
 fn key(call: &Call) -> Result<&str, Unknown> {
@@ -117,6 +127,7 @@ impl Azure {
             "cosmos.set_public_access" => {
                 let word = match Arguments(call).text("to")? {
                     "enabled" => "Enabled",
+                    "securedbyperimeter" => "SecuredByPerimeter",
                     _ => "Disabled",
                 };
                 self.patch(
@@ -141,10 +152,10 @@ impl Azure {
             "roles.remove" => self.unassign(call, until).await,
             "graph.request_permission" => self.request_permission(call, until).await,
             "support.open" => self.open_ticket(call, until).await,
-            other => Err(Failure::definite(
-                Reason::Internal,
-                format!("`azure.{other}` is not a change"),
-            )),
+            "network.add_zone" => self.add_zone(call, until).await,
+            "network.link_zone" => self.link_zone(call, until).await,
+            "network.add_zone_group" => self.add_zone_group(call, until).await,
+            _ => self.take_back(call, until).await,
         }
     }
 
@@ -173,7 +184,7 @@ impl Azure {
     }
 
     /// Removes a resource: afterwards it is not there, also when it was not there before.
-    async fn gone(&self, ask: &Ask<'_>, until: Instant) -> Result<Value, Failure> {
+    pub(super) async fn gone(&self, ask: &Ask<'_>, until: Instant) -> Result<Value, Failure> {
         match self.settle(ask, until).await {
             Ok(_) => Ok(Value::Bool(true)),
             Err(failure) if failure.definite && failure.unknown.reason == Reason::Missing => Ok(Value::Bool(true)),
@@ -190,7 +201,14 @@ impl Azure {
     }
 
     /// Merges a document into the resource that an argument names.
-    async fn patch(&self, call: &Call, kind: &str, name: &str, body: Json, until: Instant) -> Result<Value, Failure> {
+    pub(super) async fn patch(
+        &self,
+        call: &Call,
+        kind: &str,
+        name: &str,
+        body: Json,
+        until: Instant,
+    ) -> Result<Value, Failure> {
         let ask = self.about(call, Method::PATCH, path::kind(kind)?, Arguments(call).text(name)?)?;
         let said = self.settle(&ask.with(body), until).await?;
         self.now(call, kind, Arguments(call).text(name)?, said, until).await
@@ -289,15 +307,20 @@ impl Azure {
         let before = rules.len();
         let is = |rule: &Json| rule.get("ipAddressOrRange").and_then(Json::as_str) == Some(wanted);
         if add {
+            // With the first rule an account that was open to everybody lets nobody else connect.
+            let subnets = was.pointer("/properties/virtualNetworkRules").and_then(Json::as_array);
+            if rules.is_empty() && subnets.is_none_or(Vec::is_empty) {
+                return Err(refused(
+                    "the account has no rules and lets everybody connect: the first one would shut everybody else out",
+                ));
+            }
             if !rules.iter().any(is) {
                 rules.push(json!({ "ipAddressOrRange": wanted }));
             }
         } else {
             rules.retain(|rule| !is(rule));
             if rules.is_empty() && before > 0 {
-                return Err(refused(
-                    "it is the last address: without one the account lets everybody connect",
-                ));
+                return Err(last_address());
             }
         }
         if rules.len() == before {
@@ -387,7 +410,7 @@ impl Azure {
     }
 
     /// Writes a network or subnet back that was read, only while it is as it was read.
-    async fn put_back(
+    pub(super) async fn put_back(
         &self,
         call: &Call,
         kind: &str,
@@ -552,7 +575,15 @@ impl Azure {
                 "`at` is the id of one resource: a role for a whole group is more than is needed",
             ));
         }
-        let role = path::id(arguments.text("role")?)?;
+        let role = match arguments.text("role")? {
+            id if id.contains('/') => path::id(id)?.to_owned(),
+            // A built-in role has the same id in every subscription.
+            guid => format!(
+                "/subscriptions/{}/providers/Microsoft.Authorization/roleDefinitions/{}",
+                self.tokens(&subscription)?.id(),
+                path::part(guid)?
+            ),
+        };
         let name = guid_of(key(call)?);
         let way = format!("{scope}/providers/Microsoft.Authorization/roleAssignments/{name}");
         let body =

@@ -40,6 +40,8 @@ pub struct Ask<'a> {
     pub reads: bool,
     /// True for a look at an operation that was begun: the call as a whole cannot be made again because of it.
     pub midst: bool,
+    /// True when the answer is a secret itself: who asks takes it out and remembers it.
+    pub secret: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -56,6 +58,7 @@ impl<'a> Ask<'a> {
             body: None,
             version: None,
             midst: false,
+            secret: false,
         }
     }
 
@@ -182,7 +185,7 @@ impl Azure {
             };
             let (headers, answer) = self.once(ask, place, until).await?;
             if (200..300).contains(&answer.status) {
-                return said(headers, &answer);
+                return said(headers, &answer, ask.secret);
             }
             let mut unknown = problem(&answer);
             let midst = ask.midst || next.is_some();
@@ -397,7 +400,7 @@ fn not_done(json: &Json, state: &str) -> Failure {
 }
 
 /// What a success says.
-fn said(headers: HeaderMap, answer: &Answer) -> Result<Said, Failure> {
+fn said(headers: HeaderMap, answer: &Answer, secret: bool) -> Result<Said, Failure> {
     let mut json = if answer.body.is_empty() {
         Json::Null
     } else {
@@ -405,7 +408,9 @@ fn said(headers: HeaderMap, answer: &Answer) -> Result<Said, Failure> {
             .json()
             .map_err(|unknown| Failure::from(unknown).after_sending())?
     };
-    conceal::conceal(&mut json);
+    if !secret {
+        conceal::conceal(&mut json);
+    }
     Ok(Said {
         status: answer.status,
         headers,

@@ -375,6 +375,14 @@ impl Config {
                 return Err(format!("{key}: `tenant` is the id or a domain of a directory"));
             }
             match &subscription.credential {
+                CredentialConfig::Secret {
+                    secret: SecretSource::Vault(_),
+                    ..
+                } => {
+                    return Err(format!(
+                        "{key}.credential: what a vault is reached with does not lie in a vault"
+                    ));
+                }
                 CredentialConfig::Secret { client, .. }
                 | CredentialConfig::Workload {
                     workload_identity: client,

@@ -6,6 +6,8 @@ mod changes;
 mod client;
 mod conceal;
 pub mod config;
+pub mod credentials;
+mod inverses;
 mod kql;
 mod metrics;
 pub mod path;
@@ -15,6 +17,7 @@ mod reads;
 mod rights;
 mod shape;
 mod token;
+mod zones;
 
 use super::arguments::Arguments;
 use super::failure::wrong;
@@ -53,6 +56,10 @@ const OPERATIONS: &[&str] = &[
     "apps.environment",
     "apps.usages",
     "apps.rules",
+    "apps.container",
+    "apps.rule",
+    "apps.revision",
+    "apps.traffic",
     "apps.restart",
     "apps.activate",
     "apps.deactivate",
@@ -62,20 +69,29 @@ const OPERATIONS: &[&str] = &[
     "apps.set",
     "apps.send_traffic",
     "apps.listen",
+    "apps.set_active",
+    "apps.set_rule",
+    "apps.set_as_in",
+    "apps.split_traffic",
     "cosmos.account",
     "cosmos.databases",
     "cosmos.container",
     "cosmos.throughput",
     "cosmos.latest_backup",
+    "cosmos.connection_string",
     "cosmos.set_throughput",
     "cosmos.migrate_throughput",
     "cosmos.allow",
     "cosmos.disallow",
     "cosmos.set_public_access",
+    "cosmos.keep_address",
     "vault.secret",
     "vault.secrets",
+    "vault.newest",
+    "vault.holds",
     "vault.set",
     "vault.restore",
+    "vault.put_back",
     "ai.account",
     "ai.deployments",
     "ai.deployment",
@@ -84,21 +100,37 @@ const OPERATIONS: &[&str] = &[
     "network.get",
     "network.subnet",
     "network.private_endpoints",
+    "network.zones",
+    "network.zone_links",
+    "network.zone_groups",
     "network.add_rule",
     "network.remove_rule",
     "network.add_service_endpoints",
     "network.set_dns",
     "network.add_private_endpoint",
+    "network.add_zone",
+    "network.link_zone",
+    "network.add_zone_group",
+    "network.withdraw_rule",
+    "network.put_rule_back",
+    "network.keep_service_endpoints",
+    "network.remove_private_endpoint",
+    "network.remove_zone",
+    "network.unlink_zone",
+    "network.remove_zone_group",
     "signalr.get",
     "signalr.allow_origin",
     "signalr.set_mode",
+    "signalr.keep_origin",
     "redis.get",
     "registry.tags",
     "roles.list",
     "roles.assign",
     "roles.remove",
+    "roles.unassign",
     "graph.application",
     "graph.request_permission",
+    "graph.withdraw_permission",
     "support.tickets",
     "support.open",
 ];

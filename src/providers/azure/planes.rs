@@ -103,6 +103,15 @@ pub fn guid_of(key: &str) -> String {
     )
 }
 
+/// The text of an argument that is a secret.
+fn secret_text<'a>(arguments: Arguments<'a>, name: &str) -> Result<&'a str, Unknown> {
+    let text = match arguments.value(name) {
+        Value::Secret(secret) => secret.expose().as_str(),
+        _ => None,
+    };
+    text.ok_or_else(|| crate::providers::arguments::not_fitting(name))
+}
+
 impl Azure {
     pub(super) async fn manager_answers(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
         let begin = Instant::now();
@@ -148,7 +157,11 @@ impl Azure {
 
     /// A question to a vault.
     pub(super) fn vault_ask<'a>(&'a self, call: &'a Call, method: Method, way: String) -> Result<Ask<'a>, Unknown> {
-        let name = Arguments(call).text("vault")?;
+        self.ask_vault(Arguments(call).text("vault")?, method, way)
+    }
+
+    /// A question to the vault of this name.
+    fn ask_vault<'a>(&'a self, name: &'a str, method: Method, way: String) -> Result<Ask<'a>, Unknown> {
         let vault = place(&self.config.vaults, "vault", name)?;
         Ok(Ask {
             audience: Audience::Vault,
@@ -181,6 +194,46 @@ impl Azure {
         Ok(shape::record(call, SECRET_SHAPE, &described(newest)))
     }
 
+    /// The newest version of a secret, if there is such a secret.
+    pub(super) async fn newest_version(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
+        let found = match self.newest(call, Arguments(call).text("name")?, until).await {
+            Ok(newest) => described(newest),
+            Err(unknown) if unknown.reason == Reason::Missing => json!({}),
+            Err(unknown) => return Err(unknown),
+        };
+        Ok(shape::record(call, &[("version", "/version")], &found))
+    }
+
+    /// Whether the newest version of a secret is this value. It is compared here; neither is shown.
+    pub(super) async fn holds(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
+        let arguments = Arguments(call);
+        let wanted = secret_text(arguments, "value")?;
+        let way = format!("/secrets/{}/", path::part(arguments.text("name")?)?);
+        let ask = self.vault_ask(call, Method::GET, way)?;
+        let (value, _) = self.value_of(&ask, until).await.map_err(|failure| failure.unknown)?;
+        Ok(Value::Bool(value.expose() == wanted))
+    }
+
+    /// An earlier version as the newest again; without one the newest is switched off, because it was the first.
+    pub(super) async fn put_secret_back(&self, call: &Call, until: Instant) -> Result<Value, Failure> {
+        let arguments = Arguments(call);
+        let name = arguments.text("name")?;
+        if arguments.maybe_text("version")?.is_some() {
+            return self.restore_secret(call, until).await;
+        }
+        let newest = match self.newest(call, name, until).await {
+            Ok(newest) => described(newest),
+            Err(unknown) => return Err(unknown.into()),
+        };
+        let version = path::part(newest["version"].as_str().unwrap_or_default())?.to_owned();
+        let way = format!("/secrets/{}/{version}", path::part(name)?);
+        let ask = self.vault_ask(call, Method::PATCH, way)?;
+        let said = self
+            .ask(&ask.with(json!({"attributes": {"enabled": false}})), until)
+            .await?;
+        Ok(shape::record(call, SECRET_SHAPE, &described(said.json)))
+    }
+
     pub(super) async fn secrets(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
         let most = Arguments(call).limit("at_most", AZURE_ITEMS)?;
         let ask = self.vault_ask(call, Method::GET, "/secrets".to_owned())?;
@@ -198,6 +251,14 @@ impl Azure {
         Ok((SecretText::new(value.to_owned()), described(said.json.clone())))
     }
 
+    /// The newest version of a secret of a vault, for [`crate::secrets`].
+    pub(super) async fn newest_value(&self, vault: &str, name: &str, until: Instant) -> Result<SecretText, Unknown> {
+        let way = format!("/secrets/{}/", path::part(name)?);
+        let ask = self.ask_vault(vault, Method::GET, way)?;
+        let found = self.value_of(&ask, until).await;
+        found.map(|(value, _)| value).map_err(|failure| failure.unknown)
+    }
+
     async fn write_secret(&self, call: &Call, name: &str, body: Json, until: Instant) -> Result<Value, Failure> {
         let ask = self.vault_ask(call, Method::PUT, format!("/secrets/{}", path::part(name)?))?;
         let said = self.ask(&ask.with(body), until).await?;
@@ -206,11 +267,7 @@ impl Azure {
 
     pub(super) async fn set_secret(&self, call: &Call, until: Instant) -> Result<Value, Failure> {
         let arguments = Arguments(call);
-        let value = match arguments.value("value") {
-            Value::Secret(secret) => secret.expose().as_str().map(str::to_owned),
-            _ => None,
-        };
-        let value = value.ok_or_else(|| Failure::from(crate::providers::arguments::not_fitting("value")))?;
+        let value = secret_text(arguments, "value")?;
         let mut attributes = json!({"enabled": true});
         if let Value::Time(expires) = arguments.value("expires") {
             attributes["exp"] = json!(expires.as_second());

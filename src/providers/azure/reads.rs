@@ -2,7 +2,7 @@
 
 use super::client::Ask;
 use super::shape::{self, Shape};
-use super::{Azure, activity, metrics, path};
+use super::{Azure, activity, metrics, path, zones};
 use crate::limits::{AZURE_ITEMS, AZURE_LISTED};
 use crate::provider::Call;
 use crate::providers::arguments::{Arguments, patience};
@@ -101,7 +101,7 @@ const COSMOS_SHAPE: Shape = &[
     ("endpoint", "/properties/documentEndpoint"),
     ("consistency", "/properties/consistencyPolicy/defaultConsistencyLevel"),
     ("backup", "/properties/backupPolicy/type"),
-    ("public_access", "/properties/publicNetworkAccess"),
+    ("public_access", "/public_access"),
     ("write_states", "all:/properties/writeLocations/*/provisioningState"),
     ("write_locations", "all:/properties/writeLocations/*/locationName"),
     ("addresses", "all:/properties/ipRules/*/ipAddressOrRange"),
@@ -120,6 +120,7 @@ const THROUGHPUT_SHAPE: Shape = &[
     ("autoscale_max", "/properties/resource/autoscaleSettings/maxThroughput"),
     ("least", "number:/properties/resource/minimumThroughput"),
     ("replacing", "/replacing"),
+    ("kind", "/scaled_as"),
 ];
 
 const RESOURCE_SHAPE: Shape = &[
@@ -239,11 +240,18 @@ fn prepared(kind: &str, mut document: Json) -> Json {
                 .find_map(|feature| feature.get("value").cloned());
             document["mode"] = mode.unwrap_or(Json::Null);
         }
+        COSMOS => {
+            let word = document
+                .pointer("/properties/publicNetworkAccess")
+                .and_then(Json::as_str);
+            document["public_access"] = word.map_or(Json::Null, |word| json!(word.to_ascii_lowercase()));
+        }
         "throughput" => {
             let scales = document
                 .pointer("/properties/resource/autoscaleSettings/maxThroughput")
                 .is_some();
             let number = document.pointer("/properties/resource/throughput").cloned();
+            document["scaled_as"] = json!(if scales { "autoscale" } else { "manual" });
             document["manual"] = number.filter(|_| !scales).unwrap_or(Json::Null);
             let replacing = document.pointer("/properties/resource/offerReplacePending");
             document["replacing"] = json!(match replacing {
@@ -425,6 +433,28 @@ impl Azure {
                 self.parts(call, "/properties/template/scale/rules", SCALE_RULE_SHAPE, until)
                     .await
             }
+            "apps.container" => {
+                self.part(
+                    call,
+                    "/properties/template/containers",
+                    "container",
+                    CONTAINER_SHAPE,
+                    until,
+                )
+                .await
+            }
+            "apps.rule" => {
+                self.part(
+                    call,
+                    "/properties/template/scale/rules",
+                    "rule",
+                    SCALE_RULE_SHAPE,
+                    until,
+                )
+                .await
+            }
+            "apps.revision" => self.one(call, REVISION, &under(&["app", "revision"])?, until).await,
+            "apps.traffic" => self.traffic(call, until).await,
             "apps.revisions" => self.all(call, REVISION, text("app")?, until).await,
             "apps.replicas" => {
                 let (found, more) = self
@@ -453,6 +483,9 @@ impl Azure {
                 Ok(shown(call, "throughput", document.map_err(|failure| failure.unknown)?))
             }
             "cosmos.latest_backup" => self.latest_backup(call, until).await,
+            "cosmos.connection_string" => self.connection_string(call, until).await,
+            "vault.newest" => self.newest_version(call, until).await,
+            "vault.holds" => self.holds(call, until).await,
             "vault.secret" => self.secret(call, until).await,
             "vault.secrets" => self.secrets(call, until).await,
             "ai.account" => self.one(call, AI, text("account")?, until).await,
@@ -466,6 +499,9 @@ impl Azure {
             "network.get" => self.one(call, NETWORK, text("network")?, until).await,
             "network.subnet" => self.one(call, SUBNET, &under(&["network", "subnet"])?, until).await,
             "network.private_endpoints" => self.all(call, PRIVATE_ENDPOINT, "", until).await,
+            "network.zones" => self.zones(call, zones::ZONE, "", until).await,
+            "network.zone_links" => self.zones(call, zones::LINK, text("zone")?, until).await,
+            "network.zone_groups" => self.zones(call, zones::ZONE_GROUP, text("endpoint")?, until).await,
             "signalr.get" => self.one(call, SIGNALR, text("name")?, until).await,
             "redis.get" => self.one(call, REDIS, text("name")?, until).await,
             "registry.tags" => self.tags(call, until).await,
@@ -485,6 +521,62 @@ impl Azure {
             .map_err(|failure| failure.unknown)?;
         let parts = document.pointer(pointer).and_then(Json::as_array).cloned();
         Ok(shape::list(call, shape, &parts.unwrap_or_default(), false))
+    }
+
+    /// The part of a container app's document that an argument names; one that is not there has only its name.
+    async fn part(
+        &self,
+        call: &Call,
+        pointer: &str,
+        argument: &str,
+        shape: Shape,
+        until: Instant,
+    ) -> Result<Value, Unknown> {
+        let (app, name) = (Arguments(call).text("app")?, Arguments(call).text(argument)?);
+        let document = self
+            .document(call, APP, app, until)
+            .await
+            .map_err(|failure| failure.unknown)?;
+        let parts = document.pointer(pointer).and_then(Json::as_array);
+        let named = |part: &&Json| part.get("name").and_then(Json::as_str) == Some(name);
+        match parts.into_iter().flatten().find(named) {
+            Some(part) => Ok(shape::record(call, shape, part)),
+            None if argument == "rule" => Ok(shape::record(call, shape, &json!({ "name": name }))),
+            None => Err(wrong(Reason::Missing, format!("the app has no container `{name}`"))),
+        }
+    }
+
+    /// The connection string of an account, with the key that writes or the one that reads.
+    async fn connection_string(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
+        let arguments = Arguments(call);
+        let kind = path::kind(COSMOS)?;
+        let mut ask = self.about(call, Method::POST, kind, arguments.text("account")?)?;
+        ask.path = format!("{}/listConnectionStrings", ask.path);
+        ask.reads = true;
+        ask.secret = true;
+        let said = self.ask(&ask, until).await.map_err(|failure| failure.unknown)?.json;
+        let wanted = if arguments.flag("read_only") {
+            "PrimaryReadonly"
+        } else {
+            "Primary"
+        };
+        let all = said.get("connectionStrings").and_then(Json::as_array);
+        let all: Vec<&Json> = all.into_iter().flatten().collect();
+        let of = |one: &Json, name: &str| one.get(name).and_then(Json::as_str).map(str::to_owned);
+        // Older versions of the service give no kind, only a description.
+        let described = if arguments.flag("read_only") {
+            "Primary Read-Only SQL Connection String"
+        } else {
+            "Primary SQL Connection String"
+        };
+        let found = all.iter().find(|one| match of(one, "keyKind") {
+            Some(kind) => kind == wanted && of(one, "type").is_none_or(|kind| kind == "Sql"),
+            None => of(one, "description").as_deref() == Some(described),
+        });
+        let text = found.and_then(|one| of(one, "connectionString"));
+        let text = text.ok_or_else(|| wrong(Reason::Missing, "the account gives no such connection string"))?;
+        crate::secrets::remember(&text, "a connection string of Azure");
+        Ok(Value::Secret(crate::value::Secret::new(Value::text(text))))
     }
 
     async fn generic_ask(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {

@@ -29,8 +29,10 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
         ],
         "metrics.series" | "metrics.value" => &["Microsoft.Insights/metrics/read"],
         "activity.list" => &["Microsoft.Insights/eventtypes/values/read"],
-        "apps.get" | "apps.containers" | "apps.rules" => &["Microsoft.App/containerApps/read"],
-        "apps.revisions" => &["Microsoft.App/containerApps/revisions/read"],
+        "apps.get" | "apps.containers" | "apps.container" | "apps.rules" | "apps.rule" | "apps.traffic" => {
+            &["Microsoft.App/containerApps/read"]
+        }
+        "apps.revisions" | "apps.revision" => &["Microsoft.App/containerApps/revisions/read"],
         "apps.replicas" => &["Microsoft.App/containerApps/revisions/replicas/read"],
         "apps.environment" => &["Microsoft.App/managedEnvironments/read"],
         "apps.usages" => &["Microsoft.App/managedEnvironments/usages/read"],
@@ -46,10 +48,19 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
             "Microsoft.App/containerApps/revisions/read",
             "Microsoft.App/containerApps/revisions/deactivate/action",
         ],
-        "apps.scale" | "apps.scale_by_requests" | "apps.size" | "apps.set" | "apps.listen" => {
-            &["Microsoft.App/containerApps/read", "Microsoft.App/containerApps/write"]
-        }
-        "apps.send_traffic" => &[
+        "apps.set_active" => &[
+            "Microsoft.App/containerApps/revisions/read",
+            "Microsoft.App/containerApps/revisions/activate/action",
+            "Microsoft.App/containerApps/revisions/deactivate/action",
+        ],
+        "apps.scale"
+        | "apps.scale_by_requests"
+        | "apps.size"
+        | "apps.set"
+        | "apps.listen"
+        | "apps.set_rule"
+        | "apps.split_traffic" => &["Microsoft.App/containerApps/read", "Microsoft.App/containerApps/write"],
+        "apps.send_traffic" | "apps.set_as_in" => &[
             "Microsoft.App/containerApps/read",
             "Microsoft.App/containerApps/revisions/read",
             "Microsoft.App/containerApps/write",
@@ -78,12 +89,27 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
             "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/migrateToAutoscale/action",
             "Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/throughputSettings/migrateToManualThroughput/action",
         ],
-        "cosmos.allow" | "cosmos.disallow" | "cosmos.set_public_access" => &[
+        "cosmos.connection_string" => &["Microsoft.DocumentDB/databaseAccounts/listConnectionStrings/action"],
+        "cosmos.allow" | "cosmos.disallow" | "cosmos.keep_address" | "cosmos.set_public_access" => &[
             "Microsoft.DocumentDB/databaseAccounts/read",
             "Microsoft.DocumentDB/databaseAccounts/write",
         ],
-        "vault.secret" | "vault.secrets" => return (&["Microsoft.KeyVault/vaults/secrets/readMetadata/action"], true),
+        "vault.secret" | "vault.secrets" | "vault.newest" => {
+            return (&["Microsoft.KeyVault/vaults/secrets/readMetadata/action"], true);
+        }
         "vault.set" => return (&["Microsoft.KeyVault/vaults/secrets/setSecret/action"], true),
+        "vault.holds" => return (&["Microsoft.KeyVault/vaults/secrets/getSecret/action"], true),
+        "vault.put_back" => {
+            return (
+                &[
+                    "Microsoft.KeyVault/vaults/secrets/getSecret/action",
+                    "Microsoft.KeyVault/vaults/secrets/readMetadata/action",
+                    "Microsoft.KeyVault/vaults/secrets/setSecret/action",
+                    "Microsoft.KeyVault/vaults/secrets/update/action",
+                ],
+                true,
+            );
+        }
         "vault.restore" => {
             return (
                 &[
@@ -104,8 +130,11 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
             "Microsoft.Network/networkSecurityGroups/securityRules/read",
             "Microsoft.Network/networkSecurityGroups/securityRules/write",
         ],
-        "network.remove_rule" => &["Microsoft.Network/networkSecurityGroups/securityRules/delete"],
-        "network.add_service_endpoints" => &[
+        "network.put_rule_back" => &["Microsoft.Network/networkSecurityGroups/securityRules/write"],
+        "network.remove_rule" | "network.withdraw_rule" => {
+            &["Microsoft.Network/networkSecurityGroups/securityRules/delete"]
+        }
+        "network.add_service_endpoints" | "network.keep_service_endpoints" => &[
             "Microsoft.Network/virtualNetworks/subnets/read",
             "Microsoft.Network/virtualNetworks/subnets/write",
         ],
@@ -118,8 +147,30 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
             "Microsoft.Network/privateEndpoints/write",
             "Microsoft.Network/virtualNetworks/subnets/join/action",
         ],
+        "network.remove_private_endpoint" => &["Microsoft.Network/privateEndpoints/delete"],
+        "network.zones" => &["Microsoft.Network/privateDnsZones/read"],
+        "network.zone_links" => &["Microsoft.Network/privateDnsZones/virtualNetworkLinks/read"],
+        "network.zone_groups" => &["Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read"],
+        "network.add_zone" => &[
+            "Microsoft.Network/privateDnsZones/read",
+            "Microsoft.Network/privateDnsZones/write",
+        ],
+        "network.remove_zone" => &["Microsoft.Network/privateDnsZones/delete"],
+        "network.link_zone" => &[
+            "Microsoft.Network/privateDnsZones/virtualNetworkLinks/read",
+            "Microsoft.Network/privateDnsZones/virtualNetworkLinks/write",
+            "Microsoft.Network/virtualNetworks/join/action",
+        ],
+        "network.unlink_zone" => &["Microsoft.Network/privateDnsZones/virtualNetworkLinks/delete"],
+        "network.add_zone_group" => &[
+            "Microsoft.Network/privateEndpoints/read",
+            "Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read",
+            "Microsoft.Network/privateEndpoints/privateDnsZoneGroups/write",
+            "Microsoft.Network/privateDnsZones/join/action",
+        ],
+        "network.remove_zone_group" => &["Microsoft.Network/privateEndpoints/privateDnsZoneGroups/delete"],
         "signalr.get" => &["Microsoft.SignalRService/SignalR/read"],
-        "signalr.allow_origin" | "signalr.set_mode" => &[
+        "signalr.allow_origin" | "signalr.set_mode" | "signalr.keep_origin" => &[
             "Microsoft.SignalRService/SignalR/read",
             "Microsoft.SignalRService/SignalR/write",
         ],
@@ -127,6 +178,10 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
         "registry.tags" => &["Microsoft.ContainerRegistry/registries/metadata/read"],
         "roles.list" => &["Microsoft.Authorization/roleAssignments/read"],
         "roles.assign" => &["Microsoft.Authorization/roleAssignments/write"],
+        "roles.unassign" => &[
+            "Microsoft.Authorization/roleAssignments/read",
+            "Microsoft.Authorization/roleAssignments/delete",
+        ],
         "roles.remove" => &["Microsoft.Authorization/roleAssignments/delete"],
         "support.tickets" => &["Microsoft.Support/supportTickets/read"],
         "support.open" => &[

@@ -166,9 +166,11 @@ impl Cluster {
         if let Some(server) = &self.server {
             protected(server)?;
         }
-        let in_a_cluster = |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Cluster(_)));
-        if in_a_cluster(&self.token) || in_a_cluster(&self.secret_salt) {
-            return Err("`token` and `secret_salt` of a cluster do not lie in a cluster".to_owned());
+        // A vault may be reached with a secret of a cluster: neither ends where the other begins.
+        let elsewhere =
+            |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Cluster(_) | SecretSource::Vault(_)));
+        if elsewhere(&self.token) || elsewhere(&self.secret_salt) {
+            return Err("`token` and `secret_salt` of a cluster do not lie in a cluster or a vault".to_owned());
         }
         if self.kubeconfig.is_none() && !self.allow_programs.is_empty() {
             return Err("`allow_programs` goes with `kubeconfig`".to_owned());
@@ -259,6 +261,8 @@ mod tests {
         assert!(
             refusal(&format!("clusters: {{ p: {{ server: 'https://k', token: {round} }} }}")).contains("do not lie")
         );
+        let vault = "clusters: { p: { server: 'https://k', token: { vault: v, secret: s } } }";
+        assert!(refusal(vault).contains("do not lie"));
         assert!(refusal("namespaces: { shop: { cluster: p } }").contains("no cluster `p`"));
         let twice = "clusters: { p: { in_cluster: true } }\n\
                      namespaces: { a: { cluster: p, namespace: shop }, b: { cluster: p, namespace: shop } }";

@@ -1,7 +1,10 @@
 //! The provider `azure` against a server that answers as the resource manager and the services beside it do.
 
+mod books;
+mod canaries;
 mod changes;
 mod cli;
+mod inverses;
 mod planes;
 mod sdk;
 pub mod server;

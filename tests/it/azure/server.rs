@@ -89,6 +89,13 @@ pub struct Kept {
     pub endless: bool,
     /// Rows of the next query.
     pub table: Json,
+    /// Rows of queries in which these words stand, in the place of `table`.
+    pub tables: Vec<(&'static str, Json)>,
+    /// What queries and metrics answer once a resource was put, and whether the app is ready.
+    pub after_put: Option<(Vec<(&'static str, Json)>, Json)>,
+    pub ready: bool,
+    /// How a connection string is given.
+    pub connections: Json,
     pub metrics: Json,
     pub secrets: Vec<Json>,
     pub form: Vec<String>,
@@ -249,6 +256,10 @@ fn answer(kept: &mut Kept, port: u16, asked: &Asked) -> Reply {
             json!({"access_token": TOKEN, "expires_on": soon.to_string(), "resource": asked.query["resource"], "token_type": "Bearer"}),
         );
     }
+    // The app's own word for whether it reaches what it needs.
+    if asked.path == "/health/ready" {
+        return reply(if kept.ready { 200 } else { 503 }, json!({"status": kept.ready}));
+    }
     if asked.path.starts_with("/oauth2/") {
         return registry_token(asked);
     }
@@ -284,7 +295,13 @@ fn answer(kept: &mut Kept, port: u16, asked: &Asked) -> Reply {
                 .as_str()
                 .is_some_and(|span| span.starts_with("PT"))
         );
-        return reply(200, kept.table.clone());
+        let body = asked.json();
+        let query = body["query"].as_str().unwrap_or_default();
+        let found = kept.tables.iter().find(|(words, _)| query.contains(words));
+        return reply(
+            200,
+            found.map_or_else(|| kept.table.clone(), |(_, table)| table.clone()),
+        );
     }
     if asked.path.starts_with("/v1.0/") {
         return graph(kept, asked);
@@ -365,6 +382,23 @@ fn secrets(kept: &mut Kept, asked: &Asked, port: u16) -> Reply {
             Some(found) => reply(200, found.clone()),
             None => error(404, "SecretNotFound", "A secret with this version was not found."),
         },
+        ("GET", [name]) => {
+            let of = format!("/secrets/{name}/");
+            let newest = kept
+                .secrets
+                .iter()
+                .rfind(|one| one["id"].as_str().unwrap().contains(&of));
+            newest.map_or_else(
+                || error(404, "SecretNotFound", "A secret with this name was not found."),
+                |newest| reply(200, newest.clone()),
+            )
+        }
+        ("PATCH", [name, version]) => {
+            let id = id(name, version);
+            let found = kept.secrets.iter_mut().find(|one| one["id"] == id).unwrap();
+            merge(found, &asked.json());
+            reply(200, without(found))
+        }
         ("PUT", [name]) => {
             let number = kept.secrets.len() + 1;
             let sent = asked.json();
@@ -457,6 +491,9 @@ fn manager(kept: &mut Kept, port: u16, asked: &Asked) -> Reply {
             document["name"] = json!(asked.path.rsplit('/').next());
             document["properties"]["provisioningState"] = json!("Succeeded");
             kept.resources.insert(key, document.clone());
+            if let Some((tables, metrics)) = kept.after_put.take() {
+                (kept.tables, kept.metrics, kept.ready) = (tables, metrics, true);
+            }
             let status = if there.is_some() { 200 } else { 201 };
             later(kept, port, asked, status, document)
         }
@@ -563,6 +600,7 @@ fn action(kept: &mut Kept, port: u16, asked: &Asked) -> Reply {
         return error(404, "ResourceNotFound", "The Resource was not found.");
     };
     match action {
+        "listConnectionStrings" => return reply(200, kept.connections.clone()),
         // The interface answers these at once.
         "activate" | "deactivate" => {
             resource["properties"]["active"] = json!(action == "activate");

@@ -1,7 +1,7 @@
 //! The adversarial cases, each a test with its id in its name (`a_pr_1_…`): hostile files, values, servers, names and people, through
 //! the real binary wherever it can be reached that way. [`ids`] walks the list and fails when one has no test.
 
-mod canary;
+pub mod canary;
 mod files;
 mod http;
 mod ids;
