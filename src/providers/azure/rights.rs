@@ -325,6 +325,15 @@ pub fn privileges(azure: &Azure, uses: &[Use]) -> Vec<Privilege> {
     rights.chain(graph).collect()
 }
 
+/// Names of roles are unique in a directory: a vault and a group of one name have a role each.
+fn kind_of(scope: &str) -> &'static str {
+    match scope {
+        scope if scope.contains("/Microsoft.KeyVault/vaults/") => "vault ",
+        scope if scope.contains("/Microsoft.ContainerRegistry/registries/") => "registry ",
+        _ => "",
+    }
+}
+
 /// A custom role of each scope, as `az role definition create` takes it.
 pub fn document(azure: &Azure, uses: &[Use]) -> Option<String> {
     let mut scopes: BTreeMap<(String, String), (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
@@ -336,7 +345,7 @@ pub fn document(azure: &Azure, uses: &[Use]) -> Option<String> {
         .into_iter()
         .map(|((target, scope), (actions, data))| {
             json!({
-                "Name": format!("starr {target}"),
+                "Name": format!("starr {}{target}", kind_of(&scope)),
                 "IsCustom": true,
                 "Description": "What the runbook needs, and nothing else",
                 "Actions": actions,
