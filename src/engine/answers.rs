@@ -127,6 +127,11 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The same at another time.
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { now, ..self }
+    }
+
     fn compute(&self, id: BindingId) -> Value {
         let binding = self.book.binding(id);
         let name = &binding.name;

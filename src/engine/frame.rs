@@ -14,7 +14,7 @@ use crate::program::{
 };
 use crate::render::words::{Place, Words};
 use crate::value::{Answer, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,32 +212,54 @@ impl<'r> Frame<'r> {
     /// Asks everything that needs neither a person nor the result of an action, together.
     pub async fn enter(&mut self, targets: &[BindingId], fresh: Fresh) -> Way<()> {
         let asking = Asking {
-            fresh,
-            round: self.round,
-            cache: self.cache.clone(),
             last: false,
+            ..self.asking(fresh)
         };
         let mut noted = Vec::new();
         self.context.wave(&mut self.slots, targets, &asking, &mut noted).await?;
-        self.context.record_noted(noted).await
+        self.context.record_noted(noted, &self.slots, &asking).await
     }
 
     /// Asks everything that these rest on, people last and only where they can still decide something.
     pub async fn settle(&mut self, roots: &[Root<'_>], fresh: Fresh) -> Way<()> {
         let mut noted = Vec::new();
-        self.settle_quietly(roots, fresh, &mut noted).await?;
-        self.context.record_noted(noted).await
+        let asking = self.asking(fresh);
+        self.settle_noting(roots, &asking, &mut noted).await?;
+        self.context.record_noted(noted, &self.slots, &asking).await
     }
 
-    /// Like [`Frame::settle`]; what is recorded is left to the caller, except before a person is asked.
-    pub async fn settle_quietly(&mut self, roots: &[Root<'_>], fresh: Fresh, noted: &mut Vec<Noted>) -> Way<()> {
-        let asking = Asking {
+    /// How everything is asked that these answers must be as fresh as.
+    pub fn asking(&self, fresh: Fresh) -> Asking {
+        Asking {
             fresh,
             round: self.round,
             cache: self.cache.clone(),
             last: true,
-        };
-        self.context.settle(&mut self.slots, roots, &asking, noted).await
+            quiet: false,
+        }
+    }
+
+    /// Like [`Frame::settle`]; what is recorded is left to the caller, except before a person is asked.
+    pub async fn settle_noting(&mut self, roots: &[Root<'_>], asking: &Asking, noted: &mut Vec<Noted>) -> Way<()> {
+        self.context.settle(&mut self.slots, roots, asking, noted).await
+    }
+
+    /// Whether a person is behind something that these rest on, or would have to allow it.
+    pub fn asks_people(&self, roots: &[Root<'_>]) -> bool {
+        let mut open = Vec::new();
+        for root in roots {
+            root.bindings(&mut |id| open.push(id));
+        }
+        let mut seen = BTreeSet::new();
+        while let Some(id) = open.pop() {
+            if seen.insert(id) {
+                if self.context.personal(id) {
+                    return true;
+                }
+                open.extend(&self.context.needs[id.0]);
+            }
+        }
+        false
     }
 
     /// The answer of a condition once everything it rests on was asked.

@@ -1,6 +1,6 @@
 //! What tells whether a change in doubt happened: the check that its operation names (class V), asked of the target.
 
-use super::questions::{Asking, Noted};
+use super::questions::Noted;
 use super::send::Verdict;
 use super::state::Run;
 use super::{Frame, Way};
@@ -35,12 +35,7 @@ impl Run {
         );
         self.world.screen.waiting(&format!("`{}`", verification.check), None);
         // Reads alone: nobody is asked whether a heavy one may be made.
-        let asking = Asking {
-            fresh: frame.fresh,
-            round: frame.round,
-            cache: frame.cache.clone(),
-            last: true,
-        };
+        let asking = frame.asking(frame.fresh);
         let targets = [verification.question];
         let mut noted = Vec::new();
         let asked = frame

@@ -4,15 +4,18 @@ use super::answers::{Fresh, Slots, View, truth};
 use super::call::{self, Cache, Prepared};
 use super::conceal;
 use super::frame::Context;
+use super::state::Run;
 use super::{Way, limits};
 use crate::eval;
 use crate::journal::Event;
 use crate::journal::event::{Evidence, Person, Shown};
-use crate::program::{BindingId, BindingKind, CallExpr, Expr, Question, QuestionForm, Template};
+use crate::program::sign;
+use crate::program::{BindingId, BindingKind, CallExpr, Expr, Question, QuestionForm, Runbook, Template};
 use crate::render::words;
 use crate::value::{Answer, List, Reason, Value};
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,8 @@ pub(super) struct Asking {
     pub cache: Arc<Cache>,
     /// What needs the result of an action that was not done is unknown now; otherwise it waits until it is reached.
     pub last: bool,
+    /// Most likely nothing of it is recorded: the words of answers are put together only when they are wanted.
+    pub quiet: bool,
 }
 
 /// Something that needs answers.
@@ -70,6 +75,8 @@ type Element = (Value, Vec<Noted>);
 pub(super) enum Noted {
     Event(Event),
     Read(Box<Fetched>),
+    /// The question was answered at that time; the answer is known, and what decided it follows from what is known.
+    Answered(BindingId, Timestamp),
 }
 
 /// A read that came back.
@@ -85,30 +92,65 @@ pub(super) struct Fetched {
     notes: Vec<String>,
 }
 
-impl Noted {
+impl Fetched {
     /// The record of it.
-    pub fn event(self) -> Event {
-        let fetched = match self {
-            Noted::Event(event) => return event,
-            Noted::Read(fetched) => *fetched,
-        };
-        let arguments = match &fetched.prepared {
-            Some(Prepared::One(call)) if fetched.made => call::arguments_text(call),
-            Some(Prepared::Each(calls, _)) if fetched.made => {
+    fn event(self) -> Event {
+        let arguments = match &self.prepared {
+            Some(Prepared::One(call)) if self.made => call::arguments_text(call),
+            Some(Prepared::Each(calls, _)) if self.made => {
                 vec![("each".to_owned(), format!("{} calls", calls.len()))]
             }
             _ => Vec::new(),
         };
         Event::Read {
-            name: fetched.name,
-            operation: fetched.operation,
+            name: self.name,
+            operation: self.operation,
             arguments,
-            value: match &fetched.prepared {
-                Some(prepared) => call::shown_reply(prepared, &fetched.value),
-                None => Shown::kept(&fetched.value),
+            value: match &self.prepared {
+                Some(prepared) => call::shown_reply(prepared, &self.value),
+                None => Shown::kept(&self.value),
             },
-            milliseconds: fetched.milliseconds,
-            notes: fetched.notes,
+            milliseconds: self.milliseconds,
+            notes: self.notes,
+        }
+    }
+}
+
+/// A question that is answered by what is known, with its condition.
+fn computed(book: &Runbook, id: BindingId) -> Option<(&Question, &Expr)> {
+    match &book.binding(id).kind {
+        BindingKind::Question(question) => match &question.form {
+            QuestionForm::YesWhen(expr) => Some((question, expr)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl Run {
+    /// Puts the lines of `run.evidence` together that looks have left.
+    pub fn catch_up(&self) {
+        let (left, values) = {
+            let mut shared = self.shared();
+            if shared.left.is_empty() {
+                return;
+            }
+            (std::mem::take(&mut shared.left), shared.values.clone())
+        };
+        let Some(book) = self.outermost_book() else { return };
+        let slots = Slots::from_values(values);
+        let signs = sign::signs(book);
+        for (id, at) in left {
+            let Some((_, expr)) = computed(book, id) else { continue };
+            let view = View::new(self, book, &slots, Fresh::default()).at(at);
+            let value = eval::Scope::binding(&view, id);
+            let answer = eval::answer(&value);
+            let name = &book.binding(id).name;
+            let good = signs.get(&id).and_then(|sign| sign.judge(answer));
+            let evidence = eval::evidence(expr, &view, &self.program.sources);
+            let reason = value.as_unknown().map(ToString::to_string);
+            let line = words::answer_line(name, answer, good, &evidence, reason.as_deref(), None);
+            self.keep_evidence(name.clone(), line);
         }
     }
 }
@@ -250,7 +292,7 @@ impl Context<'_> {
                     self.personal(*id) && self.ready(slots, *id, asking) && self.wanted(slots, *id, roots, asking)
                 });
                 let Some(id) = next else { return Ok(()) };
-                self.record_noted(std::mem::take(noted)).await?;
+                self.record_noted(std::mem::take(noted), slots, asking).await?;
                 self.ask_person(slots, id, asking).await?;
             }
         })
@@ -288,10 +330,12 @@ impl Context<'_> {
                 },
             ) => {
                 let value = truth(eval::evaluate(expr, &view));
-                let evidence = eval::evidence(expr, &view, &self.run.program.sources);
-                let event = self.answered(&view, id, question, &value, evidence, None, asking.round);
+                noted.push(if asking.quiet {
+                    Noted::Answered(id, view.now)
+                } else {
+                    Noted::Event(self.decided(&view, id, (question, expr), &value, asking.round))
+                });
                 slots.set(id, value, asking.round);
-                noted.push(Noted::Event(event));
             }
             _ => {}
         }
@@ -414,6 +458,10 @@ impl Context<'_> {
         asking: &Asking,
         people: bool,
     ) -> Way<Vec<Element>> {
+        // What is known of an element is gone when the next one is asked about.
+        let mut asking = asking.clone();
+        asking.quiet = false;
+        let asking = &asking;
         let mut work: Vec<BoxFuture<'_, Way<Element>>> = Vec::with_capacity(list.items.len());
         for item in &list.items {
             let mut slots = slots.clone();
@@ -446,7 +494,7 @@ impl Context<'_> {
             BindingKind::Read(call) => {
                 self.allow_heavy(&call.operation.full_name()).await?;
                 let asked = self.ask_read(slots, id, call, asking).await;
-                self.record_noted(asked.noted).await?;
+                self.record_noted(asked.noted, slots, asking).await?;
                 asked.value
             }
             BindingKind::Ask { title, choices, within } => {
@@ -474,7 +522,7 @@ impl Context<'_> {
                 QuestionForm::FanOut { .. } => match FanOut::of(question) {
                     Some(fan_out) => {
                         let asked = self.ask_fan_out(slots, id, question, fan_out, asking, true).await?;
-                        self.record_noted(asked.noted).await?;
+                        self.record_noted(asked.noted, slots, asking).await?;
                         asked.value
                     }
                     None => Value::unknown(Reason::Internal, "not a fan-out"),
@@ -488,9 +536,34 @@ impl Context<'_> {
     }
 
     /// Records what was answered, in one durable step.
-    pub async fn record_noted(&self, noted: Vec<Noted>) -> Way<()> {
-        let events = noted.into_iter().map(Noted::event).collect();
+    pub async fn record_noted(&self, noted: Vec<Noted>, slots: &Slots, asking: &Asking) -> Way<()> {
+        let events = noted
+            .into_iter()
+            .filter_map(|noted| match noted {
+                Noted::Event(event) => Some(event),
+                Noted::Read(fetched) => Some(fetched.event()),
+                Noted::Answered(id, at) => {
+                    let view = View::new(self.run, self.book, slots, asking.fresh).at(at);
+                    let decided = computed(self.book, id)?;
+                    let value = eval::Scope::binding(&view, id);
+                    Some(self.decided(&view, id, decided, &value, asking.round))
+                }
+            })
+            .collect();
         self.run.record_all(&self.scope, events).await
+    }
+
+    /// The record of an answer that followed from what is known, with what decided it.
+    fn decided(
+        &self,
+        view: &View<'_>,
+        id: BindingId,
+        (question, expr): (&Question, &Expr),
+        value: &Value,
+        round: u32,
+    ) -> Event {
+        let evidence = eval::evidence(expr, view, &self.run.program.sources);
+        self.answered(view, id, question, value, evidence, None, round)
     }
 
     /// The record of an answer; it is also kept for `run.evidence`.
@@ -530,6 +603,9 @@ impl Context<'_> {
         } else {
             format!("{}.{name}", self.scope)
         };
+        if self.scope.is_empty() {
+            self.run.shared().left.retain(|(left, _)| *left != id);
+        }
         self.run.keep_evidence(key, line);
         Event::Answered {
             name,

@@ -1,11 +1,12 @@
 //! Severity: the first row that is a definite yes; it rises by itself and never falls.
 
-use super::questions::Root;
+use super::questions::{Noted, Root};
 use super::state::Run;
 use super::{Frame, Way};
 use crate::eval;
 use crate::journal::Event;
 use crate::program::{BindingId, SeverityRow, SeverityWhen};
+use crate::source::{Sources, Span};
 use crate::value::Answer;
 
 impl Frame<'_> {
@@ -31,19 +32,41 @@ impl Frame<'_> {
 
     /// Determines the severity from what is known, without asking anybody.
     pub async fn assess(&mut self) -> Way<()> {
+        self.assess_leaving(&[]).await
+    }
+
+    /// The same after a look that is not recorded.
+    pub async fn assess_leaving(&mut self, noted: &[Noted]) -> Way<()> {
         if self.context.depth > 1 {
             return Ok(());
         }
         {
             let mut shared = self.run().shared();
             shared.values = self.slots.values();
+            for noted in noted {
+                let Noted::Answered(id, at) = noted else { continue };
+                shared.left.retain(|(left, _)| left != id);
+                shared.left.push((*id, *at));
+            }
             // A health summary without a severity of its own has none, and calls nobody.
             if shared.escalating.silent {
                 return Ok(());
             }
         }
-        let (name, because) = self.present();
-        self.run().raise(&name, &because).await
+        let run = self.run();
+        let Some((name, because)) = self.risen() else {
+            return Ok(());
+        };
+        run.raise(&name, &because).await
+    }
+
+    /// The present severity, where it is worse than the one that is known, and why.
+    fn risen(&self) -> Option<(String, String)> {
+        let run = self.run();
+        let present = self.present();
+        let known = run.shared().severity.clone();
+        let is_worse = known.is_none_or(|known| run.rank(present.name) < run.rank(&known));
+        is_worse.then(|| (present.name.to_owned(), present.because(&run.program.sources)))
     }
 
     /// Like [`Frame::assess`], and asks people where they can still change the answer. Meanwhile the `cannot tell` row counts.
@@ -68,43 +91,65 @@ impl Frame<'_> {
 
     /// Whether [`Frame::assess`] would make the severity worse.
     pub fn severity_would_rise(&self) -> bool {
-        let known = {
-            let shared = self.run().shared();
-            if self.context.depth > 1 || shared.escalating.silent {
-                return false;
-            }
-            shared.severity.clone()
-        };
-        let (name, _) = self.present();
-        known.is_none_or(|known| self.run().rank(&name) < self.run().rank(&known))
+        if self.context.depth > 1 || self.run().shared().escalating.silent {
+            return false;
+        }
+        self.risen().is_some()
     }
 
-    fn present(&self) -> (String, String) {
+    fn present(&self) -> Present<'_> {
         let rows = self.rows();
-        let default = self.run().world.environment.default_severity.clone();
-        let sources = &self.run().program.sources;
+        let default = self.run().world.environment.default_severity.as_str();
         let view = self.view();
         let mut in_the_way = None;
         for row in rows {
             match &row.when {
                 SeverityWhen::Holds(expr) => match eval::answer(&eval::evaluate(expr, &view)) {
-                    Answer::Yes => return (row.name.clone(), format!("`{}` is yes", sources.phrase(expr.span))),
+                    Answer::Yes => return Present::new(&row.name, Because::Yes(expr.span)),
                     Answer::No => {}
                     Answer::Unknown => {
-                        in_the_way = Some(sources.phrase(expr.span));
+                        in_the_way = Some(expr.span);
                         break;
                     }
                 },
                 SeverityWhen::CannotTell => {}
-                SeverityWhen::Otherwise => return (row.name.clone(), "no other row holds".to_owned()),
+                SeverityWhen::Otherwise => return Present::new(&row.name, Because::NoOther),
             }
         }
-        if let Some(text) = in_the_way {
+        if let Some(span) = in_the_way {
             let row = rows.iter().find(|row| matches!(row.when, SeverityWhen::CannotTell));
-            let name = row.map_or(default, |row| row.name.clone());
-            return (name, format!("`{text}` is unknown"));
+            let name = row.map_or(default, |row| row.name.as_str());
+            return Present::new(name, Because::Unknown(span));
         }
-        (default, "the file names none: the environment's default".to_owned())
+        Present::new(default, Because::Default)
+    }
+}
+
+/// The severity as it would be determined now.
+struct Present<'a> {
+    name: &'a str,
+    why: Because,
+}
+
+enum Because {
+    Yes(Span),
+    Unknown(Span),
+    NoOther,
+    Default,
+}
+
+impl<'a> Present<'a> {
+    fn new(name: &'a str, why: Because) -> Self {
+        Self { name, why }
+    }
+
+    fn because(&self, sources: &Sources) -> String {
+        match self.why {
+            Because::Yes(span) => format!("`{}` is yes", sources.phrase(span)),
+            Because::Unknown(span) => format!("`{}` is unknown", sources.phrase(span)),
+            Because::NoOther => "no other row holds".to_owned(),
+            Because::Default => "the file names none: the environment's default".to_owned(),
+        }
     }
 }
 

@@ -7,11 +7,12 @@ use super::undo::Timer;
 use super::world::World;
 use super::{Finish, Halt, Leave, Way, limits};
 use crate::journal::{Event, event::Person};
-use crate::program::{Program, RunField, Runbook, RunbookId};
+use crate::program::{BindingId, Program, RunField, Runbook, RunbookId};
 use crate::provider::gate::Mode;
 use crate::source::Span;
 use crate::value::Value;
 use futures::FutureExt;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -54,6 +55,9 @@ pub(super) struct Shared {
     pub escalating: Escalating,
     /// The last answer of each question in words, in the order they were first answered.
     pub evidence: Vec<(String, String)>,
+    /// Questions of the outermost runbook that were answered since by a look that is not recorded, and when: their answers are in
+    /// `values`, their words are put together when somebody wants them.
+    pub left: Vec<(BindingId, Timestamp)>,
     /// Changes that may or may not have happened.
     pub in_doubt: Vec<(String, String)>,
     /// Changes that happened, by intent, one line each.
@@ -368,6 +372,7 @@ impl Run {
                 ),
             },
             RunField::Evidence => {
+                self.catch_up();
                 let lines: Vec<String> = self.shared().evidence.iter().map(|(_, line)| line.clone()).collect();
                 Value::text(lines.join("\n"))
             }

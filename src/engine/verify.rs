@@ -1,7 +1,7 @@
 //! Looking again and again: `verify`, `wait until`, a goal that settles, `resolved`.
 
 use super::answers::{Fresh, truth};
-use super::questions::{Noted, Root};
+use super::questions::{Asking, Noted, Root};
 use super::{Frame, Halt, Way};
 use crate::eval::{self, held};
 use crate::journal::Event;
@@ -35,29 +35,30 @@ impl Frame<'_> {
         let people = self.fresh.people;
         run.world.screen.waiting(&watch.what, Some(watch.within));
         let mut position = None;
+        let roots = [Root::Condition(watch.condition)];
+        let asks_people = self.asks_people(&roots);
         loop {
             let first = before.is_none();
             self.next_round();
             let mut noted = Vec::new();
-            let roots = [Root::Condition(watch.condition)];
             let fresh = Fresh {
                 reads: self.round,
                 people,
             };
-            self.settle_quietly(&roots, fresh, &mut noted).await?;
-            if !first && eval::answer(&self.value(watch.condition)) != Answer::Yes {
+            let mut asking = Asking {
+                // Few looks are recorded. What people say between two of the same round would change what decided the first.
+                quiet: !first && !asks_people && self.context.scope.is_empty(),
+                ..self.asking(fresh)
+            };
+            self.settle_noting(&roots, &asking, &mut noted).await?;
+            if !first && asks_people && eval::answer(&self.value(watch.condition)) != Answer::Yes {
                 // People are asked again only while what they said stands in the way.
-                let fresh = Fresh {
-                    reads: self.round,
-                    people: self.round,
-                };
-                self.settle_quietly(&roots, fresh, &mut noted).await?;
+                asking.fresh.people = self.round;
+                self.settle_noting(&roots, &asking, &mut noted).await?;
             }
-            let (value, evidence) = {
+            let (value, at) = {
                 let view = self.view();
-                let value = truth(history.look(watch.condition, &view, gap));
-                let evidence = history.evidence(watch.condition, &view, &run.program.sources);
-                (value, evidence)
+                (truth(history.look(watch.condition, &view, gap)), view.now)
             };
             if recorded && !run.replay.under_way() {
                 // How long a condition had held before the run went down is not known; it gets that time again.
@@ -84,6 +85,7 @@ impl Frame<'_> {
                 }
             }
             if kept {
+                let evidence = history.evidence(watch.condition, &self.view().at(at), &run.program.sources);
                 noted.push(Noted::Event(Event::Look {
                     what: watch.what.clone(),
                     condition: run.program.sources.phrase(watch.condition.span),
@@ -91,10 +93,12 @@ impl Frame<'_> {
                     evidence,
                     last,
                 }));
-                self.context.record_noted(noted).await?;
+                self.context.record_noted(noted, &self.slots, &asking).await?;
+                self.assess().await?;
+            } else {
+                self.assess_leaving(&noted).await?;
             }
             before = Some(answer);
-            self.assess().await?;
             if last {
                 run.world.screen.done_waiting();
                 return Ok(value);

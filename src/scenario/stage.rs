@@ -445,15 +445,21 @@ impl Stage {
         if let Some(given) = given {
             return given;
         }
-        let mut filler = Filler {
-            filling: &self.variant.filling,
-            call,
-            line,
-            clock: self.scenario().clock,
-            left_out: Vec::new(),
+        let clock = self.scenario().clock;
+        let (value, left_out) = match &self.variant.filling {
+            Filling::First => self.prepared.made.full(value, ty, call, line, clock),
+            filling => {
+                let mut filler = Filler {
+                    filling,
+                    call,
+                    line,
+                    clock,
+                    left_out: Vec::new(),
+                };
+                (filler.fill(value, ty), filler.left_out)
+            }
         };
-        let value = filler.fill(value, ty);
-        for field in filler.left_out {
+        for field in left_out {
             state.left_out.insert((line, field));
         }
         if let Some(position) = position {

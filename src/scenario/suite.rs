@@ -1,6 +1,7 @@
 //! The scenarios of one checked program, and the running of them.
 
 use super::deciding::LookedAt;
+use super::fill::Made;
 use super::stage::{Called, Held, Missing, Stage, Variant};
 use super::world;
 use crate::engine::world::World;
@@ -50,6 +51,8 @@ pub struct Prepared {
     typed: Vec<(Arc<Operation>, Literals, Type)>,
     /// Which fields of replies the program looks at.
     pub looked_at: LookedAt,
+    /// Replies with what was left out of them.
+    pub made: Made,
 }
 
 type Literals = Vec<(Arc<str>, Value)>;
@@ -135,6 +138,7 @@ impl Suite {
                 providers,
                 orders,
                 typed,
+                made: Made::default(),
             }),
         }
     }
@@ -154,6 +158,7 @@ impl Suite {
                 orders: self.prepared.orders.clone(),
                 typed: self.prepared.typed.clone(),
                 looked_at: self.prepared.looked_at.clone(),
+                made: Made::default(),
             }),
         }
     }

@@ -484,11 +484,10 @@ fn every_call_of_a_provider_is_in_the_gate() {
         // So does what asks again, and leaves alone.
         ("provider/patience.rs inner.read(", 2),
         ("provider/patience.rs inner.change(", 1),
-        ("provider/patience.rs inner.lock(", 1),
+        ("provider/mod.rs inner.lock(", 1),
         // So does what holds a run to its plan.
         ("provider/bound.rs inner.read(", 1),
         ("provider/bound.rs inner.change(", 1),
-        ("provider/bound.rs inner.lock(", 1),
     ]
     .into_iter()
     .map(|(place, count)| (place.to_owned(), count))
