@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// From which round on an answer counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +28,13 @@ pub(super) struct Slot {
     pub by_hand: bool,
 }
 
-/// The values of all names of a runbook.
+/// The values of all names of a runbook. A copy costs nothing until one of the two changes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slots(Vec<Option<Slot>>);
+pub(super) struct Slots(Arc<Vec<Option<Slot>>>);
 
 impl Slots {
     pub fn new(count: usize) -> Self {
-        Self(vec![None; count])
+        Self(Arc::new(vec![None; count]))
     }
 
     pub fn get(&self, id: BindingId) -> Option<&Slot> {
@@ -45,38 +46,16 @@ impl Slots {
     }
 
     pub fn put(&mut self, id: BindingId, value: Value, round: u32, by_hand: bool) {
-        if let Some(slot) = self.0.get_mut(id.0) {
+        if let Some(slot) = Arc::make_mut(&mut self.0).get_mut(id.0) {
             *slot = Some(Slot { value, round, by_hand });
         }
     }
 
     /// Forgets the values of an element that is over.
     pub fn forget(&mut self, range: &Range<usize>) {
-        if let Some(slots) = self.0.get_mut(range.clone()) {
+        if let Some(slots) = Arc::make_mut(&mut self.0).get_mut(range.clone()) {
             slots.fill(None);
         }
-    }
-
-    pub fn values(&self) -> Vec<Option<Value>> {
-        self.0
-            .iter()
-            .map(|slot| slot.as_ref().map(|slot| slot.value.clone()))
-            .collect()
-    }
-
-    pub fn from_values(values: Vec<Option<Value>>) -> Self {
-        Self(
-            values
-                .into_iter()
-                .map(|value| {
-                    value.map(|value| Slot {
-                        value,
-                        round: 0,
-                        by_hand: false,
-                    })
-                })
-                .collect(),
-        )
     }
 
     /// The value, if it still counts.

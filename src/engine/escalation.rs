@@ -1,7 +1,7 @@
 //! The escalation clock and the background of a run: what is due is sent, whatever the straight way is waiting for.
 
 use super::Way;
-use super::answers::{Fresh, Slots, View};
+use super::answers::{Fresh, View};
 use super::call;
 use super::state::Run;
 use crate::journal::Event;
@@ -182,7 +182,7 @@ impl Run {
         &self,
         call: &crate::program::CallExpr,
     ) -> Result<crate::provider::Call, crate::value::Unknown> {
-        let slots = Slots::from_values(self.shared().values.clone());
+        let slots = self.shared().slots.clone();
         match self.outermost_book() {
             Some(book) => call::prepare_one(call, &View::new(self, book, &slots, Fresh::default())),
             None => Err(crate::value::Unknown {

@@ -130,15 +130,14 @@ fn computed(book: &Runbook, id: BindingId) -> Option<(&Question, &Expr)> {
 impl Run {
     /// Puts the lines of `run.evidence` together that looks have left.
     pub fn catch_up(&self) {
-        let (left, values) = {
+        let (left, slots) = {
             let mut shared = self.shared();
             if shared.left.is_empty() {
                 return;
             }
-            (std::mem::take(&mut shared.left), shared.values.clone())
+            (std::mem::take(&mut shared.left), shared.slots.clone())
         };
         let Some(book) = self.outermost_book() else { return };
-        let slots = Slots::from_values(values);
         let signs = sign::signs(book);
         for (id, at) in left {
             let Some((_, expr)) = computed(book, id) else { continue };
@@ -156,7 +155,12 @@ impl Run {
 }
 
 /// Runs these side by side, so many at once; the results keep their order.
-pub(super) async fn together<T: Send>(work: Vec<BoxFuture<'_, T>>, at_once: usize) -> Vec<T> {
+pub(super) async fn together<T: Send>(mut work: Vec<BoxFuture<'_, T>>, at_once: usize) -> Vec<T> {
+    if work.len() == 1
+        && let Some(only) = work.pop()
+    {
+        return vec![only.await];
+    }
     futures::stream::iter(work).buffered(at_once).collect().await
 }
 

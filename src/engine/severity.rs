@@ -42,7 +42,7 @@ impl Frame<'_> {
         }
         {
             let mut shared = self.run().shared();
-            shared.values = self.slots.values();
+            shared.slots = self.slots.clone();
             for noted in noted {
                 let Noted::Answered(id, at) = noted else { continue };
                 shared.left.retain(|(left, _)| left != id);

@@ -1,5 +1,6 @@
 //! What the whole run shares: its world, severity, changes in place, and how it is brought to an end from outside.
 
+use super::answers::Slots;
 use super::escalation::Escalating;
 use super::remembered::Remembered;
 use super::replay::{Come, Past, Recall, Replay};
@@ -56,7 +57,7 @@ pub(super) struct Shared {
     /// The last answer of each question in words, in the order they were first answered.
     pub evidence: Vec<(String, String)>,
     /// Questions of the outermost runbook that were answered since by a look that is not recorded, and when: their answers are in
-    /// `values`, their words are put together when somebody wants them.
+    /// `slots`, their words are put together when somebody wants them.
     pub left: Vec<(BindingId, Timestamp)>,
     /// Changes that may or may not have happened.
     pub in_doubt: Vec<(String, String)>,
@@ -66,7 +67,7 @@ pub(super) struct Shared {
     /// Whether the operator allowed a heavy operation.
     pub heavy: BTreeMap<String, bool>,
     /// The outermost runbook's values, for the escalation's texts.
-    pub values: Vec<Option<Value>>,
+    pub slots: Slots,
     pub steps: u64,
     /// Orders that a dry run came to.
     pub planned: Vec<String>,

@@ -28,6 +28,13 @@ struct Live {
     kept: bool,
 }
 
+impl Live {
+    /// What stands in the data for a secret.
+    fn secret(&self) -> &'static dyn Fn(&Secret) -> String {
+        if self.marked { &tag } else { &show::hidden }
+    }
+}
+
 /// The form in which it is recorded.
 #[derive(Deserialize)]
 struct Recorded {
@@ -38,9 +45,9 @@ struct Recorded {
 }
 
 #[derive(Serialize)]
-struct Recording<'a> {
+struct Recording<'a, D> {
     text: &'a str,
-    data: &'a Json,
+    data: D,
     #[serde(skip_serializing_if = "Option::is_none")]
     exact: Option<&'a Json>,
 }
@@ -101,8 +108,7 @@ impl Shown {
     /// The whole value, without what its types say beyond it.
     pub fn data(&self) -> &Json {
         self.0.data.get_or_init(|| match &self.0.value {
-            Some(live) if live.marked => show::data_with(&live.value, &tag),
-            Some(live) => show::data_with(&live.value, &show::hidden),
+            Some(live) => show::data_with(&live.value, live.secret()),
             None => Json::Null,
         })
     }
@@ -155,12 +161,20 @@ impl fmt::Debug for Shown {
 
 impl Serialize for Shown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Recording {
-            text: self.text(),
-            data: self.data(),
-            exact: self.exact(),
+        let (text, exact) = (self.text(), self.exact());
+        match (&self.0.value, self.0.data.get()) {
+            (Some(live), None) => {
+                let data = show::Data {
+                    value: &live.value,
+                    secret: live.secret(),
+                };
+                Recording { text, data, exact }.serialize(serializer)
+            }
+            _ => {
+                let data = self.data();
+                Recording { text, data, exact }.serialize(serializer)
+            }
         }
-        .serialize(serializer)
     }
 }
 
@@ -190,6 +204,21 @@ mod tests {
         }
         assert_ne!(Shown::of(&ratio), Shown::kept(&ratio));
         assert_eq!(serde_json::to_value(Shown::of(&ratio)).unwrap().get("exact"), None);
+    }
+
+    #[test]
+    fn it_is_written_alike_whether_somebody_has_looked_before_or_not() {
+        let unknown = Value::unknown(crate::value::Reason::Timeout, "no answer");
+        let cut = Value::List(std::sync::Arc::new(crate::value::List {
+            items: vec![Value::Float(f64::NAN), Value::Float(2.0), Value::Int(-1), unknown.clone()],
+            truncated: true,
+        }));
+        for value in [unknown, cut, Value::AtLeast(3), Value::text("a\u{7}b"), Value::None] {
+            let looked_at = Shown::kept(&value);
+            assert_eq!(looked_at.data(), &crate::value::show::data_with(&value, &crate::value::show::hidden));
+            let fresh = serde_json::to_string(&Shown::kept(&value)).unwrap();
+            assert_eq!(serde_json::to_string(&looked_at).unwrap(), fresh);
+        }
     }
 
     #[test]

@@ -12,17 +12,25 @@ use crate::program::{
     SeverityWhen, Step, StepKind, UndoKind, UndoWhen,
 };
 use crate::value::{Answer, Type};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The names of fields that a program takes out of something.
 #[derive(Clone, Debug, Default)]
 pub struct LookedAt {
-    names: BTreeSet<Arc<str>>,
+    names: BTreeMap<Arc<str>, Owners>,
     /// Something is compared whole: then every field counts.
     whole: bool,
     /// Something that is no single value is handed to a read.
     handed: bool,
+}
+
+/// The records of which a field of some name is taken.
+#[derive(Clone, Debug, Default)]
+struct Owners {
+    known: BTreeSet<Arc<str>>,
+    /// It is also taken out of something of which nobody can say what it is.
+    any: bool,
 }
 
 impl LookedAt {
@@ -35,14 +43,33 @@ impl LookedAt {
         found
     }
 
-    /// Whether a field that was left out, as `session.age`, can decide anything.
-    pub fn may_decide(&self, field: &str) -> bool {
-        self.whole || field.split('.').any(|name| self.names.contains(name))
+    /// Whether a field that was left out of something of this type, as `session.age`, can decide anything.
+    pub fn may_decide(&self, ty: &Type, field: &str) -> bool {
+        let mut ty = inside(ty);
+        self.whole
+            || field.split('.').any(|name| {
+                let Type::Record(record) = ty else {
+                    return self.names.contains_key(name);
+                };
+                let owners = self.names.get(name);
+                ty = record.field(name).map_or(&Type::Any, inside);
+                owners.is_some_and(|owners| owners.any || owners.known.contains(&record.name))
+            })
     }
 
     /// Whether such a field can at most tell one read from another, as part of what the read is asked about.
-    pub fn may_tell_apart(&self, field: &str) -> bool {
-        self.handed && !self.may_decide(field)
+    pub fn may_tell_apart(&self, ty: &Type, field: &str) -> bool {
+        self.handed && !self.may_decide(ty, field)
+    }
+
+    fn taken(&mut self, from: &Type, name: &Arc<str>) {
+        let owners = self.names.entry(Arc::clone(name)).or_default();
+        match inside(from) {
+            Type::Record(record) => {
+                owners.known.insert(Arc::clone(&record.name));
+            }
+            _ => owners.any = true,
+        }
     }
 
     fn book(&mut self, book: &Runbook) {
@@ -128,11 +155,13 @@ impl LookedAt {
 
     fn expr(&mut self, expr: &Expr) {
         expr.walk(&mut |part| match &part.kind {
-            ExprKind::Field { name, .. } => {
-                self.names.insert(Arc::clone(name));
+            ExprKind::Field { subject, name, .. } => {
+                self.taken(&subject.ty, name);
                 // Of a probe, `ok` is computed.
                 if &**name == "ok" {
-                    self.names.extend(["reply", "status"].map(Arc::from));
+                    for name in ["reply", "status"] {
+                        self.taken(&Type::Any, &Arc::from(name));
+                    }
                 }
             }
             ExprKind::Equal { left, right, .. }
@@ -165,6 +194,14 @@ impl LookedAt {
     }
 }
 
+/// What fields are taken out of, where they are taken out of this.
+fn inside(ty: &Type) -> &Type {
+    match ty {
+        Type::Optional(of) | Type::Secret(of) | Type::List(of) | Type::Series(of) => inside(of),
+        other => other,
+    }
+}
+
 /// A value without fields.
 fn single(ty: &Type) -> bool {
     match ty {
@@ -190,8 +227,10 @@ impl Suite {
     /// reads gets another value: with nothing known of it the read could not be asked, whatever its answer.
     pub fn deciding(&self, index: usize, ran: &Ran, runtime: &Runtime) -> Vec<(usize, String)> {
         let looked_at = &self.prepared.looked_at;
-        let those = |may: fn(&LookedAt, &str) -> bool| -> BTreeSet<(usize, String)> {
-            let fields = ran.left_out.iter().filter(|(_, field)| may(looked_at, field));
+        let given = &self.prepared.program.scenarios[index].given;
+        let those = |may: fn(&LookedAt, &Type, &str) -> bool| -> BTreeSet<(usize, String)> {
+            let ty = |line: usize| given.get(line).map_or(&Type::Any, |given| &given.ty);
+            let fields = ran.left_out.iter().filter(|(line, field)| may(looked_at, ty(*line), field));
             fields.cloned().collect()
         };
         let differs = |filling: Filling| {
@@ -332,15 +371,23 @@ runbook book(db: Postgres) "Book" {{
     #[test]
     fn only_fields_that_are_taken_out_can_decide() {
         let looked_at = looked_at("sessions.where(it.age > 5 min).count > 3", "");
-        assert!(looked_at.may_decide("age"));
-        assert!(!looked_at.may_decide("pid"));
-        assert!(looked_at.may_decide("age.more"));
+        assert!(looked_at.may_decide(&Type::Any, "age"));
+        assert!(!looked_at.may_decide(&Type::Any, "pid"));
+        assert!(looked_at.may_decide(&Type::Any, "age.more"));
+    }
+
+    #[test]
+    fn a_field_of_something_else_decides_nothing() {
+        let looked_at = looked_at("sessions.where(it.age > 5 min).count > 3", "");
+        let of = |provider, path| check::operation(provider, path).expect("an operation").result.clone();
+        assert!(looked_at.may_decide(&of("postgres", "sessions.list"), "age"));
+        assert!(!looked_at.may_decide(&of("kubernetes", "pods.list"), "age"));
     }
 
     #[test]
     fn what_is_compared_whole_can_decide_with_every_field() {
-        assert!(looked_at("sessions.without(old).count > 3", "let old = sessions.first(2)").may_decide("pid"));
-        assert!(looked_at("sessions.tally.count > 3", "").may_decide("pid"));
+        assert!(looked_at("sessions.without(old).count > 3", "let old = sessions.first(2)").may_decide(&Type::Any, "pid"));
+        assert!(looked_at("sessions.tally.count > 3", "").may_decide(&Type::Any, "pid"));
     }
 
     #[test]
@@ -349,9 +396,9 @@ runbook book(db: Postgres) "Book" {{
             "left.count > 3",
             "read left = postgres.sessions.remaining(sessions.where(it.age > 5 min))",
         );
-        assert!(looked_at.may_tell_apart("pid"));
-        assert!(!looked_at.may_decide("pid"));
-        assert!(looked_at.may_decide("age"));
-        assert!(!looked_at.may_tell_apart("age"));
+        assert!(looked_at.may_tell_apart(&Type::Any, "pid"));
+        assert!(!looked_at.may_decide(&Type::Any, "pid"));
+        assert!(looked_at.may_decide(&Type::Any, "age"));
+        assert!(!looked_at.may_tell_apart(&Type::Any, "age"));
     }
 }

@@ -3,7 +3,8 @@
 //! Nothing is escaped here: whoever prints a text passes it through `render::safe` (or the escaping of its format).
 
 use super::{Reason, Secret, Value};
-use serde_json::{Map, Value as Json, json};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::Value as Json;
 
 /// Elements of a list, and fields of a record, that are shown.
 const ELEMENTS: usize = 6;
@@ -258,42 +259,83 @@ pub fn data(value: &Value) -> Json {
 
 /// A value as data, whole, with `secret`'s words in the place of each secret; they must not tell the secret.
 pub fn data_with(value: &Value, secret: &dyn Fn(&Secret) -> String) -> Json {
-    let data = |value: &Value| data_with(value, secret);
-    match value {
-        Value::Unknown(unknown) => json!({"unknown": unknown.reason, "detail": unknown.detail}),
-        Value::None => Json::Null,
-        Value::Bool(known) => json!(known),
-        Value::Int(number) | Value::Bytes(number) => json!(number),
-        Value::AtLeast(number) => json!({"at_least": number}),
-        Value::Float(number) | Value::Ratio(number) | Value::Rate(number) => json!(number),
-        Value::Text(text) | Value::Enum(text) => json!(&**text),
-        Value::Time(time) => json!(time.to_string()),
-        Value::Duration(span) => json!(exact_duration(*span)),
-        Value::Json(json) => (**json).clone(),
-        Value::Secret(held) => json!(secret(held)),
-        Value::Series(series) => json!({
-            "samples": series.samples.iter().map(|(time, value)| json!([time.to_string(), data(value)])).collect::<Vec<_>>(),
-            "until": series.until.to_string(),
-            "step": exact_duration(series.step),
-        }),
-        Value::List(list) => {
-            let items = Json::Array(list.items.iter().map(&data).collect());
-            if list.truncated {
-                json!({"items": items, "truncated": true})
-            } else {
-                items
+    serde_json::to_value(Data { value, secret }).expect("a value is text, numbers, lists and fields")
+}
+
+/// A value as data, written without a document in between.
+pub struct Data<'a> {
+    pub value: &'a Value,
+    /// What stands in the place of a secret; it must not tell the secret.
+    pub secret: &'a dyn Fn(&Secret) -> String,
+}
+
+impl Serialize for Data<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let data = |value| Data {
+            value,
+            secret: self.secret,
+        };
+        match self.value {
+            Value::Unknown(unknown) => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("unknown", &unknown.reason)?;
+                map.serialize_entry("detail", &unknown.detail)?;
+                map.end()
             }
+            Value::None => serializer.serialize_none(),
+            Value::Bool(known) => serializer.serialize_bool(*known),
+            Value::Int(number) | Value::Bytes(number) => serializer.serialize_i64(*number),
+            Value::AtLeast(number) => fields(serializer, 1, [("at_least", number)]),
+            Value::Float(number) | Value::Ratio(number) | Value::Rate(number) => serializer.serialize_f64(*number),
+            Value::Text(text) | Value::Enum(text) => serializer.serialize_str(text),
+            Value::Time(time) => serializer.collect_str(time),
+            Value::Duration(span) => serializer.serialize_str(&exact_duration(*span)),
+            Value::Json(json) => json.serialize(serializer),
+            Value::Secret(held) => serializer.serialize_str(&(self.secret)(held)),
+            Value::Series(series) => {
+                let mut map = serializer.serialize_map(Some(3))?;
+                map.serialize_entry("samples", &Items(series.samples.iter().map(|(time, value)| (time.to_string(), data(value)))))?;
+                map.serialize_entry("until", &series.until.to_string())?;
+                map.serialize_entry("step", &exact_duration(series.step))?;
+                map.end()
+            }
+            Value::List(list) if list.truncated => {
+                let mut map = serializer.serialize_map(Some(2))?;
+                map.serialize_entry("items", &Items(list.items.iter().map(data)))?;
+                map.serialize_entry("truncated", &true)?;
+                map.end()
+            }
+            Value::List(list) => serializer.collect_seq(list.items.iter().map(data)),
+            Value::Record(record) => fields(
+                serializer,
+                record.fields.len(),
+                record.fields.iter().map(|(name, value)| (&**name, data(value))),
+            ),
+            Value::Resource { name, .. } => serializer.serialize_str(name),
+            Value::Code { text, .. } => serializer.serialize_str(text),
         }
-        Value::Record(record) => {
-            let fields: Map<String, Json> = record
-                .fields
-                .iter()
-                .map(|(name, value)| (name.to_string(), data(value)))
-                .collect();
-            Json::Object(fields)
-        }
-        Value::Resource { name, .. } => json!(&**name),
-        Value::Code { text, .. } => json!(&**text),
+    }
+}
+
+/// Fields in this order.
+fn fields<'a, S: Serializer, T: Serialize>(
+    serializer: S,
+    count: usize,
+    fields: impl IntoIterator<Item = (&'a str, T)>,
+) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(count))?;
+    for (name, value) in fields {
+        map.serialize_entry(name, &value)?;
+    }
+    map.end()
+}
+
+/// Elements that are made while they are written.
+struct Items<I>(I);
+
+impl<I: Iterator<Item: Serialize> + Clone> Serialize for Items<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.clone())
     }
 }
 
