@@ -210,12 +210,20 @@ mod tests {
     fn it_is_written_alike_whether_somebody_has_looked_before_or_not() {
         let unknown = Value::unknown(crate::value::Reason::Timeout, "no answer");
         let cut = Value::List(std::sync::Arc::new(crate::value::List {
-            items: vec![Value::Float(f64::NAN), Value::Float(2.0), Value::Int(-1), unknown.clone()],
+            items: vec![
+                Value::Float(f64::NAN),
+                Value::Float(2.0),
+                Value::Int(-1),
+                unknown.clone(),
+            ],
             truncated: true,
         }));
         for value in [unknown, cut, Value::AtLeast(3), Value::text("a\u{7}b"), Value::None] {
             let looked_at = Shown::kept(&value);
-            assert_eq!(looked_at.data(), &crate::value::show::data_with(&value, &crate::value::show::hidden));
+            assert_eq!(
+                looked_at.data(),
+                &crate::value::show::data_with(&value, &crate::value::show::hidden)
+            );
             let fresh = serde_json::to_string(&Shown::kept(&value)).unwrap();
             assert_eq!(serde_json::to_string(&looked_at).unwrap(), fresh);
         }

@@ -230,7 +230,10 @@ impl Suite {
         let given = &self.prepared.program.scenarios[index].given;
         let those = |may: fn(&LookedAt, &Type, &str) -> bool| -> BTreeSet<(usize, String)> {
             let ty = |line: usize| given.get(line).map_or(&Type::Any, |given| &given.ty);
-            let fields = ran.left_out.iter().filter(|(line, field)| may(looked_at, ty(*line), field));
+            let fields = ran
+                .left_out
+                .iter()
+                .filter(|(line, field)| may(looked_at, ty(*line), field));
             fields.cloned().collect()
         };
         let differs = |filling: Filling| {
@@ -386,7 +389,9 @@ runbook book(db: Postgres) "Book" {{
 
     #[test]
     fn what_is_compared_whole_can_decide_with_every_field() {
-        assert!(looked_at("sessions.without(old).count > 3", "let old = sessions.first(2)").may_decide(&Type::Any, "pid"));
+        assert!(
+            looked_at("sessions.without(old).count > 3", "let old = sessions.first(2)").may_decide(&Type::Any, "pid")
+        );
         assert!(looked_at("sessions.tally.count > 3", "").may_decide(&Type::Any, "pid"));
     }
 

@@ -294,7 +294,15 @@ impl Serialize for Data<'_> {
             Value::Secret(held) => serializer.serialize_str(&(self.secret)(held)),
             Value::Series(series) => {
                 let mut map = serializer.serialize_map(Some(3))?;
-                map.serialize_entry("samples", &Items(series.samples.iter().map(|(time, value)| (time.to_string(), data(value)))))?;
+                map.serialize_entry(
+                    "samples",
+                    &Items(
+                        series
+                            .samples
+                            .iter()
+                            .map(|(time, value)| (time.to_string(), data(value))),
+                    ),
+                )?;
                 map.serialize_entry("until", &series.until.to_string())?;
                 map.serialize_entry("step", &exact_duration(series.step))?;
                 map.end()
