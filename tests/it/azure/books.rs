@@ -60,7 +60,8 @@ fn measured(value: f64) -> Json {
     json!({"value": [{"errorCode": "Success", "timeseries": [{"data": data}]}]})
 }
 
-/// A desk with the runbooks of Agent Studio as they come along, but for how long the end must hold: nobody waits five minutes here.
+/// A desk with the runbooks of Agent Studio as they come along, but for how long the end must hold and for the question
+/// of the reflection: nobody waits five minutes here, or answers.
 fn desk(server: &Server) -> Desk {
     let config = server
         .config(&format!("{{ client: {CLIENT}, secret: {{ file: {{SECRET}} }} }}"))
@@ -72,7 +73,7 @@ fn desk(server: &Server) -> Desk {
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config = config.replace("{SECRET}", secret.to_str().unwrap());
     let desk = Desk::new(&format!(
-        "    azure:\n      {}\n    http:\n      endpoints:\n        studio-ready: {{ url: \"{}/health/ready\" }}\n    grants:\n      - \
+        "      somebody: {{ roles: [network_owner, security] }}\n    azure:\n      {}\n    http:\n      endpoints:\n        studio-ready: {{ url: \"{}/health/ready\" }}\n    grants:\n      - \
          {{ capability: azure, effects: [read, change], targets: [studio, studio-app] }}\n      - {{ capability: http, effects: [read], targets: [studio-ready] }}\n",
         config.trim_end(),
         server.url(),
@@ -84,6 +85,8 @@ fn desk(server: &Server) -> Desk {
     for name in ["common", "cosmos-throttling", "network-connectivity"] {
         let text = std::fs::read_to_string(here.join(format!("{name}.starr"))).unwrap();
         let text = text.replace("resolved when goal for 5 min", "resolved when goal");
+        let lines = text.lines().filter(|line| !line.starts_with("    ask     "));
+        let text: String = lines.map(|line| format!("{line}\n")).collect();
         std::fs::write(there.join(format!("{name}.starr")), text).unwrap();
     }
     desk

@@ -49,7 +49,6 @@ runbook renew(
 
   reflection {
     prevent "Renew it on a schedule" by "team-platform" in 14 d
-    ask     "Who was told?"
   }
 }
 "#;
