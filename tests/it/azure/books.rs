@@ -74,8 +74,9 @@ fn desk(server: &Server) -> Desk {
     let config = config.replace("{SECRET}", secret.to_str().unwrap());
     let desk = Desk::new(&format!(
         "      somebody: {{ roles: [network_owner, security] }}\n    azure:\n      {}\n    http:\n      endpoints:\n        studio-ready: {{ url: \"{}/health/ready\" }}\n    grants:\n      - \
-         {{ capability: azure, effects: [read, change], targets: [studio, studio-app] }}\n      - {{ capability: http, effects: [read], targets: [studio-ready] }}\n",
+         {{ capability: azure, effects: [read, change], targets: [studio, studio-app] }}\n      - {{ capability: http, effects: [read], targets: [\"{}\"] }}\n",
         config.trim_end(),
+        server.url(),
         server.url(),
     ));
     let there = desk.path().join("runbooks/studio");

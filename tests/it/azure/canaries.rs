@@ -89,8 +89,9 @@ async fn what_azure_keeps_secret_is_nowhere() {
     let desk = Desk::new(&format!(
         "    azure:\n      {}\n    http:\n      endpoints:\n        site: {{ url: \"{}/health/ready\" }}\n    secrets:\n      of_vault: \
          {{ vault: kv, secret: site }}\n    journal: journal.db\n    grants:\n      - {{ capability: azure, effects: [read, change], targets: \
-         [studio, kv] }}\n      - {{ capability: http, effects: [read], targets: [site] }}\n",
+         [studio, kv] }}\n      - {{ capability: http, effects: [read], targets: [\"{}\"] }}\n",
         server.config(&credential).replace('\n', "\n      ").trim_end(),
+        server.url(),
         server.url(),
     ));
     std::fs::write(desk.path().join("book.starr"), BOOK).unwrap();
