@@ -1,6 +1,7 @@
 //! `docker:` in `starr.yaml`: the engines of an environment, by name.
 
 use crate::providers::contract::Contract;
+use crate::secrets::SecretSource;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,28 @@ pub struct Engine {
     /// Programs in containers under a contract, by the name of the resource.
     #[serde(default)]
     pub contracts: BTreeMap<String, Contract>,
+    /// Logins at registries, by their host and port as names of images begin with it.
+    #[serde(default)]
+    pub registries: BTreeMap<String, Registry>,
+}
+
+/// A login at a registry. The engine is given it with each order to fetch from there, and keeps it nowhere.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    pub user: String,
+    pub password: SecretSource,
+}
+
+/// The registry that an engine takes when the name of an image has none.
+pub const DEFAULT_REGISTRY: &str = "docker.io";
+
+/// The host, and the port if there is one, of the registry that an image comes from.
+pub fn registry(image: &str) -> &str {
+    match image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => host,
+        _ => DEFAULT_REGISTRY,
+    }
 }
 
 impl Config {
@@ -41,6 +64,12 @@ impl Config {
             if let Some(program) = engine.programs.iter().find(|program| !program.starts_with('/')) {
                 return Err(format!(
                     "docker `{name}`: `programs`: `{program}` is not an absolute path"
+                ));
+            }
+            let plain = |host: &str| host == registry(&format!("{host}/image"));
+            if let Some(host) = engine.registries.keys().find(|host| host.contains('/') || !plain(host)) {
+                return Err(format!(
+                    "docker `{name}`: `registries`: `{host}` is not a host as in `registry.example.org` or `localhost:5000`"
                 ));
             }
             for (program, contract) in &engine.contracts {
@@ -60,7 +89,21 @@ impl Config {
 
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, registry};
+
+    #[test]
+    fn an_image_is_of_one_registry() {
+        for (image, host) in [
+            ("nginx:1.27", "docker.io"),
+            ("shop/api:v2", "docker.io"),
+            ("docker.io/shop/api:v2", "docker.io"),
+            ("registry.example.org:5000/shop/api:v2", "registry.example.org:5000"),
+            ("localhost/api:v2", "localhost"),
+            ("127.0.0.1:5000/api:v2", "127.0.0.1:5000"),
+        ] {
+            assert_eq!(registry(image), host, "{image}");
+        }
+    }
 
     #[test]
     fn mistakes_are_named() {
@@ -74,6 +117,11 @@ mod tests {
         assert!(refusal("{ socket: /s, programs: [sh] }").contains("`sh`"));
         assert!(refusal("{ host: tcp://x }").contains("host"));
         assert!(refusal("{}").contains("socket"));
+        for host in ["https://r.example", "shop/api", "registry"] {
+            let entry = format!("{{ socket: /s, registries: {{ '{host}': {{ user: u, password: {{ env: P }} }} }} }}");
+            assert!(refusal(&entry).contains("is not a host"), "{host}");
+        }
+        assert!(refusal("{ socket: /s, registries: { r.example: { user: u, password: x } } }").contains("password"));
         assert!(
             refusal("{ socket: /s, contracts: { ready: { program: pg_isready, does: read } } }").contains("`ready`")
         );

@@ -1,10 +1,12 @@
 //! Images: which there are, and fetching one.
 
+use super::config::{self, Engine};
 use super::failure::Failure;
 use super::{Link, values};
 use crate::provider::Call;
 use crate::providers::arguments::{Arguments, limited, not_fitting};
 use crate::value::{Reason, Value};
+use bollard::auth::DockerCredentials;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions};
 use futures::StreamExt;
@@ -61,14 +63,35 @@ pub async fn list(link: &Link, call: &Call) -> Result<Value, Failure> {
     Ok(limited(items, at_most))
 }
 
+/// The login at the registry that an image comes from, if the configuration has one. The secret is read now.
+fn login(engine: &Engine, image: &str) -> Result<Option<DockerCredentials>, Failure> {
+    let host = config::registry(image);
+    let Some(registry) = engine.registries.get(host) else {
+        return Ok(None);
+    };
+    let password = registry.password.read().map_err(|problem| {
+        Failure::definite(
+            Reason::Unavailable,
+            format!("the password for the registry {host}: {problem}"),
+        )
+    })?;
+    Ok(Some(DockerCredentials {
+        username: Some(registry.user.clone()),
+        password: Some(password.expose().to_owned()),
+        serveraddress: Some(host.to_owned()),
+        ..DockerCredentials::default()
+    }))
+}
+
 /// `images.pull`
-pub async fn pull(link: &Link, call: &Call) -> Result<Value, Failure> {
+pub async fn pull(link: &Link, engine: &Engine, call: &Call) -> Result<Value, Failure> {
     let name = name(Arguments(call).text("name")?)?;
+    let login = login(engine, name)?;
     let options = CreateImageOptions {
         from_image: Some(name.to_owned()),
         ..CreateImageOptions::default()
     };
-    let mut steps = pin!(link.client.create_image(Some(options), None, None));
+    let mut steps = pin!(link.client.create_image(Some(options), None, login));
     loop {
         let next = async { steps.next().await.transpose() };
         match link.wait(next, true).await? {

@@ -237,8 +237,10 @@ impl Docker {
             return group::discard(&link, &things, kind).await.map(group::Handled::value);
         }
         if path == "images.pull" {
-            let link = self.link(text(Arguments(call), "engine")?, until).await?;
-            return images::pull(&link, call).await;
+            let name = text(Arguments(call), "engine")?;
+            let engine = self.engine(name)?;
+            let link = self.link(name, until).await?;
+            return images::pull(&link, engine, call).await;
         }
         let seen = running::Seen::of(call.arg("container"))?;
         if path == "containers.run" {

@@ -6,12 +6,14 @@ mod text;
 
 use super::arguments::{Arguments, patience};
 use super::failure::wrong;
-use super::http::service::{Answer, Service};
+use super::http::service::{Answer, Asked, Place, Service};
 use crate::provider::native::{Privilege, Use};
 use crate::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use crate::value::{Reason, Unknown, Value};
 use config::Config;
 use futures::future::BoxFuture;
+use reqwest::Method;
+use reqwest::header::{HeaderMap, LINK};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +30,9 @@ const OPERATIONS: &[&str] = &[
 
 /// Things on one page: the most that GitHub gives.
 const PAGE: usize = 100;
+
+/// Most pages of one listing: a server that gives empty ones is not asked for ever.
+const PAGES: usize = 100;
 
 /// The provider `github`: the repositories of an environment.
 pub struct GitHub {
@@ -46,6 +51,21 @@ fn problem(answer: &Answer) -> Unknown {
         reason: if throttled { Reason::Throttled } else { unknown.reason },
         detail: unknown.detail,
     }
+}
+
+/// The address of the page behind this one, as the server gives it.
+fn next(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|link| {
+            let (address, says) = link.trim().strip_prefix('<')?.split_once('>')?;
+            says.split(';')
+                .any(|word| matches!(word.trim(), "rel=\"next\"" | "rel=next"))
+                .then(|| address.to_owned())
+        })
 }
 
 /// Things that were found, and whether there are more of them.
@@ -76,32 +96,48 @@ impl GitHub {
         until: Instant,
     ) -> Result<Listed, Unknown> {
         let mut items = Vec::new();
-        for page in 1.. {
+        let mut looked_at: usize = 0;
+        let mut behind: Option<String> = None;
+        for page in 1..=PAGES {
             let mut query = query.to_vec();
             query.push(("per_page", PAGE.to_string()));
             query.push(("page", page.to_string()));
-            let answer = self.service.get(on, path, &query, until).await?;
+            let asked = Asked {
+                method: Method::GET,
+                change: false,
+                place: match &behind {
+                    Some(next) => Place::Whole(next),
+                    None => Place::Path(path, &query),
+                },
+                headers: HeaderMap::new(),
+                body: None,
+            };
+            let sent = self.service.exchange(on, asked, until).await;
+            let (headers, answer) = sent.map_err(|failed| failed.unknown)?;
             if answer.status != 200 {
                 return Err(problem(&answer));
             }
             let Json::Array(found) = answer.json()? else {
                 return Err(odd());
             };
-            let whole = found.len() < PAGE;
+            let full = found.len() >= PAGE;
+            looked_at += found.len();
             items.extend(found.into_iter().filter(|item| wanted(item)));
             if items.len() > most {
                 items.truncate(most);
                 return Ok(Listed { items, more: true });
             }
-            if whole {
+            behind = next(&headers);
+            // A page may hold less than was asked for, and not be the last. Without a word about that a full one may have one behind it.
+            if behind.is_none() && !full {
                 return Ok(Listed { items, more: false });
             }
             // Of things that are not wanted there may be pages without end.
-            if page * PAGE >= most.saturating_mul(4).max(PAGE) {
-                return Ok(Listed { items, more: true });
+            if looked_at >= most.saturating_mul(4).max(PAGE) {
+                break;
             }
         }
-        Err(odd())
+        Ok(Listed { items, more: true })
     }
 
     async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
@@ -179,5 +215,36 @@ impl Provider for GitHub {
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
         Box::pin(self.service.doctor("github", ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next;
+    use reqwest::header::{HeaderMap, HeaderValue, LINK};
+
+    #[test]
+    fn the_next_page_is_the_one_that_is_named_so() {
+        let named = |links: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for link in links {
+                headers.append(LINK, HeaderValue::from_str(link).unwrap());
+            }
+            next(&headers)
+        };
+        let (first, second) = (
+            "<https://h/x?page=1>; rel=\"prev\"",
+            "<https://h/x?page=3>; rel=\"next\"",
+        );
+        assert_eq!(named(&[]), None);
+        assert_eq!(named(&[first]), None);
+        assert_eq!(
+            named(&[&format!("{first}, {second}")]).as_deref(),
+            Some("https://h/x?page=3")
+        );
+        assert_eq!(named(&[first, second]).as_deref(), Some("https://h/x?page=3"));
+        for odd in ["", "<", "<a", "a; rel=next", "<a>; rel=\"nextish\"", ",,;<>"] {
+            assert_eq!(named(&[odd]), None, "{odd}");
+        }
     }
 }

@@ -75,7 +75,7 @@ fn parent(span: &Json) -> Value {
     parent
 }
 
-/// Whether the tag `error` says so. Without the tag it has not failed.
+/// Whether a tag `error` says so; a span may have several. Without one it has not failed.
 fn failed(span: &Json) -> Value {
     let unreadable = || Value::unknown(Reason::Unparsable, "the tag `error` cannot be read");
     let tags = match span.get("tags") {
@@ -83,18 +83,20 @@ fn failed(span: &Json) -> Value {
         Some(Json::Array(tags)) => tags,
         Some(_) => return unreadable(),
     };
-    let Some(tag) = tags
-        .iter()
-        .find(|tag| tag.get("key").and_then(Json::as_str) == Some("error"))
-    else {
-        return Value::Bool(false);
-    };
-    match tag.get("value") {
-        Some(Json::Bool(yes)) => Value::Bool(*yes),
-        Some(Json::String(word)) if word == "true" => Value::Bool(true),
-        Some(Json::String(word)) if word == "false" => Value::Bool(false),
-        _ => unreadable(),
+    let mut failed = Value::Bool(false);
+    for tag in tags {
+        if tag.get("key").and_then(Json::as_str) != Some("error") {
+            continue;
+        }
+        match tag.get("value") {
+            Some(Json::Bool(true)) => return Value::Bool(true),
+            Some(Json::String(word)) if word == "true" => return Value::Bool(true),
+            Some(Json::Bool(false)) => {}
+            Some(Json::String(word)) if word == "false" => {}
+            _ => failed = unreadable(),
+        }
     }
+    failed
 }
 
 fn span(span: &Json, processes: Option<&Json>) -> Value {
@@ -205,6 +207,24 @@ mod tests {
             ],
             "processes": {"p1": {"serviceName": "api-server"}, "p2": {"serviceName": "orders"}},
         })
+    }
+
+    #[test]
+    fn of_several_tags_one_that_says_so_counts() {
+        let failed = |tags: Json| {
+            let mut trace = trace();
+            trace["spans"][0]["tags"] = tags;
+            field(&value(&trace), "failed")
+        };
+        let tag = |value: Json| json!({"key": "error", "value": value});
+        assert_eq!(failed(json!([tag(json!(false)), tag(json!(true))])), Value::Bool(true));
+        assert_eq!(
+            failed(json!([tag(json!(false)), tag(json!("false"))])),
+            Value::Bool(false)
+        );
+        assert_eq!(failed(json!([tag(json!(7)), tag(json!("true"))])), Value::Bool(true));
+        let odd = failed(json!([tag(json!(false)), tag(json!(7))]));
+        assert_eq!(odd.as_unknown().unwrap().reason, Reason::Unparsable);
     }
 
     #[test]

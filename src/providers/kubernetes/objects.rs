@@ -243,6 +243,10 @@ pub fn secret(namespace: &Value, object: &Json, salt: &hmac::Key, now: Timestamp
         digest.update(value.as_bytes());
     }
     let digest = hex::encode(&digest.sign().as_ref()[..16]);
+    let entries = keys
+        .iter()
+        .map(|key| entry(key, object.get("data").and_then(|data| data.get(key))));
+    let entries = Value::list(entries.collect());
     Value::record(
         "SecretSummary",
         vec![
@@ -250,12 +254,26 @@ pub fn secret(namespace: &Value, object: &Json, salt: &hmac::Key, now: Timestamp
             ("name", json::must(object, "/metadata/name")),
             ("uid", json::must(object, "/metadata/uid")),
             ("type", Value::text(json::text(object, "/type").unwrap_or("Opaque"))),
+            ("entries", entries),
             ("keys", json::texts(keys)),
             ("digest", Value::text(digest)),
             ("created", created),
             ("age", age),
         ],
     )
+}
+
+/// A key of a secret and how long its value is, which is not looked at.
+fn entry(key: &str, value: Option<&Json>) -> Value {
+    let length = value
+        .and_then(Json::as_str)
+        .and_then(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
+        .and_then(|bytes| i64::try_from(bytes.len()).ok());
+    let size = length.map_or_else(
+        || Value::unknown(Reason::Unparsable, "the value is not encoded as the cluster encodes it"),
+        Value::Bytes,
+    );
+    Value::record("SecretEntry", vec![("key", Value::text(key)), ("size", size)])
 }
 
 /// A secret's value as the cluster takes it.
@@ -522,6 +540,16 @@ mod tests {
             let shown = secret(&Value::text("shop"), &object(value), &key, now);
             assert!(!format!("{shown:?}").contains(&encoded(value)));
             let record = shown.as_record().unwrap().clone();
+            let sizes: Vec<Value> = record
+                .get("entries")
+                .and_then(Value::as_list)
+                .unwrap()
+                .items
+                .iter()
+                .map(|entry| entry.as_record().unwrap().get("size").unwrap().clone())
+                .collect();
+            let length = i64::try_from(value.len()).unwrap();
+            assert_eq!(sizes, [Value::Bytes(length), Value::Bytes(4)]);
             record.get("digest").and_then(Value::as_str).unwrap().to_owned()
         };
         assert_eq!(digest("swordfish", b"salt"), digest("swordfish", b"salt"));

@@ -135,7 +135,23 @@ impl StatusPage {
         let newest = self
             .list(on, "/incidents", &[("limit", PAGE.to_string())], until)
             .await?;
-        Ok(newest.into_iter().find(|incident| mark(incident, "key") == Some(key)))
+        let full = newest.len() >= PAGE;
+        let of_key = |incident: &Json| mark(incident, "key") == Some(key);
+        if let Some(found) = newest.into_iter().find(of_key) {
+            return Ok(Some(found));
+        }
+        if !full {
+            return Ok(None);
+        }
+        // One that has been open for long may stand behind many that are over.
+        let open = self.list(on, "/incidents/unresolved", &[], until).await?;
+        if open.len() >= PAGE && !open.iter().any(of_key) {
+            return Err(wrong(
+                Reason::Truncated,
+                "the page has more incidents than are listed: whether one of this key is open cannot be told",
+            ));
+        }
+        Ok(open.into_iter().find(of_key))
     }
 
     /// The incident of the key, which must be there.

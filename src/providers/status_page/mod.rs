@@ -178,6 +178,13 @@ impl StatusPage {
             "incidents.open" => {
                 let most = arguments.limit("at_most", PAGE)?;
                 let found = self.list(on, "/incidents/unresolved", &[], until).await?;
+                if found.len() >= PAGE {
+                    // It has no word for whether there are more.
+                    return Err(wrong(
+                        Reason::Truncated,
+                        format!("the page has {PAGE} open incidents or more"),
+                    ));
+                }
                 let items = found
                     .iter()
                     .map(|one| incidents::value(call.arg("page"), one))

@@ -280,6 +280,46 @@ async fn an_image_is_fetched_listed_and_removed() {
 }
 
 #[tokio::test]
+async fn an_image_behind_a_login_is_fetched_with_the_login_of_its_registry() {
+    let host = Host::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "tell-nobody-4711\n").unwrap();
+    std::fs::set_permissions(&password, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let registry = Registry::asking_for(Some("puller:tell-nobody-4711")).await;
+    let name = registry.image("shop/api:v1");
+    let image = [("name", Value::text(name.as_str()))];
+    let engine = |registries: &str| at(&format!("{{ socket: {}{registries} }}", host.socket().display()));
+    let login = |host: &str, user: &str| {
+        format!(
+            ", registries: {{ '{host}': {{ user: {user}, password: {{ file: {} }} }} }}",
+            password.display()
+        )
+    };
+    // Without a login, with that of another registry, and with a wrong one, the registry says no, and no word tells the password.
+    for registries in [
+        String::new(),
+        login("registry.example.org", "puller"),
+        login(registry.host(), "somebody"),
+    ] {
+        let outcome = engine(&registries).change("images.pull", &image).await;
+        assert!(!matches!(outcome, Outcome::Done(_)), "{registries}: {outcome:?}");
+        assert!(!format!("{outcome:?}").contains("4711"), "{outcome:?}");
+    }
+    let world = engine(&login(registry.host(), "puller"));
+    let pulled = world.done("images.pull", &image).await;
+    assert_eq!(field(&pulled, "names"), Value::list(vec![Value::text(name.as_str())]));
+    world
+        .done("images.remove", &[("images", Value::list(vec![pulled]))])
+        .await;
+    // A password that cannot be read is said before anything is sent.
+    std::fs::remove_file(&password).unwrap();
+    let (why, detail) = world.refused("images.pull", &image).await;
+    assert_eq!(why, Reason::Unavailable);
+    assert!(detail.contains("the password for the registry"), "{detail}");
+}
+
+#[tokio::test]
 async fn one_call_is_for_one_engine() {
     let world = at("{ socket: /no/such/socket }");
     let container = |engine: &str| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub struct Registry {
-    port: u16,
+    host: String,
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -20,6 +20,16 @@ fn digest(bytes: &[u8]) -> String {
 
 impl Registry {
     pub async fn start() -> Self {
+        Self::asking_for(None).await
+    }
+
+    /// One that lets in nobody but with this `user:password`.
+    pub async fn asking_for(login: Option<&str>) -> Self {
+        use base64::Engine as _;
+        let wanted = login.map(|login| {
+            let code = base64::engine::general_purpose::STANDARD.encode(login);
+            format!("authorization: basic {code}").to_lowercase()
+        });
         // The end of an archive of nothing.
         let layer = vec![0_u8; 1024];
         let config = serde_json::json!({
@@ -56,7 +66,7 @@ impl Registry {
         let answers = Arc::new(answers);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let answers = Arc::clone(&answers);
+                let (answers, wanted) = (Arc::clone(&answers), wanted.clone());
                 tokio::spawn(async move {
                     let mut asked = Vec::new();
                     let mut buffer = [0; 4096];
@@ -70,7 +80,11 @@ impl Registry {
                         let mut words = head.split(' ');
                         let method = words.next().unwrap_or_default();
                         let path = words.next().unwrap_or_default();
+                        let shut_out = wanted
+                            .as_ref()
+                            .is_some_and(|wanted| !head.lines().any(|line| line.to_lowercase() == *wanted));
                         let reply = match answers.get(path) {
+                            _ if shut_out => b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic realm=\"shop\"\r\ncontent-length: 0\r\n\r\n".to_vec(),
                             Some((kind, body)) => {
                                 let mut reply = format!(
                                     "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ndocker-content-digest: {}\r\ncontent-length: {}\r\n\r\n",
@@ -92,11 +106,18 @@ impl Registry {
                 });
             }
         });
-        Self { port }
+        Self {
+            host: format!("127.0.0.1:{port}"),
+        }
     }
 
     /// The full name of an image of this registry.
     pub fn image(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.host)
+    }
+
+    /// Its host and port.
+    pub fn host(&self) -> &str {
+        &self.host
     }
 }

@@ -137,3 +137,56 @@ fn nothing_is_written_over_and_nothing_is_recorded_then() {
     assert!(!desk.path().join("x.json").exists());
     assert_eq!(desk.said(&["show", "--json"]), before);
 }
+
+#[tokio::test]
+async fn a_bundle_of_a_journal_in_postgresql_is_known_to_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (place, server) = crate::storage::postgres::place().await;
+    let desk = Desk::new("    grants: []\n", BOOK);
+    for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
+        let path = desk.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let folder = desk.path().display().to_string();
+    let database = format!(
+        "journal: {{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {folder}/recorder }}, owner: {{ user: app, password: {{ file: {folder}/owner }} }}, allow_unsynced: true }} }}",
+        server.port, place.name, server.login.user,
+    );
+    let path = desk.path().join("starr.yaml");
+    let config = fs::read_to_string(&path).unwrap();
+    let file = format!("journal: {folder}/journal.db");
+    assert!(config.contains(&file));
+    fs::write(&path, config.replace(&file, &database)).unwrap();
+    let checked = tokio::task::spawn_blocking(move || {
+        // Nobody may ask the server: that is in the record as well.
+        let said = desk.said(&["run", "books/book.starr", "--unattended"]);
+        assert!(said.contains("Looked"), "{said}");
+        let made = desk.starr(&["bundle", "latest", "--to", "inc.json", "--json"]);
+        assert_eq!(made.status.code(), Some(0), "{made:?}");
+        let made: Json = serde_json::from_slice(&made.stdout).unwrap();
+        let text = fs::read_to_string(desk.path().join("inc.json")).unwrap();
+        let bundle: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&bundle["run"], &bundle["journal"]["intact"]),
+            (&made["run"], &json!(true))
+        );
+        // Its digest is the last entry of the run in the database, and of no file beside it.
+        let shown: Json = serde_json::from_str(&desk.said(&["show", "latest", "--json"])).unwrap();
+        let last = shown["entries"].as_array().unwrap().last().unwrap();
+        assert_eq!(
+            (&last["kind"], &last["event"]["digest"]),
+            (&json!("bundled"), &made["sha256"])
+        );
+        assert!(!desk.path().join("journal.db").exists(), "a file was made beside");
+        assert_eq!(desk.starr(&["journal", "verify"]).status.code(), Some(0));
+        // What was changed in it is found out by the journal.
+        fs::write(desk.path().join("other.json"), text.replacen("Looked", "Lookes", 1)).unwrap();
+        let codes = ["inc.json", "other.json"].map(|file| desk.starr(&["bundle", "--check", file]).status.code());
+        for secret in ["journal-secret", "app-secret"] {
+            assert!(!text.contains(secret), "{secret}");
+        }
+        codes
+    });
+    assert_eq!(checked.await.unwrap(), [Some(0), Some(1)]);
+}

@@ -370,3 +370,49 @@ fn a_run_writes_an_issue() {
     assert!(grants.contains("Issues: Read and write"), "{grants}");
     desk.keeps(CANARY, &[&said, &shown, &doctor, &desk.said(&["report"])]);
 }
+
+#[tokio::test]
+async fn a_page_that_is_shorter_than_was_asked_for_is_not_the_last_when_another_is_named() {
+    // Pages of forty, however many are asked for, and the next one by an address of the server's own.
+    let own = |asked: &Asked| {
+        asked
+            .query
+            .get("after")
+            .map_or(0, |text| text.parse::<usize>().unwrap())
+    };
+    let server = |last: usize, elsewhere: Option<&'static str>| {
+        Server::with_head(
+            move |asked| {
+                let begin = own(asked);
+                let names = (begin..last.min(begin + 40)).map(|number| label(&format!("label-{number}")));
+                Some((200, Json::Array(names.collect())))
+            },
+            move |asked| {
+                let next = own(asked) + 40;
+                let host = elsewhere.map_or_else(|| asked.header("host").to_owned(), str::to_owned);
+                if next < last {
+                    format!(
+                        "link: <http://{host}/repos/team/shop/labels?per_page=100&after=0>; rel=\"first\", \
+                         <http://{host}/repos/team/shop/labels?per_page=100&after={next}>; rel=\"next\"\r\n"
+                    )
+                } else {
+                    String::new()
+                }
+            },
+        )
+    };
+    let labels = async |server: &Server| world(server).read("labels", &[("at_most", Value::Int(100))]).await;
+    for (there, pages) in [(30, 1), (40, 1), (95, 3)] {
+        let server = server(there, None);
+        assert_eq!(items(&labels(&server).await).len(), there);
+        assert_eq!(server.asked().len(), pages);
+    }
+    // More than is wanted is said; another server gets nothing of ours.
+    let many = labels(&server(200, None)).await;
+    assert!(many.as_list().unwrap().truncated, "{many:?}");
+    let other = Server::new(|_| Some((200, json!([]))));
+    let away: &'static str = Box::leak(format!("127.0.0.1:{}", other.port).into_boxed_str());
+    let led_away = labels(&server(95, Some(away))).await;
+    assert_eq!(reason(&led_away), Reason::Denied);
+    assert!(other.asked().is_empty());
+}

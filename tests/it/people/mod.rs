@@ -3,6 +3,7 @@
 
 mod bundle;
 mod github;
+mod incident;
 mod jaeger;
 mod signed;
 mod status_page;
@@ -53,6 +54,9 @@ impl Asked {
 /// What is answered; `None`: nothing at all.
 type Answer = dyn Fn(&Asked) -> Option<(u16, Json)> + Send + Sync;
 
+/// Lines of the head of a reply, each with its end.
+type Head = dyn Fn(&Asked) -> String + Send + Sync;
+
 /// A server of a test.
 pub struct Server {
     pub port: u16,
@@ -61,14 +65,24 @@ pub struct Server {
 
 impl Server {
     pub fn new(answer: impl Fn(&Asked) -> Option<(u16, Json)> + Send + Sync + 'static) -> Self {
+        Self::with_head(answer, |_| String::new())
+    }
+
+    /// The same with more lines in the head of each reply.
+    pub fn with_head(
+        answer: impl Fn(&Asked) -> Option<(u16, Json)> + Send + Sync + 'static,
+        head: impl Fn(&Asked) -> String + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (mine, answer): (_, Arc<Answer>) = (asked.clone(), Arc::new(answer));
+        let (mine, answer, head): (_, Arc<Answer>, Arc<Head>) = (asked.clone(), Arc::new(answer), Arc::new(head));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (asked, answer) = (mine.clone(), answer.clone());
-                std::thread::spawn(move || while serve(stream.as_ref().unwrap(), &asked, &*answer).is_some() {});
+                let (asked, answer, head) = (mine.clone(), answer.clone(), head.clone());
+                std::thread::spawn(
+                    move || while serve(stream.as_ref().unwrap(), &asked, &*answer, &*head).is_some() {},
+                );
             }
         });
         Self { port, asked }
@@ -89,7 +103,7 @@ impl Server {
 }
 
 /// One request of a connection; `None` when there are no more.
-fn serve(mut stream: &TcpStream, all: &Mutex<Vec<Asked>>, answer: &Answer) -> Option<()> {
+fn serve(mut stream: &TcpStream, all: &Mutex<Vec<Asked>>, answer: &Answer, more: &Head) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
@@ -128,7 +142,8 @@ fn serve(mut stream: &TcpStream, all: &Mutex<Vec<Asked>>, answer: &Answer) -> Op
         other => other.to_string(),
     };
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {status} X\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        more(&asked),
         body.len()
     );
     stream.write_all((head + &body).as_bytes()).ok()

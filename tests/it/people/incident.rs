@@ -1,0 +1,102 @@
+//! An incident: a shop that was closed and forgotten. The real binary against a real server, over the provider `http`.
+
+use super::{Asked, Server};
+use crate::support::desk::{Desk, on_a_thread};
+use crate::support::terminal::Terminal;
+use serde_json::{Value as Json, json};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/sale-closed.starr");
+
+#[derive(Default)]
+struct Shop {
+    open: bool,
+    change: Option<&'static str>,
+    keys: BTreeSet<String>,
+}
+
+fn answer(shop: &Mutex<Shop>, asked: &Asked) -> Option<(u16, Json)> {
+    let mut shop = shop.lock().unwrap();
+    assert_eq!(asked.path, "/state");
+    if asked.method == "POST" {
+        assert!(shop.keys.insert(asked.header("idempotency-key").to_owned()));
+        shop.open = asked.json()["open"] == true;
+    }
+    Some((200, json!({"open": shop.open, "change": shop.change})))
+}
+
+fn closed(change: Option<&'static str>) -> (Arc<Mutex<Shop>>, Server, Desk) {
+    let shop = Arc::new(Mutex::new(Shop {
+        change,
+        ..Shop::default()
+    }));
+    let mine = shop.clone();
+    let server = Server::new(move |asked| answer(&mine, asked));
+    let desk = Desk::new(&format!(
+        "    http: {{ endpoints: {{ shop: {{ url: \"{0}\" }} }} }}
+    grants:
+      - {{ capability: http, effects: [read, change], targets: [\"{0}\"] }}
+",
+        server.url()
+    ));
+    (shop, server, desk)
+}
+
+#[tokio::test]
+async fn a_shop_that_was_forgotten_is_found_approved_opened_and_verified() {
+    let (shop, server, desk) = closed(None);
+    let command = desk.command(&["run", BOOK]);
+    let seen = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("Approval needed: Open the shop again");
+        terminal.wait_for("Approve?");
+        terminal.answer("yes");
+        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await;
+    assert!(seen.contains("forgotten") && seen.contains("RESOLVED"), "{seen}");
+    assert!(shop.lock().unwrap().open);
+    assert_eq!(server.sent(), 1);
+    let (report, _) = desk.run(&["report", "latest"]);
+    for words in ["Open the shop again", "It was not opened again", "at_work", "resolved"] {
+        assert!(report.contains(words), "{words:?} is missing in\n{report}");
+    }
+}
+
+#[tokio::test]
+async fn a_shop_whose_opening_is_refused_stays_closed() {
+    let (shop, server, desk) = closed(None);
+    let command = desk.command(&["run", BOOK]);
+    let seen = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("Approve?");
+        terminal.answer("no");
+        terminal.wait_for("Why not?");
+        terminal.answer("the prices are wrong");
+        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await;
+    assert!(seen.contains("REFUSED"), "{seen}");
+    assert!(!shop.lock().unwrap().open);
+    assert_eq!(server.sent(), 0);
+    let (report, _) = desk.run(&["report", "latest"]);
+    assert!(report.contains("the prices are wrong"), "{report}");
+}
+
+#[tokio::test]
+async fn a_shop_at_which_somebody_works_is_another_cause_and_is_left_alone() {
+    let (shop, server, desk) = closed(Some("under way"));
+    let command = desk.command(&["run", BOOK]);
+    let seen = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        assert_eq!(terminal.end(), 1, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await;
+    assert!(seen.contains("A change is under way"), "{seen}");
+    assert!(!shop.lock().unwrap().open);
+    assert_eq!(server.sent(), 0);
+}
