@@ -413,6 +413,6 @@ async fn a_page_that_is_shorter_than_was_asked_for_is_not_the_last_when_another_
     let other = Server::new(|_| Some((200, json!([]))));
     let away: &'static str = Box::leak(format!("127.0.0.1:{}", other.port).into_boxed_str());
     let led_away = labels(&server(95, Some(away))).await;
-    assert_eq!(reason(&led_away), Reason::Denied);
+    assert_eq!(reason(&led_away).0, Reason::Denied);
     assert!(other.asked().is_empty());
 }
