@@ -126,6 +126,11 @@ impl PartialEq for Operation {
 }
 
 impl Operation {
+    /// Whether it has the name of the other. What a call expects of its reply may differ.
+    pub fn is_named_as(&self, other: &Self) -> bool {
+        self.path == other.path && self.provider == other.provider
+    }
+
     /// `postgres.sessions.terminate`
     pub fn full_name(&self) -> String {
         format!("{}.{}", self.provider, self.path)

@@ -589,7 +589,7 @@ impl Stage {
             .scenario()
             .given
             .iter()
-            .any(|given| given.operation == *operation && !given.args.is_empty());
+            .any(|given| given.operation.is_named_as(operation) && !given.args.is_empty());
         let args = if args.is_empty() || !others {
             String::new()
         } else {
@@ -648,7 +648,7 @@ impl Stage {
 }
 
 fn matches(given: &Given, call: &Call) -> bool {
-    given.operation == call.operation && given.args.iter().all(|(name, value)| equal(call.arg(name), value))
+    given.operation.is_named_as(&call.operation) && given.args.iter().all(|(name, value)| equal(call.arg(name), value))
 }
 
 /// Equal as an argument: a resource is known by its name.

@@ -257,7 +257,7 @@ impl Prepared {
         self.typed
             .iter()
             .find(|(operation, literals, _)| {
-                *operation == call.operation && literals.iter().all(|(name, value)| call.arg(name) == value)
+                operation.is_named_as(&call.operation) && literals.iter().all(|(name, value)| call.arg(name) == value)
             })
             .map_or_else(|| call.operation.result.clone(), |(_, _, ty)| ty.clone())
     }
