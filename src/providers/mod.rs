@@ -77,6 +77,8 @@ pub mod jaeger;
 pub mod jwt;
 #[cfg(feature = "kubernetes")]
 pub mod kubernetes;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod late;
 #[cfg(any(feature = "host", feature = "http", feature = "postgres", feature = "dns"))]
 pub mod names;
 #[cfg(feature = "notify")]

@@ -7,7 +7,8 @@ use crate::models::aws::service;
 use crate::provider::Call;
 use crate::providers::arguments::{Arguments, field, limited, patience};
 use crate::providers::failure::{Failure, wrong};
-use crate::value::{Reason, Series, Unknown, Value};
+use crate::providers::late;
+use crate::value::{Reason, Unknown, Value};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
@@ -53,6 +54,17 @@ pub fn calls(path: &str) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+/// Of certificates.
+const KEY_TYPES: [&str; 7] = [
+    "RSA_1024",
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "EC_prime256v1",
+    "EC_secp384r1",
+    "EC_secp521r1",
+];
 
 /// Most samples of one series: what the service gives for one metric at once.
 const SAMPLES: u64 = 1440;
@@ -226,8 +238,7 @@ fn series(json: &Json, until: Timestamp, period: Duration) -> Result<Value, Unkn
         samples.push((time, Value::float(value.as_f64().ok_or_else(|| odd("Values"))?)));
     }
     samples.sort_by_key(|(time, _)| *time);
-    let step = i64::try_from(period.as_nanos()).unwrap_or(i64::MAX);
-    Ok(Value::Series(Arc::new(Series { samples, until, step })))
+    Ok(late::series(samples, period, until))
 }
 
 fn seconds_ago(over: Duration) -> Timestamp {
@@ -318,7 +329,9 @@ impl Aws {
                 ))
             }
             "certificates.list" => {
-                let answer = talk.read("acm", "list_certificates", json!({})).await?;
+                // Without this the service leaves out those with elliptic curves and with large keys.
+                let all_keys = json!({ "Includes": { "keyTypes": KEY_TYPES } });
+                let answer = talk.read("acm", "list_certificates", all_keys).await?;
                 let certificates = list(&answer, "CertificateSummaryList")?;
                 Ok(Value::list(certificates.iter().map(certificate).collect()))
             }

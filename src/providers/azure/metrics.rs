@@ -1,10 +1,10 @@
 //! Metrics of Azure Monitor: exactly one series, with its gaps.
 
 use crate::providers::failure::{excerpt, wrong};
-use crate::value::{Reason, Series, Unknown, Value};
+use crate::providers::late;
+use crate::value::{Reason, Unknown, Value};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value as Json;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The version of the interface of metrics.
@@ -148,21 +148,7 @@ pub fn series(answer: &Json, statistic: &str, asked: &Asked) -> Result<Value, Un
             "nothing was measured in this time, which is not zero",
         ));
     }
-    // A point stands at the beginning of its step, and the newest one is often not there yet: two steps of silence are no gap.
-    let until = samples
-        .last()
-        .map(|(time, _)| *time)
-        .and_then(|time| {
-            SignedDuration::try_from(step * 2)
-                .ok()
-                .and_then(|more| time.checked_add(more).ok())
-        })
-        .map_or(asked.end, |reach| if reach < asked.end { reach } else { asked.end });
-    Ok(Value::Series(Arc::new(Series {
-        samples,
-        until,
-        step: i64::try_from(step.as_nanos()).unwrap_or(i64::MAX),
-    })))
+    Ok(late::series(samples, step, asked.end))
 }
 
 /// One number for the whole time.
@@ -203,8 +189,8 @@ mod tests {
         let Ok(Value::Series(found)) = series(&two, "average", &asked) else {
             panic!("no series");
         };
-        assert_eq!(found.samples.len(), 2);
-        assert_eq!(found.step, 60_000_000_000);
+        assert_eq!(found.samples.len(), 3);
+        assert!(found.samples[1].1.as_unknown().is_some());
         let nothing = answer(json!([{"timeStamp": "2026-11-22T03:00:00Z"}]));
         assert_eq!(series(&nothing, "average", &asked).unwrap_err().reason, Reason::Missing);
         assert_eq!(number(&nothing, "average").unwrap_err().reason, Reason::Missing);
