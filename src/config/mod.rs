@@ -6,6 +6,7 @@
 
 mod journal;
 mod journal_place;
+mod secret_places;
 mod signatures;
 
 use crate::provider::Effect;
@@ -407,20 +408,6 @@ pub fn parse(text: &str) -> Result<Config, Error> {
 }
 
 impl Environment {
-    /// Clusters and vaults in which secrets of this environment lie.
-    fn reach_sources(&self) {
-        #[cfg(feature = "kubernetes")]
-        if !self.kubernetes.clusters.is_empty() {
-            let source = crate::providers::kubernetes::credentials::Source::new(&self.kubernetes);
-            crate::secrets::reach_clusters(std::sync::Arc::new(source));
-        }
-        #[cfg(feature = "azure")]
-        if !self.azure.vaults.is_empty() {
-            let source = crate::providers::azure::credentials::Source::new(&self.azure);
-            crate::secrets::reach_vaults(std::sync::Arc::new(source));
-        }
-    }
-
     fn validate(&self) -> Result<(), Error> {
         if self.severities.is_empty() {
             return error("`severities` is empty");

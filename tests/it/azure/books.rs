@@ -101,6 +101,10 @@ async fn asked(desk: &Desk, book: &str, title: &'static str, says: &'static str)
         terminal.wait_for(title);
         terminal.wait_for("Approve?");
         terminal.answer(says);
+        if says == "no" {
+            terminal.wait_for("Why not?");
+            terminal.answer("it is asked for tomorrow");
+        }
         let code = terminal.end();
         (terminal.seen, code)
     })
@@ -202,7 +206,7 @@ fn shut() -> Server {
     server
 }
 
-const TITLE: &str = "Let snet-apps connect to AzureCosmosDB at port 443, before the rule at 200";
+const TITLE: &str = "Let snet-apps connect to AzureCosmosDB at port 443, before the rule of priority 200";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_is_put_to_the_others_at_the_next_free_place() {

@@ -26,7 +26,7 @@ impl Holder {
         let port = free.local_addr().unwrap().port();
         drop(free);
         let child = Command::new(program("busybox"))
-            .args(["httpd", "-f", "-p", &format!("127.0.0.1:{port}"), "-h", "/var/empty"])
+            .args(["httpd", "-f", "-p", &format!("127.0.0.1:{port}"), "-h", concat!(env!("CARGO_MANIFEST_DIR"), "/docs")])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
