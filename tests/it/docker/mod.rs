@@ -3,7 +3,6 @@
 mod containers;
 mod faults;
 mod incident;
-mod ports;
 mod projects;
 mod registry;
 

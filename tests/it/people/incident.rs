@@ -52,6 +52,8 @@ async fn a_shop_that_was_forgotten_is_found_approved_opened_and_verified() {
         terminal.wait_for("Approval needed: Open the shop again");
         terminal.wait_for("Approve?");
         terminal.answer("yes");
+        terminal.wait_for("Who closed it");
+        terminal.answer("");
         assert_eq!(terminal.end(), 0, "{}", terminal.seen);
         terminal.seen
     })
@@ -75,6 +77,8 @@ async fn a_shop_whose_opening_is_refused_stays_closed() {
         terminal.answer("no");
         terminal.wait_for("Why not?");
         terminal.answer("the prices are wrong");
+        terminal.wait_for("Who closed it");
+        terminal.answer("");
         assert_eq!(terminal.end(), 3, "{}", terminal.seen);
         terminal.seen
     })
@@ -92,6 +96,8 @@ async fn a_shop_at_which_somebody_works_is_another_cause_and_is_left_alone() {
     let command = desk.command(&["run", BOOK]);
     let seen = on_a_thread(move || {
         let mut terminal = Terminal::start(command);
+        terminal.wait_for("Who closed it");
+        terminal.answer("");
         assert_eq!(terminal.end(), 1, "{}", terminal.seen);
         terminal.seen
     })
