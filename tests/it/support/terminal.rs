@@ -46,6 +46,13 @@ impl Terminal {
         }
     }
 
+    /// The same for something that takes longer.
+    pub fn wait_within(&mut self, text: &str, patience: Duration) {
+        self.session.set_expect_timeout(Some(patience));
+        self.wait_for(text);
+        self.session.set_expect_timeout(Some(PATIENCE));
+    }
+
     /// Types a line.
     pub fn answer(&mut self, line: &str) {
         self.session.send_line(line).expect("the program reads");
