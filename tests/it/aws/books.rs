@@ -51,9 +51,7 @@ async fn turned_away(world: &World) {
     // Long enough ago that it is soon out of a window of two minutes.
     let then = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(70);
     let then = then.to_string();
-    let metric = |name: &str, value: f64| {
-        j!({"MetricName": name, "Value": value, "Timestamp": then, "Dimensions": [{"Name": "TableName", "Value": TABLE}]})
-    };
+    let metric = |name: &str, value: f64| j!({"MetricName": name, "Value": value, "Timestamp": then, "Dimensions": [{"Name": "TableName", "Value": TABLE}]});
     let data = json(j!([
         metric("ReadThrottleEvents", 7.0),
         metric("ConsumedReadCapacityUnits", 900.0),
@@ -64,7 +62,13 @@ async fn turned_away(world: &World) {
 }
 
 /// Runs a runbook; the answer to the one approval, and to the question at the end. What was on the screen, and the code.
-async fn run(desk: &Desk, words: &[&str], title: &'static str, says: &'static str, asks: &'static str) -> (String, i32) {
+async fn run(
+    desk: &Desk,
+    words: &[&str],
+    title: &'static str,
+    says: &'static str,
+    asks: &'static str,
+) -> (String, i32) {
     let command = desk.command(words);
     on_a_thread(move || {
         let mut terminal = Terminal::start(command);
@@ -136,7 +140,11 @@ async fn a_missing_backup_is_made_and_the_next_run_restores_it_and_cleans_up() {
     assert!(seen.contains("no_backup") && seen.contains("STOPPED"), "{seen}");
     let named = [("TableName", text(TABLE))];
     let backups = world.json("dynamodb.list_backups", &named).await;
-    assert_eq!(backups["BackupSummaries"].as_array().map(Vec::len), Some(1), "{backups}");
+    assert_eq!(
+        backups["BackupSummaries"].as_array().map(Vec::len),
+        Some(1),
+        "{backups}"
+    );
 
     let title = "Approval needed: Restore agent-runtime-by-hand into agent-runtime-test-restore";
     let (seen, code) = run(&desk, &["run", BACKUP], title, "yes", LONG).await;
@@ -144,7 +152,10 @@ async fn a_missing_backup_is_made_and_the_next_run_restores_it_and_cleans_up() {
     assert!(seen.contains("filled") && seen.contains("RESOLVED"), "{seen}");
     assert_eq!(tables(&world).await, j!([TABLE]).to_string(), "the copy is removed");
     let (report, _) = desk.run(&["report", "latest"]);
-    assert!(report.contains("agent-runtime-test-restore") && !report.contains(KEY.1), "{report}");
+    assert!(
+        report.contains("agent-runtime-test-restore") && !report.contains(KEY.1),
+        "{report}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
