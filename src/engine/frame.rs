@@ -244,7 +244,7 @@ impl<'r> Frame<'r> {
         self.context.settle(&mut self.slots, roots, asking, noted).await
     }
 
-    /// Whether a person is behind something that these rest on, or would have to allow it.
+    /// Whether a person is behind something that these rest on, would have to allow it, or has answered in its place.
     pub fn asks_people(&self, roots: &[Root<'_>]) -> bool {
         let mut open = Vec::new();
         for root in roots {
@@ -253,7 +253,7 @@ impl<'r> Frame<'r> {
         let mut seen = BTreeSet::new();
         while let Some(id) = open.pop() {
             if seen.insert(id) {
-                if self.context.personal(id) {
+                if self.context.personal(id) || self.slots.get(id).is_some_and(|slot| slot.by_hand) {
                     return true;
                 }
                 open.extend(&self.context.needs[id.0]);

@@ -36,9 +36,9 @@ impl Frame<'_> {
         run.world.screen.waiting(&watch.what, Some(watch.within));
         let mut position = None;
         let roots = [Root::Condition(watch.condition)];
-        let asks_people = self.asks_people(&roots);
         loop {
             let first = before.is_none();
+            let asks_people = self.asks_people(&roots);
             self.next_round();
             let mut noted = Vec::new();
             let fresh = Fresh {

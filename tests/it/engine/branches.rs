@@ -187,6 +187,37 @@ async fn the_operator_may_answer_by_hand_and_it_is_recorded_as_such() {
 }
 
 #[tokio::test]
+async fn what_was_answered_by_hand_is_asked_again_while_something_is_waited_for() {
+    let by_hand = OnUnknown::AnswerByHand {
+        name: "a_flag".to_owned(),
+        yes: true,
+        note: "I looked".to_owned(),
+    };
+    let text = two_causes("escalate").replacen(
+        "  action fix_a",
+        "  wait until not a_flag within 10 min every 1 min else stop \"it stays\"\n  action fix_a",
+        1,
+    );
+    let ran = Setup::new()
+        .given("flag a", |past| match past.minutes() {
+            0 => starr::value::Value::unknown(starr::value::Reason::Timeout, ""),
+            minutes => starr::value::Value::Bool(minutes < 3),
+        })
+        .flag("b", false)
+        .on_unknown("It is a", vec![by_hand])
+        .run(&text)
+        .await;
+    let looks: Vec<serde_json::Value> = ran.of("look");
+    let waited = looks
+        .iter()
+        .rfind(|look| look["what"].as_str().unwrap().starts_with("wait"))
+        .unwrap();
+    assert_eq!(waited["answer"], "yes", "{looks:#?}");
+    assert_eq!(waited["last"], true);
+    assert!(ran.texts("stop", "because").is_empty());
+}
+
+#[tokio::test]
 async fn nobody_who_chooses_in_time_is_cannot_tell() {
     let ran = Setup::new()
         .silent("a")

@@ -50,6 +50,30 @@ async fn rows_count_from_the_first_known_severity_until_the_run_ends() {
 }
 
 #[tokio::test]
+async fn what_is_told_during_a_wait_names_the_evidence_of_the_last_look() {
+    let steps = "check other \"Other?\" {\n  read value = demo.flag(\"other\")\n  yes when value\n}\n\
+                 wait until not bad and not other within 12 min every 1 min else stop \"no\"";
+    let text = waiting(steps).replace(
+        "escalation matrix",
+        "escalation {\n    sev1 -> pager.page(\"boss\") now\n    sev2 -> chat.post(\"{run.evidence}\", \"\") now, chat.post(\"{run.evidence}\", \"\") after 10 min\n  }",
+    );
+    // The answer of the whole stays no, so no look between the first and the last is recorded.
+    let ran = Setup::new()
+        .flag("bad", true)
+        .flag("worse", false)
+        .given("flag other", |past| Value::Bool(past.minutes() >= 3))
+        .run(&text)
+        .await;
+    let told = ran.sent_at();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[1].0, 600);
+    assert!(told[0].1.contains("bad") && !told[0].1.contains("other"), "{told:?}");
+    let other = told[1].1.lines().find(|line| line.starts_with("other")).unwrap();
+    assert!(other.starts_with("other  yes"), "{told:?}");
+    assert!(ran.of("look").len() < 4, "looks are quiet");
+}
+
+#[tokio::test]
 async fn escalate_sends_the_rest_of_its_row_at_once_and_ends_the_run() {
     let ran = Setup::new()
         .flag("bad", true)
