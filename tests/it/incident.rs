@@ -2,7 +2,7 @@
 //! has left a dozen and more sessions open in a transaction.
 
 use crate::support::postgres::{Place, Server, leave_open};
-use crate::support::terminal::Terminal;
+use crate::support::terminal::{Terminal, attended};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -223,18 +223,11 @@ async fn refused_changes_nothing_tells_people_and_ends_as_refused() {
     let desk = Desk::new(&place).await;
     let _stuck = leave_open(&place, "shop", STUCK).await;
     let before = pids(&place, "shop").await;
-    let command = desk.run(&["--answer", "complaints=no"]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("a migration is running");
-        terminal.wait_for("Which signal could have told us earlier?");
-        terminal.wait_for("may be empty");
-        terminal.answer("");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.run(&["--answer", "complaints=no"]), 3, |person| {
+        person.refuse("a migration is running");
+        person.wait_for("Which signal could have told us earlier?");
+        person.wait_for("may be empty");
+        person.answer("");
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");
@@ -403,14 +396,10 @@ async fn an_interrupted_run_changes_nothing_and_says_so() {
     let desk = Desk::new(&place).await;
     let _stuck = leave_open(&place, "shop", STUCK).await;
     let before = pids(&place, "shop").await;
-    let command = desk.run(&["--answer", "complaints=no"]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.interrupt();
-        terminal.wait_for("no change is left in place");
-        assert_eq!(terminal.end(), 1, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.run(&["--answer", "complaints=no"]), 1, |person| {
+        person.wait_for("Approve?");
+        person.interrupt();
+        person.wait_for("no change is left in place");
     })
     .await;
     assert!(seen.contains("STOPPED"), "{seen}");

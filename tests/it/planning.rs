@@ -2,7 +2,7 @@
 
 use crate::incident::{BOOK, Desk, on_a_thread, pids, text};
 use crate::support::postgres::{Place, Server, leave_open};
-use crate::support::terminal::Terminal;
+use crate::support::terminal::attended;
 
 /// Sessions the application leaves open.
 const STUCK: usize = 12;
@@ -145,15 +145,11 @@ async fn a_plan_is_run_once() {
     );
     assert_ne!(first["id"], second["id"]);
 
-    let command = desk.command(&["run", "--plan", "plan.json"]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        terminal.wait_for("may be empty");
-        terminal.answer("");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", "--plan", "plan.json"]), 0, |person| {
+        person.wait_for("Approve?");
+        person.answer("yes");
+        person.wait_for("may be empty");
+        person.answer("");
     })
     .await;
     assert!(seen.contains("RESOLVED"), "{seen}");

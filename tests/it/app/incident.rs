@@ -1,9 +1,9 @@
 //! An incident: a circuit breaker that stays open although what is behind it is well again. The real binary against a real service.
 
 use super::{Shop, shop};
-use crate::support::desk::{Desk, on_a_thread};
+use crate::support::desk::Desk;
 use crate::support::gated::field;
-use crate::support::terminal::Terminal;
+use crate::support::terminal::attended;
 use starr::value::Value;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/breaker-stuck.starr");
@@ -34,37 +34,21 @@ async fn breaker(service: &Shop) -> Value {
 async fn a_breaker_that_is_stuck_is_found_approved_reset_and_verified() {
     let service = Shop::start(&["--open-breaker", "payments"]);
     let desk = desk(&service);
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Close the breaker payments");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Close the breaker payments")
     })
     .await;
     assert!(seen.contains("stuck") && seen.contains("RESOLVED"), "{seen}");
     assert_eq!(breaker(&service).await, Value::variant("closed"));
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Close the breaker payments", "resolved", "93.5 %"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    desk.reported(&["Close the breaker payments", "resolved", "93.5 %"]);
 }
 
 #[tokio::test]
 async fn a_refused_order_leaves_it_open() {
     let service = Shop::start(&["--open-breaker", "payments"]);
     let desk = desk(&service);
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("the bank asked us to wait");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("the bank asked us to wait")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");

@@ -1,8 +1,8 @@
 //! An incident end to end: the real binary in a terminal against the emulator, which looks at signatures and rights.
 
 use super::{Moto, json, text};
-use crate::support::desk::{Desk, on_a_thread};
-use crate::support::terminal::Terminal;
+use crate::support::desk::Desk;
+use crate::support::terminal::attended;
 use starr::provider::Outcome;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/aws-table.starr");
@@ -46,14 +46,8 @@ async fn broken() -> (Moto, Desk, tempfile::TempDir) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_found_approved_repaired_and_verified() {
     let (moto, desk, _secrets) = broken().await;
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Pay orders by request");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Pay orders by request")
     })
     .await;
     assert!(seen.contains("capacity") && seen.contains("RESOLVED"), "{seen}");
@@ -65,10 +59,7 @@ async fn a_table_is_found_approved_repaired_and_verified() {
         table["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST",
         "{table}"
     );
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Pay orders by request", "resolved", "PROVISIONED", "PAY_PER_REQUEST"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    let report = desk.reported(&["Pay orders by request", "resolved", "PROVISIONED", "PAY_PER_REQUEST"]);
     assert!(!report.contains("swordfish") && !seen.contains("swordfish"));
     let (health, _) = desk.run(&["doctor"]);
     assert!(

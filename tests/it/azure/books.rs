@@ -140,10 +140,7 @@ async fn throughput_is_raised_and_the_requests_are_served() {
         now["properties"]["resource"]["autoscaleSettings"]["maxThroughput"], 10_000,
         "{now}"
     );
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["scales_too_little", "12", "4000", "resolved"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    let report = desk.reported(&["scales_too_little", "12", "4000", "resolved"]);
     assert!(!(screen + &report).contains(TOKEN) && !report.contains(SECRET));
 }
 

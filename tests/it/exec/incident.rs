@@ -1,8 +1,8 @@
 //! An incident: a lock that its owner has left behind. The real binary in a terminal, with real programs.
 
 use super::Bench;
-use crate::support::desk::{Desk, on_a_thread};
-use crate::support::terminal::Terminal;
+use crate::support::desk::Desk;
+use crate::support::terminal::attended;
 use std::path::Path;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/stale-lock.starr");
@@ -38,22 +38,13 @@ fn broken(locks: &Path) -> (Bench, Desk) {
 async fn a_lock_that_was_left_behind_is_found_approved_cleared_and_verified() {
     let locks = tempfile::tempdir().unwrap();
     let (_bench, desk) = broken(locks.path());
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Clear the lock report");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Clear the lock report")
     })
     .await;
     assert!(seen.contains("left_behind") && seen.contains("RESOLVED"), "{seen}");
     assert!(!locks.path().join("report.lock").exists());
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Clear the lock report", "resolved", "lock_clear"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    desk.reported(&["Clear the lock report", "resolved", "lock_clear"]);
     let (doctor, _) = desk.run(&["doctor"]);
     assert!(
         doctor.contains("exec lock_held") && doctor.contains("Landlock"),
@@ -65,15 +56,8 @@ async fn a_lock_that_was_left_behind_is_found_approved_cleared_and_verified() {
 async fn a_refused_order_leaves_the_lock() {
     let locks = tempfile::tempdir().unwrap();
     let (_bench, desk) = broken(locks.path());
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("its owner is at work");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("its owner is at work")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");

@@ -3,7 +3,8 @@
 use super::server::Server;
 use super::world::World;
 use super::{change, deployment, done, gate, read};
-use crate::support::terminal::Terminal;
+use crate::support::desk::on_a_thread;
+use crate::support::terminal::attended;
 use starr::value::Value;
 use std::path::Path;
 use std::process::Command;
@@ -83,21 +84,11 @@ impl Desk {
     }
 }
 
-pub async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    tokio::task::spawn_blocking(work).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_stuck_rollout_is_found_approved_undone_and_verified() {
     let desk = Desk::new().await;
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Take web back to revision 1");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Take web back to revision 1")
     })
     .await;
     assert!(seen.contains("image_gone"), "{seen}");
@@ -118,15 +109,8 @@ async fn a_stuck_rollout_is_found_approved_undone_and_verified() {
 #[tokio::test]
 async fn a_refused_undo_changes_nothing() {
     let desk = Desk::new().await;
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("the image is being pushed");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("the image is being pushed")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");

@@ -4,6 +4,7 @@ use super::incident::{BOOK, Desk};
 use super::server::Server;
 use super::world::{Ban, World};
 use super::{call, deployment, gate_of, provider, read};
+use crate::support::desk::on_a_thread;
 use serde_json::json;
 use starr::provider::Effect;
 use starr::provider::gate::{Gate, Grant, Mode};
@@ -172,7 +173,7 @@ async fn what_the_server_does_not_say_is_unknown() {
 async fn a_plan_shows_what_the_server_said() {
     let desk = Desk::with("").await;
     let mut command = desk.command(&["plan", BOOK, "--live"]);
-    let output = super::incident::on_a_thread(move || command.output().unwrap()).await;
+    let output = on_a_thread(move || command.output().unwrap()).await;
     let seen = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     // The screen is narrow: lines are wrapped.
     let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,10 +1,11 @@
 //! The roles that `starr grants --to rbac` prints are enough, and every rule in them is needed: the server enforces them.
 
-use super::incident::{BOOK, Desk, on_a_thread};
+use super::incident::{BOOK, Desk};
 use super::server::Server;
 use super::world::{Rule, World};
 use super::{deployment, field, gate_of, operations, provider, read, resource};
-use crate::support::terminal::Terminal;
+use crate::support::desk::on_a_thread;
+use crate::support::terminal::{Terminal, attended};
 use serde_json::Value as Json;
 use starr::provider::Provider;
 use starr::provider::native::Use;
@@ -111,12 +112,9 @@ async fn an_incident_is_resolved_with_the_printed_roles_and_every_rule_of_them_i
     let acts_as = granted.remove("LOGIN").expect("the login itself acts as the others");
     assert_eq!(acts_as[0].names, ["starr-changer", "starr-viewer"]);
     enforce(&mut desk.server.world(), &granted);
-    let command = desk.command(&["run", BOOK]);
-    on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
+    attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.wait_for("Approve?");
+        person.answer("yes");
     })
     .await;
     assert_eq!(desk.image(), "shop/web:1");

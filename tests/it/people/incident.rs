@@ -1,8 +1,8 @@
 //! An incident: a shop that was closed and forgotten. The real binary against a real server, over the provider `http`.
 
 use super::{Asked, Server};
-use crate::support::desk::{Desk, on_a_thread};
-use crate::support::terminal::Terminal;
+use crate::support::desk::Desk;
+use crate::support::terminal::attended;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -46,41 +46,25 @@ fn closed(change: Option<&'static str>) -> (Arc<Mutex<Shop>>, Server, Desk) {
 #[tokio::test]
 async fn a_shop_that_was_forgotten_is_found_approved_opened_and_verified() {
     let (shop, server, desk) = closed(None);
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Open the shop again");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        terminal.wait_for("Who closed it");
-        terminal.answer("");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Open the shop again");
+        person.wait_for("Who closed it");
+        person.answer("");
     })
     .await;
     assert!(seen.contains("forgotten") && seen.contains("RESOLVED"), "{seen}");
     assert!(shop.lock().unwrap().open);
     assert_eq!(server.sent(), 1);
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Open the shop again", "It was not opened again", "at_work", "resolved"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    desk.reported(&["Open the shop again", "It was not opened again", "at_work", "resolved"]);
 }
 
 #[tokio::test]
 async fn a_shop_whose_opening_is_refused_stays_closed() {
     let (shop, server, desk) = closed(None);
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("the prices are wrong");
-        terminal.wait_for("Who closed it");
-        terminal.answer("");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("the prices are wrong");
+        person.wait_for("Who closed it");
+        person.answer("");
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");
@@ -93,13 +77,9 @@ async fn a_shop_whose_opening_is_refused_stays_closed() {
 #[tokio::test]
 async fn a_shop_at_which_somebody_works_is_another_cause_and_is_left_alone() {
     let (shop, server, desk) = closed(Some("under way"));
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Who closed it");
-        terminal.answer("");
-        assert_eq!(terminal.end(), 1, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 1, |person| {
+        person.wait_for("Who closed it");
+        person.answer("");
     })
     .await;
     assert!(seen.contains("A change is under way"), "{seen}");

@@ -2,9 +2,9 @@
 //! servers.
 
 use super::{Alerts, Metrics};
-use crate::support::desk::{Desk, on_a_thread};
+use crate::support::desk::Desk;
 use crate::support::gated::items;
-use crate::support::terminal::Terminal;
+use crate::support::terminal::attended;
 use starr::value::Value;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/alert-storm.starr");
@@ -35,37 +35,21 @@ async fn standing(alerts: &Alerts) -> usize {
 #[tokio::test]
 async fn a_storm_is_found_approved_silenced_and_verified() {
     let (_metrics, alerts, desk) = broken();
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Keep the alerts of shop silent");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Keep the alerts of shop silent")
     })
     .await;
     assert!(seen.contains("storm") && seen.contains("RESOLVED"), "{seen}");
     assert!(seen.contains("97 %"), "{seen}");
     assert_eq!(standing(&alerts).await, 1);
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Keep the alerts of shop silent", "resolved", "97 %"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    desk.reported(&["Keep the alerts of shop silent", "resolved", "97 %"]);
 }
 
 #[tokio::test]
 async fn a_refused_silence_is_not_made() {
     let (_metrics, alerts, desk) = broken();
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("we want to hear them");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("we want to hear them")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");

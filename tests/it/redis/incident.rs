@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::support::desk::{Desk, on_a_thread};
-use crate::support::terminal::Terminal;
+use crate::support::terminal::attended;
 use redis::Commands;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/cache-full.starr");
@@ -50,14 +50,8 @@ fn policy(server: &Server) -> String {
 #[tokio::test]
 async fn a_full_cache_is_found_approved_repaired_and_verified() {
     let (server, desk, _secrets) = broken();
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Let cache make room");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Let cache make room")
     })
     .await;
     assert!(seen.contains("keeps_all") && seen.contains("RESOLVED"), "{seen}");
@@ -67,25 +61,15 @@ async fn a_full_cache_is_found_approved_repaired_and_verified() {
         !server.admin().exists::<_, bool>("starr:lock").unwrap(),
         "the lock was given back"
     );
-    let (report, _) = desk.run(&["report", "latest"]);
-    for words in ["Let cache make room", "resolved", "noeviction", "allkeys-lru"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    let report = desk.reported(&["Let cache make room", "resolved", "noeviction", "allkeys-lru"]);
     assert!(!report.contains("change-secret") && !seen.contains("change-secret"));
 }
 
 #[tokio::test]
 async fn a_refused_change_leaves_the_cache_as_it_is() {
     let (server, desk, _secrets) = broken();
-    let command = desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("sessions live in it");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("sessions live in it")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");

@@ -40,6 +40,15 @@ impl Desk {
         command
     }
 
+    /// The report of the latest run, in which all these words stand.
+    pub fn reported(&self, all: &[&str]) -> String {
+        let (report, _) = self.run(&["report", "latest"]);
+        for words in all {
+            assert!(report.contains(words), "{words:?} is missing in\n{report}");
+        }
+        report
+    }
+
     /// What the binary prints, both streams, and its exit code.
     pub fn run(&self, words: &[&str]) -> (String, Option<i32>) {
         let output = self.command(words).output().expect("the binary can be run");

@@ -1,12 +1,25 @@
 //! The real binary in a pseudo-terminal, as a person sees it.
 
+use super::desk::on_a_thread;
 use expectrl::process::unix::WaitStatus;
-use expectrl::{Eof, Expect, Session};
+use expectrl::{Eof, Expect, Regex, Session};
 use std::process::Command;
 use std::time::Duration;
 
 /// Longest wait for a line that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a command to its end with somebody at the keyboard, on a thread of its own, and gives all that was on the screen. Fails where the
+/// exit code is another.
+pub async fn attended(command: Command, code: i32, person: impl FnOnce(&mut Terminal) + Send + 'static) -> String {
+    on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        person(&mut terminal);
+        assert_eq!(terminal.end(), code, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await
+}
 
 /// A run of the binary with a person at the keyboard.
 pub struct Terminal {
@@ -38,9 +51,7 @@ impl Terminal {
                 self.seen.push_str(text);
             }
             Err(problem) => {
-                let mut rest = vec![0; 64 * 1024];
-                let read = self.session.try_read(&mut rest).unwrap_or(0);
-                self.seen.push_str(&String::from_utf8_lossy(&rest[..read]));
+                self.see_the_rest();
                 panic!("waited for {text:?}: {problem}\n--- the screen ---\n{}", self.seen);
             }
         }
@@ -58,6 +69,21 @@ impl Terminal {
         self.session.send_line(line).expect("the program reads");
     }
 
+    /// Says yes to the approval with this title.
+    pub fn approve(&mut self, title: &str) {
+        self.wait_for(&format!("Approval needed: {title}"));
+        self.wait_for("Approve?");
+        self.answer("yes");
+    }
+
+    /// Says no to the next approval, and why.
+    pub fn refuse(&mut self, reason: &str) {
+        self.wait_for("Approve?");
+        self.answer("no");
+        self.wait_for("Why not?");
+        self.answer(reason);
+    }
+
     /// Presses Ctrl-C.
     pub fn interrupt(&mut self) {
         self.session.send("\u{3}").expect("the program reads");
@@ -72,12 +98,22 @@ impl Terminal {
         let _ = process.wait();
     }
 
+    /// What is on the screen and was not waited for.
+    fn see_the_rest(&mut self) {
+        if let Ok(found) = self.session.check(Regex("(?s).+")) {
+            self.seen.push_str(&String::from_utf8_lossy(found.as_bytes()));
+        }
+    }
+
     /// Waits for the end and gives the exit code.
     pub fn end(&mut self) -> i32 {
         match self.session.expect(Eof) {
             // What was left is the match itself.
             Ok(found) => self.seen.push_str(&String::from_utf8_lossy(found.as_bytes())),
-            Err(problem) => panic!("waited for the end: {problem}\n--- the screen ---\n{}", self.seen),
+            Err(problem) => {
+                self.see_the_rest();
+                panic!("waited for the end: {problem}\n--- the screen ---\n{}", self.seen);
+            }
         }
         match self
             .session

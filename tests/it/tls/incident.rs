@@ -3,9 +3,9 @@
 use super::{Nginx, authority, files, first, made, room, server, world};
 use crate::exec::Bench;
 use crate::support::daemon::file;
-use crate::support::desk::{Desk, on_a_thread};
+use crate::support::desk::Desk;
 use crate::support::gated::field;
-use crate::support::terminal::Terminal;
+use crate::support::terminal::attended;
 use starr::value::Value;
 
 const BOOK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runbooks/expired-certificate.starr");
@@ -80,14 +80,8 @@ impl Site {
 async fn an_expired_certificate_is_found_approved_renewed_and_verified() {
     let site = expired();
     assert_eq!(site.subject().await, Value::text("CN=old"));
-    let command = site.desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approval needed: Renew the certificate of site");
-        terminal.wait_for("Approve?");
-        terminal.answer("yes");
-        assert_eq!(terminal.end(), 0, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(site.desk.command(&["run", BOOK]), 0, |person| {
+        person.approve("Renew the certificate of site")
     })
     .await;
     assert!(
@@ -96,24 +90,15 @@ async fn an_expired_certificate_is_found_approved_renewed_and_verified() {
         site.nginx.daemon.log()
     );
     assert_eq!(site.subject().await, Value::text("CN=new"));
-    let (report, _) = site.desk.run(&["report", "latest"]);
-    for words in ["Renew the certificate of site", "resolved", "bad_certificate"] {
-        assert!(report.contains(words), "{words:?} is missing in\n{report}");
-    }
+    site.desk
+        .reported(&["Renew the certificate of site", "resolved", "bad_certificate"]);
 }
 
 #[tokio::test]
 async fn a_refused_renewal_leaves_the_old_certificate() {
     let site = expired();
-    let command = site.desk.command(&["run", BOOK]);
-    let seen = on_a_thread(move || {
-        let mut terminal = Terminal::start(command);
-        terminal.wait_for("Approve?");
-        terminal.answer("no");
-        terminal.wait_for("Why not?");
-        terminal.answer("the provider renews it itself");
-        assert_eq!(terminal.end(), 3, "{}", terminal.seen);
-        terminal.seen
+    let seen = attended(site.desk.command(&["run", BOOK]), 3, |person| {
+        person.refuse("the provider renews it itself")
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");
