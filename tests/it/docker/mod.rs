@@ -3,6 +3,7 @@
 mod containers;
 mod faults;
 mod incident;
+mod ports;
 mod projects;
 mod registry;
 
