@@ -4,6 +4,8 @@ mod approvals;
 mod locks;
 mod policies;
 
+pub use crate::support::desk::OTHER;
+use crate::support::desk::as_other;
 use crate::support::terminal::Terminal;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,9 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-/// A second login of this machine.
-pub const OTHER: &str = "nobody";
 
 /// One action that posts to a server once.
 pub const BOOK: &str = r##"use std.http.{Endpoint}
@@ -156,27 +155,7 @@ impl Desk {
 
     /// The binary as the other login: root becomes it, everybody else is it in a user namespace.
     pub fn other(&self, words: &[&str]) -> Command {
-        let id = std::fs::read_to_string("/etc/passwd")
-            .unwrap()
-            .lines()
-            .find_map(|line| {
-                let mut fields = line.split(':');
-                (fields.next() == Some(OTHER)).then_some(())?;
-                fields.nth(1).map(str::to_owned)
-            })
-            .expect("there is a user `nobody`");
-        let command = if rustix::process::getuid().is_root() {
-            let mut command = Command::new("setpriv");
-            command.arg(format!("--reuid={id}")).args(["--clear-groups", "--"]);
-            command
-        } else {
-            let mut command = Command::new("unshare");
-            command.args(["--user", &format!("--map-user={id}"), "--"]);
-            command
-        };
-        let mut command = command;
-        command.arg(env!("CARGO_BIN_EXE_starr"));
-        self.prepared(command, words)
+        self.prepared(as_other(), words)
     }
 
     /// `starr run` of the runbook with these words behind it.

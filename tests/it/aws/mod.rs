@@ -4,6 +4,7 @@ mod books;
 mod faults;
 mod incident;
 mod moto;
+mod targets;
 
 use crate::support::daemon::{Daemon, folder, free_port, secret};
 use crate::support::gated::Gated;
@@ -26,6 +27,15 @@ pub struct Moto {
 impl Moto {
     /// One that looks at signatures and rights after so many calls.
     pub fn start(free: usize) -> Self {
+        Self::with(free, "from moto.server import main; main()")
+    }
+
+    /// One whose targets are healthy as long as their security groups let the balancer in.
+    pub fn with_health() -> Self {
+        Self::with(1_000_000, include_str!("health.py"))
+    }
+
+    fn with(free: usize, program: &str) -> Self {
         assert!(
             Path::new(TOOLS).join("moto/server.py").is_file(),
             "the emulator of AWS is not installed; run: scripts/setup"
@@ -39,7 +49,7 @@ impl Moto {
             &format!("INITIAL_NO_AUTH_ACTION_COUNT={free}"),
             "/usr/bin/python3",
             "-c",
-            "from moto.server import main; main()",
+            program,
             "-H",
             "127.0.0.1",
             "-p",
