@@ -425,7 +425,7 @@ fn erase(args: &Erase, global: &Global, output: Output) -> Result<Exit, Failure>
     }
     let here = Here::new(global)?;
     let erased = super::runtime()?.block_on(async {
-        let store = run::open_journal(&here.path).await?;
+        let store = here.path.open_to_erase().await?;
         let runs = store.runs(u32::MAX).await?;
         let chosen: Vec<_> = match (&args.run, args.older_than) {
             (Some(name), _) => {
@@ -481,7 +481,12 @@ fn erase(args: &Erase, global: &Global, output: Output) -> Result<Exit, Failure>
         ));
     }
     if erased.iter().any(|(_, done)| !done.gone) {
-        print("somebody is reading the journal: the write-ahead log may hold them until it is next written back\n");
+        print(match here.path.file() {
+            Some(_) => {
+                "somebody is reading the journal: the write-ahead log may hold them until it is next written back\n"
+            }
+            None => "the server keeps them until it has vacuumed, and in its own log and backups\n",
+        });
     }
     Ok(Exit::Good)
 }

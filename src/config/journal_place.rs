@@ -78,6 +78,9 @@ mod postgres {
         /// The role that makes the tables.
         #[serde(default)]
         pub owner: Option<Role>,
+        /// The role that may have payloads taken away.
+        #[serde(default)]
+        pub eraser: Option<Role>,
         #[serde(default)]
         pub allow_unsynced: bool,
     }
@@ -132,6 +135,7 @@ mod postgres {
                 user: user.to_owned(),
                 password: None,
                 owner: None,
+                eraser: None,
                 allow_unsynced: false,
             };
             database.validate()?;
@@ -145,6 +149,9 @@ mod postgres {
                 Err(wrong) => wrong,
                 Ok(()) if self.database.is_empty() => "no database is named",
                 Ok(()) if self.user.is_empty() => "no user is named",
+                Ok(()) if self.eraser.as_ref().is_some_and(|eraser| eraser.user == self.user) => {
+                    "`eraser` is another role than the one that records"
+                }
                 Ok(()) => return Ok(()),
             };
             Err(format!("the journal's database: {wrong}"))
@@ -158,6 +165,10 @@ mod postgres {
                     user: user.to_owned(),
                     password: password.map_err(|why| format!("the journal's password: {why}"))?,
                 })
+            };
+            let role = |role: &Option<Role>| {
+                let role = role.as_ref().map(|role| login(&role.user, &role.password));
+                role.transpose()
             };
             Ok(Server {
                 host: self.host.clone(),
@@ -173,11 +184,8 @@ mod postgres {
                 },
                 root_certificate: self.root_certificate.clone(),
                 login: login(&self.user, &self.password)?,
-                owner: self
-                    .owner
-                    .as_ref()
-                    .map(|owner| login(&owner.user, &owner.password))
-                    .transpose()?,
+                owner: role(&self.owner)?,
+                eraser: role(&self.eraser)?,
                 allow_unsynced: self.allow_unsynced,
             })
         }

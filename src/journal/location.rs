@@ -24,6 +24,15 @@ impl Location {
         }
     }
 
+    /// Opens the journal to take payloads away, which in a database only one role may.
+    pub async fn open_to_erase(&self) -> Result<Store, Error> {
+        match self {
+            Location::File(path) => Store::open(path).await,
+            #[cfg(feature = "postgres")]
+            Location::Postgres(server) => postgres::open_to_erase(server).await,
+        }
+    }
+
     /// Opens an existing journal to look at it.
     pub async fn read(&self) -> Result<Store, Error> {
         match self {

@@ -258,23 +258,12 @@ fn of_alerts_in_the_same_instant_one_starts_a_run() {
 
 #[tokio::test]
 async fn of_alerts_in_the_same_instant_one_starts_a_run_with_a_journal_in_postgresql() {
-    use std::os::unix::fs::PermissionsExt;
-    let (place, server) = crate::storage::postgres::place().await;
+    use crate::storage::postgres::{described, place};
+    let (_place, server) = place().await;
     let desk = Desk::new();
-    for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
-        let path = desk.0.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-    }
     let path = desk.0.path().join("starr.yaml");
     let file = format!("journal: {}/journal.db", desk.0.path().display());
-    let database = format!(
-        "journal: {{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {folder}/recorder }}, owner: {{ user: app, password: {{ file: {folder}/owner }} }}, allow_unsynced: true }} }}",
-        server.port,
-        place.name,
-        server.login.user,
-        folder = desk.0.path().display(),
-    );
+    let database = format!("journal: {}", described(&server, desk.0.path(), ""));
     let config = std::fs::read_to_string(&path).unwrap();
     assert!(config.contains(&file));
     std::fs::write(&path, config.replace(&file, &database)).unwrap();

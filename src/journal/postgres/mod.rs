@@ -53,6 +53,8 @@ pub struct Server {
     /// The role that owns the tables and makes them. Without it the recording role makes them itself, and could give itself back
     /// what it has no right to.
     pub owner: Option<Login>,
+    /// The role that may have payloads taken away. Without it nobody may.
+    pub eraser: Option<Login>,
     /// Accept a server that acknowledges what is not on its disk.
     pub allow_unsynced: bool,
 }
@@ -74,11 +76,33 @@ pub async fn open(server: &Server) -> Result<Store, Error> {
     open_on(server, Arc::new(System)).await
 }
 
+/// Opens the journal for recording as the role that may have payloads taken away.
+///
+/// # Errors
+/// As [`open`], and when there is no such role.
+pub async fn open_to_erase(server: &Server) -> Result<Store, Error> {
+    if server.eraser.is_none() {
+        return Err(words::message(
+            &server.place(),
+            "erase payloads",
+            "the recording role can take nothing away, and no other role is named",
+            "Name a role for it as `eraser` in the journal's configuration (docs/journal.md).",
+        ));
+    }
+    let storage = Postgres {
+        server: server.clone(),
+        machine: Arc::new(System),
+        role: Role::Eraser,
+    };
+    Store::over(Arc::new(storage), Arc::new(System)).await
+}
+
 /// The same with time and randomness from this machine.
 pub async fn open_on(server: &Server, machine: Arc<dyn Machine>) -> Result<Store, Error> {
     let storage = Postgres {
         server: server.clone(),
         machine: Arc::clone(&machine),
+        role: Role::Recorder,
     };
     Store::over(Arc::new(storage), machine).await
 }
@@ -88,6 +112,7 @@ pub async fn read(server: &Server) -> Result<Store, Error> {
     let storage = Postgres {
         server: server.clone(),
         machine: Arc::new(System),
+        role: Role::Recorder,
     };
     Store::look(Arc::new(storage)).await
 }
@@ -96,6 +121,15 @@ pub async fn read(server: &Server) -> Result<Store, Error> {
 struct Postgres {
     server: Server,
     machine: Arc<dyn Machine>,
+    role: Role,
+}
+
+/// As whom entries are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Recorder,
+    /// Records, and may have payloads taken away.
+    Eraser,
 }
 
 impl Storage for Postgres {
@@ -105,7 +139,7 @@ impl Storage for Postgres {
 
     fn writer(&self) -> BoxFuture<'_, Result<Box<dyn Writer>, Error>> {
         Box::pin(async move {
-            let writer = writer::Connected::open(&self.server, &*self.machine).await?;
+            let writer = writer::Connected::open(&self.server, self.role, &*self.machine).await?;
             Ok(Box::new(writer) as Box<dyn Writer>)
         })
     }
@@ -122,7 +156,7 @@ impl Storage for Postgres {
             // The writer makes the tables where they are not there yet.
             let desk = decisions::Desk {
                 place: self.server.place(),
-                connection: writer::Connected::open(&self.server, &*self.machine)
+                connection: writer::Connected::open(&self.server, self.role, &*self.machine)
                     .await?
                     .into_connection(),
             };

@@ -1,7 +1,7 @@
 //! The tables in the database, their versions, and who may do what with them.
 
 /// The steps from nothing to the current tables; the store's version is the number of steps it has had.
-pub const STEPS: &[&str] = &[FIRST, SUBJECTS];
+pub const STEPS: &[&str] = &[FIRST, SUBJECTS, ERASING];
 
 /// The version this program writes.
 pub const VERSION: i64 = STEPS.len() as i64;
@@ -88,6 +88,29 @@ create table subjects (
 );
 ";
 
+/// The one way in which anything is taken away: the payloads that an entry names, in the transaction that records the entry. It runs with
+/// the owner's rights; what it does is written in the entry, and nobody who may call it can take away more. `{schema}` is the schema's name.
+const ERASING: &str = "
+create function erase_payloads(said bigint) returns bigint
+    language plpgsql security definer set search_path = \"{schema}\", pg_temp as $$
+declare
+    its_run text;
+    taken   bigint;
+begin
+    select e.run into its_run from entries e
+     where e.sequence = said and e.kind = 'payloads_erased' and e.xmin = pg_current_xact_id()::xid;
+    if its_run is null then
+        raise exception 'no entry of this transaction says that payloads are erased' using errcode = '42501';
+    end if;
+    delete from payloads p using entries e
+     where e.sequence = p.sequence and e.run = its_run and e.sequence < said and e.kind <> 'payloads_erased'
+       and p.sequence in (select jsonb_array_elements_text(convert_from(b.body, 'UTF8')::jsonb -> 'entries')::bigint
+                            from payloads b where b.sequence = said);
+    get diagnostics taken = row_count;
+    return taken;
+end $$;
+";
+
 /// Names of the tables; nothing else belongs into the schema.
 pub const TABLES: [&str; 10] = [
     "version",
@@ -102,16 +125,30 @@ pub const TABLES: [&str; 10] = [
     "decisions",
 ];
 
-/// What the recording role may do: add everywhere, change what is a cache or a working state, take away nothing.
+/// A name as SQL writes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What a role that records may do: add everywhere, change what is a cache or a working state, take away nothing.
 pub fn rights(schema: &str, role: &str) -> String {
-    let role = format!("\"{}\"", role.replace('"', "\"\""));
-    let all = TABLES.join(", ");
+    let (schema, role, all) = (quoted(schema), quoted(role), TABLES.join(", "));
     format!(
-        "grant usage on schema \"{schema}\" to {role};
+        "grant usage on schema {schema} to {role};
          revoke all on {all} from {role}, public;
+         revoke all on function erase_payloads(bigint) from {role}, public;
          grant select on {all} to {role};
          grant insert on entries, payloads, runs, leases, subjects, checkpoints to {role};
          grant insert, update, delete on requests, decisions to {role};
          grant update on head, runs, leases, checkpoints to {role};"
+    )
+}
+
+/// What the role that erases may do beside that: have payloads taken away that an entry names.
+pub fn rights_to_erase(schema: &str, role: &str) -> String {
+    format!(
+        "{}\n         grant execute on function erase_payloads(bigint) to {};",
+        rights(schema, role),
+        quoted(role)
     )
 }

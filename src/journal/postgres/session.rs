@@ -1,7 +1,7 @@
 //! Connections: everything explicit, and a look at what the server promises before anything is recorded.
 
 use super::error::failure;
-use super::{Login, Server, Tls};
+use super::{Login, Role, Server, Tls};
 use crate::journal::{Error, words};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, Row as _};
@@ -152,7 +152,12 @@ pub async fn must_sync(server: &Server, connection: &mut PgConnection) -> Result
 }
 
 /// Refuses a role that could change or take away what was recorded.
-pub async fn must_not_change(server: &Server, connection: &mut PgConnection) -> Result<(), Error> {
+pub async fn must_not_change(
+    server: &Server,
+    role: Role,
+    login: &Login,
+    connection: &mut PgConnection,
+) -> Result<(), Error> {
     let place = server.place();
     let found: Vec<String> = patiently(
         &place,
@@ -163,8 +168,12 @@ pub async fn must_not_change(server: &Server, connection: &mut PgConnection) -> 
                     unnest(array['entries', 'payloads']) table_
               where has_table_privilege(current_user, table_::regclass, right_)
              union all
+             select 'execute on erase_payloads'
+              where not $1 and has_function_privilege(current_user, 'erase_payloads(bigint)', 'EXECUTE')
+             union all
              select 'superuser' from pg_catalog.pg_roles where rolname = current_user and rolsuper",
         )
+        .bind(role == Role::Eraser)
         .fetch_all(&mut *connection),
     )
     .await?;
@@ -179,10 +188,7 @@ pub async fn must_not_change(server: &Server, connection: &mut PgConnection) -> 
     Err(words::message(
         &place,
         "open it",
-        &format!(
-            "the role `{}` may change what was recorded ({found})",
-            server.login.user
-        ),
+        &format!("the role `{}` may change what was recorded ({found})", login.user),
         "Give the journal a role of its own that is no superuser, and the role that makes the tables as `owner`.",
     ))
 }

@@ -3,7 +3,7 @@
 use super::error::failure;
 use super::reader::clock;
 use super::session::{connect, must_not_change, must_sync, patiently};
-use super::{Server, schema};
+use super::{Role, Server, schema};
 use crate::journal::machine::Machine;
 use crate::journal::storage::{Change, LeaseRow, Place, RunStanding, Writer, signed, standing};
 use crate::journal::tree::{Digest, Frontier};
@@ -25,9 +25,19 @@ pub struct Connected {
 
 impl Connected {
     /// Connects, makes or upgrades the tables where needed, and looks at what server and role allow.
-    pub async fn open(server: &Server, machine: &dyn Machine) -> Result<Self, Error> {
+    pub async fn open(server: &Server, role: Role, machine: &dyn Machine) -> Result<Self, Error> {
         let place = server.place();
-        let mut connection = connect(server, &server.login).await?;
+        let login = match (role, &server.eraser) {
+            (Role::Eraser, Some(eraser)) => eraser,
+            _ => &server.login,
+        };
+        if let (Role::Eraser, Some(owner)) = (role, &server.owner) {
+            // Its name may have come into the configuration after the tables were made.
+            let mut making = connect(server, owner).await?;
+            patiently(&place, "make the tables", make(&mut making, server, machine)).await?;
+            let _ = making.close().await;
+        }
+        let mut connection = connect(server, login).await?;
         must_sync(server, &mut connection).await?;
         let version = version(&place, &mut connection).await?;
         if version < schema::VERSION {
@@ -37,7 +47,7 @@ impl Connected {
             // A connection that is not closed in good order is closed by the server.
             let _ = making.close().await;
         }
-        must_not_change(server, &mut connection).await?;
+        must_not_change(server, role, login, &mut connection).await?;
         let origin: Vec<u8> = patiently(
             &place,
             "read the head",
@@ -167,16 +177,11 @@ impl Connected {
                 .execute(&mut *connection)
                 .await?;
         }
-        for (run, erased) in &change.erased {
-            let erased: Vec<i64> = erased.iter().copied().map(signed).collect();
-            sqlx::query(
-                "delete from payloads p using entries e
-                  where e.sequence = p.sequence and p.sequence = any($1) and e.run = $2 and e.kind <> 'payloads_erased'",
-            )
-            .bind(erased)
-            .bind(run)
-            .execute(&mut *connection)
-            .await?;
+        for row in change.rows.iter().filter(|row| row.entry.kind == "payloads_erased") {
+            sqlx::query("select erase_payloads($1)")
+                .bind(signed(row.entry.sequence))
+                .execute(&mut *connection)
+                .await?;
         }
         for row in &change.checkpoints {
             sqlx::query(
@@ -384,7 +389,8 @@ async fn make(connection: &mut PgConnection, server: &Server, machine: &dyn Mach
         if index <= done {
             continue;
         }
-        transaction.execute(*step).await?;
+        let sql = step.replace("{schema}", schema_name);
+        transaction.execute(AssertSqlSafe(sql)).await?;
         if index == 1 {
             let mut origin = [0; 16];
             machine
@@ -410,5 +416,9 @@ async fn make(connection: &mut PgConnection, server: &Server, machine: &dyn Mach
         .await?;
     let rights = schema::rights(schema_name, &server.login.user);
     transaction.execute(AssertSqlSafe(rights)).await?;
+    if let Some(eraser) = &server.eraser {
+        let rights = schema::rights_to_erase(schema_name, &eraser.user);
+        transaction.execute(AssertSqlSafe(rights)).await?;
+    }
     transaction.commit().await
 }

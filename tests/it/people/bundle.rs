@@ -140,19 +140,11 @@ fn nothing_is_written_over_and_nothing_is_recorded_then() {
 
 #[tokio::test]
 async fn a_bundle_of_a_journal_in_postgresql_is_known_to_it() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let (place, server) = crate::storage::postgres::place().await;
+    use crate::storage::postgres::{described, place};
+    let (_place, server) = place().await;
     let desk = Desk::new("    grants: []\n", BOOK);
-    for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
-        let path = desk.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-    }
     let folder = desk.path().display().to_string();
-    let database = format!(
-        "journal: {{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {folder}/recorder }}, owner: {{ user: app, password: {{ file: {folder}/owner }} }}, allow_unsynced: true }} }}",
-        server.port, place.name, server.login.user,
-    );
+    let database = format!("journal: {}", described(&server, desk.path(), ""));
     let path = desk.path().join("starr.yaml");
     let config = fs::read_to_string(&path).unwrap();
     let file = format!("journal: {folder}/journal.db");

@@ -2,10 +2,9 @@
 //! that can only be read, and a clock of this machine that is set back. The real binary runs; the server raises what a real one would.
 
 use super::faults::{Desk, both, the_clock_is_set_back};
-use super::postgres::place;
+use super::postgres::{described, place};
 use crate::support::postgres::{Place, run};
 use starr::journal::postgres::Server;
-use std::os::unix::fs::PermissionsExt;
 use tokio::runtime::Runtime;
 
 /// A desk whose journal is in a database, the database, and what drives it.
@@ -24,18 +23,7 @@ impl There {
             .unwrap();
         let (place, server) = runtime.block_on(place());
         let folder = tempfile::tempdir().unwrap();
-        for (name, text) in [("recorder", "journal-secret"), ("owner", "app-secret")] {
-            let path = folder.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        }
-        let journal = format!(
-            "{{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {here}/recorder }}, owner: {{ user: app, password: {{ file: {here}/owner }} }}, allow_unsynced: true }} }}",
-            server.port,
-            place.name,
-            server.login.user,
-            here = folder.path().display(),
-        );
+        let journal = described(&server, folder.path(), "");
         Self {
             desk: Desk::with(folder, &journal),
             place,

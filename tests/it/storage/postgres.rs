@@ -10,6 +10,8 @@ use starr::journal::postgres::{self, Login, Tls};
 use starr::journal::storage::Which;
 use starr::journal::{Error, Journal, RunHeader, Store, Taken};
 use starr::secrets::SecretText;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -36,9 +38,41 @@ pub async fn place() -> (Place, postgres::Server) {
         root_certificate: None,
         login: login(&recorder, "journal-secret"),
         owner: Some(login("app", "app-secret")),
+        eraser: None,
         allow_unsynced: true,
     };
     (place, server)
+}
+
+/// The same as it stands behind `journal:`, with its passwords in files of this folder; `more` stands before the end.
+pub fn described(server: &postgres::Server, folder: &Path, more: &str) -> String {
+    let here = folder.display();
+    for (name, text) in [
+        ("recorder", "journal-secret"),
+        ("owner", "app-secret"),
+        ("eraser", "eraser-secret"),
+    ] {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    format!(
+        "{{ postgres: {{ host: 127.0.0.1, port: {}, database: {}, user: {}, password: {{ file: {here}/recorder }}, owner: {{ user: app, password: {{ file: {here}/owner }} }}, allow_unsynced: true{more} }} }}",
+        server.port, server.database, server.login.user,
+    )
+}
+
+pub async fn connected(server: &postgres::Server, login: &Login) -> sqlx::PgConnection {
+    let password = login.password.as_ref().unwrap();
+    PgConnectOptions::new_without_pgpass()
+        .host("127.0.0.1")
+        .port(server.port)
+        .username(&login.user)
+        .password(password.expose())
+        .database(&server.database)
+        .connect()
+        .await
+        .unwrap()
 }
 
 fn step(detail: &str) -> Event {
@@ -95,7 +129,7 @@ impl Machine for Same {
 }
 
 /// Two runs, interleaved.
-async fn two_runs(store: &Store) -> Vec<String> {
+pub async fn two_runs(store: &Store) -> Vec<String> {
     let first = store.begin(RunHeader::default()).await.unwrap();
     let second = store.begin(RunHeader::default()).await.unwrap();
     first.append("", &step("one \0 größer")).await.unwrap();
@@ -149,18 +183,10 @@ async fn the_same_bytes_and_the_same_tree_as_in_a_file() {
 
 #[tokio::test]
 async fn the_recording_role_cannot_change_what_was_recorded() {
-    let (place, server) = place().await;
+    let (_place, server) = place().await;
     let store = postgres::open(&server).await.unwrap();
     two_runs(&store).await;
-    let mut recorder = PgConnectOptions::new_without_pgpass()
-        .host("127.0.0.1")
-        .port(server.port)
-        .username(&server.login.user)
-        .password("journal-secret")
-        .database(&place.name)
-        .connect()
-        .await
-        .unwrap();
+    let mut recorder = connected(&server, &server.login).await;
     for sql in [
         "update starr.entries set kind = 'x'",
         "delete from starr.entries",
