@@ -399,19 +399,30 @@ impl People for Nobody {
     }
 }
 
+impl Prepared {
+    /// An answer that the operator gives beforehand is the operator's; another role must answer for itself.
+    fn answer(&self, question: &Observe) -> Option<Option<bool>> {
+        let answer = self.answers.get(&question.name)?;
+        question.by.is_none().then_some(*answer)
+    }
+}
+
 impl People for Prepared {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
-        match self.answers.get(&question.name) {
-            // An answer that the operator gives beforehand is the operator's; another role must answer for itself.
-            Some(yes) if question.by.is_none() => {
+        match self.answer(question) {
+            Some(yes) => {
                 let observed = Observed {
-                    yes: *yes,
+                    yes,
                     note: "given on the command line".to_owned(),
                 };
                 Box::pin(std::future::ready(Reply::Given(observed, self.person.clone())))
             }
             _ => self.behind.observe(question),
         }
+    }
+
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        self.answer(question).is_some()
     }
 
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
@@ -454,6 +465,10 @@ impl People for Prepared {
 impl People for Settled {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         self.behind.observe(question)
+    }
+
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        self.behind.answered_beforehand(question)
     }
 
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {

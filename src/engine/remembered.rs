@@ -64,6 +64,10 @@ impl People for Remembered {
         ready(known, || self.behind.observe(question))
     }
 
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        self.behind.answered_beforehand(question)
+    }
+
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
         let known = reply(self, |event| match event {
             Event::Asked { name, value, by, .. } if name == question.name => {

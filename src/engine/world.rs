@@ -129,6 +129,11 @@ pub trait Screen: Send + Sync {
 pub trait People: Send + Sync {
     /// `observed`: yes, no, or "I do not know" (`None`).
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>>;
+    /// Whether [`People::observe`] has an answer to this that was given before the run: then it counts in an unattended run too.
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        let _ = question;
+        false
+    }
     /// `ask NAME`.
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>>;
     /// An approval. The refusal may have a reason.

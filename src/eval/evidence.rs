@@ -124,9 +124,9 @@ fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &
         (_, None) => None,
     };
     let detail = match (&value, lasting) {
-        (Value::Unknown(unknown), Some(span)) => format!("{unknown}; now for {}", show_duration(span)),
+        (Value::Unknown(unknown), Some(span)) => format!("{unknown}; now {}", lasted(span)),
         (Value::Unknown(unknown), None) => unknown.to_string(),
-        (_, Some(span)) => format!("for {}", show_duration(span)),
+        (_, Some(span)) => lasted(span),
         (_, None) => String::new(),
     };
     let actual = if told.actual.is_empty() {
@@ -144,6 +144,13 @@ fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &
         limit: told.limit,
         detail,
     });
+}
+
+fn lasted(span: i64) -> String {
+    match span {
+        series::ALWAYS => "at all times".to_owned(),
+        span => format!("for {}", show_duration(span)),
+    }
 }
 
 /// The value of an operand; of a series the newest one.

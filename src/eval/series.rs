@@ -7,6 +7,9 @@ use crate::value::{Reason, Series, Value};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
+/// Of a series that is constant, without a beginning.
+pub(super) const ALWAYS: i64 = i64::MAX;
+
 /// Every sample changed alike.
 pub(super) fn map(samples: &Series, change: impl Fn(&Value) -> Value) -> Value {
     Value::Series(Arc::new(Series {
@@ -137,7 +140,8 @@ pub(super) fn held(answers: &Series, duration: i64, now: Timestamp) -> Value {
     }
 }
 
-/// Since when the newest answer has been what it is, in nanoseconds before `now`; `None` when it is unknown or too old.
+/// Since when the newest answer has been what it is, in nanoseconds before `now`; `None` when it is unknown or too old, and
+/// [`ALWAYS`] where it never was another.
 pub(super) fn since(answers: &Series, now: Timestamp) -> Option<i64> {
     let end = answers.samples.partition_point(|(time, _)| *time <= now);
     let known = |value: &Value| match Truth::of(value) {
@@ -154,6 +158,9 @@ pub(super) fn since(answers: &Series, now: Timestamp) -> Option<i64> {
             break;
         }
         later = *time;
+    }
+    if answers.step == i64::MAX && later <= Timestamp::UNIX_EPOCH {
+        return Some(ALWAYS);
     }
     Some(nanoseconds(now.duration_since(later)))
 }

@@ -327,6 +327,13 @@ impl People for Again {
         Box::pin(self.again("observe", &question.name, Json::Null))
     }
 
+    // Whoever was asked then is asked now: of an unattended run that is what had been answered before it.
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.get(&("observe".to_owned(), question.name.clone()))
+            .is_some_and(|said| !said.is_empty())
+    }
+
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
         Box::pin(self.again("ask", &question.name, Json::Null))
     }

@@ -72,6 +72,10 @@ impl People for Heard {
         Box::pin(self.hear("observe", &question.name, Json::Null, work))
     }
 
+    fn answered_beforehand(&self, question: &Observe) -> bool {
+        self.inner.answered_beforehand(question)
+    }
+
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
         let work = self.inner.ask(question);
         Box::pin(self.hear("ask", &question.name, Json::Null, work))

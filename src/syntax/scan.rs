@@ -90,6 +90,24 @@ const TOP_WORDS: [&str; 8] = [
     "runbook", "use", "module", "provider", "resource", "record", "enum", "scenario",
 ];
 
+/// True for `record result "…"`, which a scenario expects: no type begins there.
+fn is_expected_record(line: &[u8]) -> bool {
+    let Some(rest) = line.strip_prefix(b"record") else {
+        return false;
+    };
+    let rest = rest.trim_ascii_start();
+    ["situation", "task", "action", "result", "reflection"]
+        .iter()
+        .filter_map(|part| rest.strip_prefix(part.as_bytes()))
+        .any(|rest| {
+            let blanks = rest
+                .iter()
+                .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r'))
+                .count();
+            rest.get(blanks) == Some(&b'"')
+        })
+}
+
 /// Looks a text over.
 pub fn scan(id: FileId, text: &str) -> Scan {
     let mut scanner = Scanner {
@@ -520,6 +538,7 @@ impl Scanner<'_> {
                         .get(word.len())
                         .is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_' || !byte.is_ascii())
             })
+            && !is_expected_record(rest)
     }
 
     /// Braces do not match: says where one is missing or too many, as the indentation shows it. Gives up (and leaves it to the

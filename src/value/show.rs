@@ -63,7 +63,7 @@ fn at_depth(value: &Value, depth: usize, digits: usize) -> String {
         Value::Text(text) => format!("\"{}\"", shorten(text, NESTED_CHARS)),
         Value::Time(time) => show_time(*time),
         Value::Duration(span) => duration(*span, digits),
-        Value::Ratio(number) => format!("{} %", trimmed(number * 100.0, digits)),
+        Value::Ratio(number) => format!("{} %", percent(number * 100.0, digits)),
         Value::Bytes(number) => bytes(*number, digits),
         Value::Rate(number) => rate(*number, digits),
         Value::Json(json) => match &**json {
@@ -194,6 +194,15 @@ fn rate(number: f64, digits: usize) -> String {
         ("/h", 3600.0)
     };
     format!("{} {unit}", trimmed(number * factor, digits))
+}
+
+/// Nearly all is never shown as all: as many digits as tell 99.95 from 100.
+fn percent(number: f64, digits: usize) -> String {
+    (digits..=9)
+        .map(|digits| trimmed(number, digits))
+        .find(|text| text != "100")
+        .filter(|_| (number - 100.0).abs() > 1e-9)
+        .unwrap_or_else(|| trimmed(number, digits))
 }
 
 /// Rounded to so many digits behind the point, without zeros at the end; a small number keeps its first digits.
@@ -461,6 +470,27 @@ mod tests {
         assert_eq!(show(&session), "{pid: 7, text: (secret)}");
         let (text, data) = shown(&Value::list(vec![session]));
         assert!(!text.contains("hunter2") && !data.to_string().contains("hunter2"));
+    }
+
+    #[test]
+    fn nearly_all_is_never_shown_as_all() {
+        for (share, shown) in [
+            (1.0, "100 %"),
+            (0.999_5, "99.95 %"),
+            (0.999_999, "99.9999 %"),
+            (1.000_4, "100.04 %"),
+            (0.999, "99.9 %"),
+            (0.999_000_4, "99.9 %"),
+            // No more than arithmetic leaves behind.
+            (0.1 + 0.2 + 0.7, "100 %"),
+            (0.7 + 0.1 + 0.1 + 0.1, "100 %"),
+        ] {
+            assert_eq!(show(&Value::Ratio(share)), shown, "{share}");
+        }
+        assert_eq!(
+            show_apart(&Value::Ratio(0.999_5), &Value::Ratio(0.999)),
+            ("99.95 %".to_owned(), "99.9 %".to_owned())
+        );
     }
 
     #[test]

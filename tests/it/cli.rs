@@ -256,3 +256,43 @@ fn a_run_is_recorded_where_it_was_asked_for_and_never_over_another() {
     assert_eq!(again.status.code(), Some(2), "{}", out(&again));
     assert!(err(&again).contains("tape/recording.jsonl"), "{}", err(&again));
 }
+
+const OBSERVED: &str = "runbook look \"Somebody has to look\" {
+  timebox 5 min then stop \"it took too long\"
+
+  situation {
+    symptom complaints \"Does anybody complain?\" observed
+    symptom seen \"Has the lead seen it?\" observed by lead
+    severity {
+      sev2 when complaints
+      sev2 when cannot tell
+      sev3 otherwise
+    }
+  }
+
+  task {
+    goal not complaints and not seen
+  }
+}
+";
+
+#[test]
+fn an_answer_that_was_given_beforehand_counts_where_nobody_can_be_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("look.starr"), OBSERVED).unwrap();
+    for unattended in [&[][..], &["--unattended"]] {
+        for (said, answer) in [("yes", "complaints  yes"), ("no", "complaints  no")] {
+            let given = format!("complaints={said}");
+            let mut words = vec!["run", "look.starr", "--answer", &given, "--answer", "seen=no"];
+            words.extend(unattended);
+            let seen = out(&starr(folder.path(), &words));
+            assert!(seen.contains(answer), "{answer:?} is missing in\n{seen}");
+            // Somebody else's answer is not the operator's to give.
+            assert!(!seen.contains("seen  no,") && !seen.contains("RESOLVED"), "{seen}");
+            let report = out(&starr(folder.path(), &["report", "latest"]));
+            assert!(report.contains("given on the command line"), "{report}");
+        }
+    }
+    let seen = out(&starr(folder.path(), &["run", "look.starr"]));
+    assert!(seen.contains("complaints  unknown"), "{seen}");
+}

@@ -151,7 +151,7 @@ impl Body<'_, '_> {
             runbook,
             arguments,
             clock,
-            given: merged(base.map(|base| base.given.as_slice()), given, same_key),
+            given: merged(base.map(|base| base.given.as_slice()), given, covers),
             stubs: merged(base.map(|base| base.stubs.as_slice()), stubs, |old: &Stub, new| {
                 old.name == new.name
             }),
@@ -305,9 +305,12 @@ fn default_clock() -> Timestamp {
 
 /// Keys are the same when they name the same operation with the same arguments.
 fn same_key(old: &Given, new: &Given) -> bool {
-    old.operation == new.operation
-        && old.args.len() == new.args.len()
-        && old.args.iter().all(|arg| new.args.contains(arg))
+    old.args.len() == new.args.len() && covers(old, new)
+}
+
+/// An own line is about every call that its key names: without arguments, about all of the operation.
+fn covers(old: &Given, new: &Given) -> bool {
+    old.operation == new.operation && new.args.iter().all(|arg| old.args.contains(arg))
 }
 
 /// What is taken over, each replaced by the own line with its key, then the other own lines.

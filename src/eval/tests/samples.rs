@@ -174,6 +174,19 @@ fn evidence_tells_value_limit_and_since_when() {
     assert_eq!((found[0].actual.as_str(), found[0].limit.as_str()), ("97 %", "90 %"));
     assert_eq!(found[0].detail, "for 2 min");
 
+    // What never was another has no beginning that could be told.
+    let constant = Value::Series(Arc::new(Series {
+        samples: vec![(jiff::Timestamp::MIN, Value::Ratio(0.97))],
+        until: jiff::Timestamp::MAX,
+        step: i64::MAX,
+    }));
+    let constant = binary(BinaryOp::Greater, literal(constant), literal(Value::Ratio(0.9)));
+    let found = evidence(&constant, &Fixed::new(vec![]), &sources);
+    assert_eq!(
+        (found[0].actual.as_str(), found[0].detail.as_str()),
+        ("97 %", "at all times")
+    );
+
     let both = binary(BinaryOp::And, name(0), not(name(1)));
     let scope = Fixed::new(vec![yes(), unknown(Reason::Timeout)]);
     let found = evidence(&both, &scope, &sources);

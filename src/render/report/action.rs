@@ -113,7 +113,7 @@ impl Actions {
             }
             Event::Look { .. } => match self.open_in(steps, &entry.scope) {
                 Some(action) => {
-                    add_look(&mut action.looks, At(entry.at), event);
+                    add_look(&mut action.looks, entry, event);
                     true
                 }
                 None => false,

@@ -315,7 +315,10 @@ impl Story {
                 });
                 self.note(entry);
             }
-            Event::Look { what, .. } if what == "resolved" => add_look(&mut self.looks, At(entry.at), event),
+            // What a called runbook says of itself is a step of this one.
+            Event::Look { what, .. } if what == "resolved" && entry.scope.is_empty() => {
+                add_look(&mut self.looks, entry, event);
+            }
             Event::Look { .. } => self.look(entry, event),
             _ => self.note(entry),
         }
@@ -330,7 +333,7 @@ impl Story {
                 Vec::new()
             }
         };
-        add_look(&mut looks, At(entry.at), event);
+        add_look(&mut looks, entry, event);
         self.steps.extend(looks.into_iter().map(Step::Looks));
     }
 
@@ -483,7 +486,7 @@ impl Story {
 }
 
 /// Adds a look to those before it when it is at the same condition.
-pub fn add_look(all: &mut Vec<Looks>, at: At, event: &Event) {
+pub fn add_look(all: &mut Vec<Looks>, entry: &Recorded, event: &Event) {
     let Event::Look {
         what,
         condition,
@@ -494,8 +497,13 @@ pub fn add_look(all: &mut Vec<Looks>, at: At, event: &Event) {
     else {
         return;
     };
+    let at = At(entry.at);
+    let what = match &**what {
+        "resolved" => words::scoped(&entry.scope, what),
+        other => other.to_owned(),
+    };
     match all.last_mut() {
-        Some(looks) if looks.what == *what && looks.condition == *condition => {
+        Some(looks) if looks.what == what && looks.condition == *condition => {
             looks.last = at;
             looks.evidence.clone_from(evidence);
             if looks.answers.last() != Some(answer) {
@@ -503,7 +511,7 @@ pub fn add_look(all: &mut Vec<Looks>, at: At, event: &Event) {
             }
         }
         _ => all.push(Looks {
-            what: what.clone(),
+            what,
             condition: condition.clone(),
             first: at,
             last: at,

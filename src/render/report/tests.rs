@@ -188,6 +188,24 @@ fn looks_and_ticks_stand_where_they_belong() {
 }
 
 #[test]
+fn what_a_called_runbook_says_of_itself_is_no_result_of_the_outer_one() {
+    let look = || Event::Look {
+        what: "resolved".to_owned(),
+        condition: "queue is empty".to_owned(),
+        answer: Answer::Yes,
+        evidence: Vec::new(),
+        last: true,
+    };
+    let report = report(&recorded(vec![(40.0, "child", look()), (50.0, "", look())]));
+    let (action, result) = report.split_once("## Result").unwrap();
+    assert!(
+        action.contains("- Looked at 03:14:45 UTC: child.resolved `queue is empty`: yes\n"),
+        "{report}"
+    );
+    assert_eq!(result.matches("resolved `queue is empty`").count(), 1, "{report}");
+}
+
+#[test]
 fn a_called_runbook_does_not_take_the_place_of_the_outer_one() {
     let mut entries = incident();
     let mut inner = entries.clone();

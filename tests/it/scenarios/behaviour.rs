@@ -316,7 +316,10 @@ fn values_change_with_time_and_with_calls() {
         &with(
             r#"scenario "They are back after four minutes" {
   like  "The old ones are ended"
-  given { demo.things -> 14 of {age: 1 min} until end_old then none until 4 min then 14 of {age: 1 min} }
+  given {
+    demo.things               -> 14 of {age: 1 min} until end_old then none until 4 min then 14 of {age: 1 min}
+    demo.things(kind: "aged") -> 3 of {age: 12 min} until end_old then none
+  }
   expect {
     answer  many yes
     answer  many no
@@ -784,4 +787,42 @@ runbook slowness() "Slow" {
     all_pass(book, &scenario("{least: \"2ms\"}"));
     let said = fails(book, &scenario("{least: \"3ms\"}"));
     assert!(said.contains("http.get"), "{said}");
+}
+
+#[test]
+fn an_own_line_takes_the_place_of_all_that_its_key_is_about() {
+    // Of what was taken over, the line with an argument is about a call of this operation as well.
+    let silent = "  given { demo.things -> timeout }
+  operator {
+    leave old unknown
+    answer complaints yes
+  }
+  expect {
+    answer  many unknown
+    answer  old unknown
+    changed nothing
+    outcome stopped \"it is not known\"
+  }";
+    all_pass(STUCK, &like(silent));
+    // One with an argument leaves what was said of the others.
+    let aged = "  given { demo.things(kind: \"aged\") -> timeout }
+  operator { leave old unknown }
+  expect {
+    answer  many yes
+    answer  old unknown
+    changed nothing
+    outcome stopped \"it is not known\"
+  }";
+    all_pass(STUCK, &like(aged));
+}
+
+#[test]
+fn what_is_expected_of_the_record_may_stand_at_the_margin() {
+    let text = ENDED
+        .replace("    record   action", "record action")
+        .replace("    record   result", "record result");
+    assert!(text.contains("\nrecord action \"") && text.contains("\nrecord result \""));
+    all_pass(STUCK, &text);
+    let other = text.replace("End 3 things", "End 4 things");
+    assert!(fails(STUCK, &other).contains("does not say \"End 4 things\""));
 }

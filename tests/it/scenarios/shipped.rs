@@ -145,3 +145,30 @@ fn a_mutated_runbook_is_noticed() {
         );
     }
 }
+
+#[test]
+fn a_field_whose_name_begins_like_a_clause_is_no_clause_for_mutants() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = folder.path().join("book.starr");
+    let text = "record Override {\n  approvedBy: Text,\n  verifyAfter: Duration,\n}\n\
+                runbook r \"R\" {\n  action a \"A\" {\n    approve by oncall\n    verify  ok within 1 min\n  }\n}\n";
+    std::fs::write(&book, text).unwrap();
+    let listed = std::process::Command::new("python3")
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/mutate"))
+        .args(["--list", &book.display().to_string()])
+        .output()
+        .unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let of = |kind: &str| listed.lines().filter(|line| line.contains(kind)).collect::<Vec<_>>();
+    let place = book.display();
+    assert_eq!(
+        of("approval dropped"),
+        [format!("{place}:7: approval dropped: dropped")],
+        "{listed}"
+    );
+    assert_eq!(
+        of("verify dropped"),
+        [format!("{place}:8: verify dropped: always true")],
+        "{listed}"
+    );
+}
