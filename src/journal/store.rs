@@ -315,17 +315,11 @@ impl Store {
     /// Wall time minus time since the machine's start at a run's last entry, when that was this start of the machine.
     async fn last_offset(&self, run: &str) -> Result<Option<i128>, Error> {
         let mut reading = self.reading().await?;
-        let mut last = None;
-        {
-            let mut rows = reading.reader().entries(Which::Run(run));
-            while let Some(row) = rows.next().await {
-                last = Some(row?.bytes);
-            }
-        }
+        let last = reading.reader().entries(Which::LastOf(run)).next().await.transpose()?;
         reading.done().await?;
         let boot = self.shared.machine.boot_id();
         Ok(last
-            .and_then(|bytes| Entry::decode(&bytes).ok())
+            .and_then(|row| Entry::decode(&row.bytes).ok())
             .filter(|entry| entry.boot == boot && !boot.is_empty())
             .map(|entry| i128::from(entry.wall_nanoseconds) - i128::from(entry.boot_nanoseconds)))
     }

@@ -132,6 +132,9 @@ const ALL: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.a
 const OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                         from entries e left join payloads p on p.sequence = e.sequence
                        where e.run = $1 order by e.run_sequence";
+const LAST_OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
+                             from entries e left join payloads p on p.sequence = e.sequence
+                            where e.run = $1 order by e.run_sequence desc limit 1";
 const ONE: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                      from entries e left join payloads p on p.sequence = e.sequence where e.sequence = $1";
 const EXTENT: &str = "select (select min(sequence) from entries), (select max(sequence) from entries)";
@@ -195,6 +198,7 @@ impl<T: Tables> Reader for T {
             Which::All => (ALL, Value::Number(i64::MIN)),
             Which::From(first) => (ALL, Value::Number(signed(first))),
             Which::Run(run) => (OF_RUN, Value::Text(run)),
+            Which::LastOf(run) => (LAST_OF_RUN, Value::Text(run)),
             Which::One(sequence) => (ONE, Value::Number(signed(sequence))),
         };
         self.rows(sql, &[value])
