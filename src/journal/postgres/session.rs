@@ -68,7 +68,10 @@ pub async fn connect(server: &Server, login: &Login) -> Result<PgConnection, Err
         "set search_path = \"{}\";
          set lock_timeout = '10s';
          set statement_timeout = '40s';
-         set idle_in_transaction_session_timeout = '60s';",
+         set idle_in_transaction_session_timeout = '60s';
+         -- The statements are small. Without statistics of the tables the server starts workers and compiles for each of them.
+         set max_parallel_workers_per_gather = 0;
+         set jit = off;",
         server.schema
     );
     patiently(&place, tried, connection.execute(AssertSqlSafe(settings))).await?;
