@@ -132,7 +132,8 @@ const ALL: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.a
 const OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                         from entries e left join payloads p on p.sequence = e.sequence
                        where e.run = $1 order by e.run_sequence";
-const LAST_OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
+const LAST_OF_RUN: &str =
+    "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                              from entries e left join payloads p on p.sequence = e.sequence
                             where e.run = $1 order by e.run_sequence desc limit 1";
 const ONE: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body

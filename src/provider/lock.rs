@@ -2,6 +2,7 @@
 
 use crate::value::Unknown;
 use futures::future::BoxFuture;
+use std::time::Duration;
 
 /// Who holds a lock, or wants it. All texts may come from outside: escape before showing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,5 +44,23 @@ impl Holder {
     /// One line: `260814-0912-kolu maria@laptop7`.
     pub fn line(&self) -> String {
         format!("{} {}@{}", self.run, self.who, self.host)
+    }
+}
+
+/// Gives a lock back here and now: the process may end directly after this. On a thread of its own, because this one may be inside a
+/// runtime; at most for this long, behind which the lock's expiry does it.
+pub fn give_back<F: Future<Output = ()>>(within: Duration, work: impl FnOnce() -> F + Send + 'static) {
+    let (told, done) = std::sync::mpsc::channel::<()>();
+    let spawned = std::thread::Builder::new()
+        .name("starr-unlock".to_owned())
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(work());
+            }
+            let _ = told.send(());
+        });
+    if spawned.is_ok() {
+        let _ = done.recv_timeout(within);
     }
 }

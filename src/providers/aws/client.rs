@@ -40,6 +40,8 @@ pub struct Account {
 pub struct Answered {
     pub status: u16,
     pub values: Map<String, Json>,
+    /// The service's own clock, where it says what time it is.
+    pub clock: Option<Timestamp>,
 }
 
 /// A refusal of the service, or no answer at all.
@@ -277,6 +279,9 @@ impl Account {
             .iter()
             .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
             .collect();
+        let clock = headers
+            .get("date")
+            .and_then(|date| Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp()));
         if !(200..300).contains(&status) {
             let refusal = wire::refusal(service, method, status, &headers, &body);
             if let Some(wait) = wait {
@@ -295,7 +300,7 @@ impl Account {
                 ),
             )
         })?;
-        Ok(Answered { status, values })
+        Ok(Answered { status, values, clock })
     }
 
     /// Calls an operation, again where that is harmless and the refusal may pass.

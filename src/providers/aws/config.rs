@@ -30,6 +30,9 @@ pub struct AccountConfig {
     /// The number of the account; grants that are printed have it filled in.
     #[serde(default)]
     pub id: Option<String>,
+    /// A table of DynamoDB in which the lock of this account is kept; without one no lock is taken.
+    #[serde(default)]
+    pub lock_table: Option<String>,
     /// Where everything is sent instead of the services' own addresses, as an emulator needs it.
     #[serde(default)]
     pub endpoint: Option<String>,
@@ -99,6 +102,13 @@ impl AccountConfig {
         {
             return Some("`id` is the account's number of 12 digits".to_owned());
         }
+        if let Some(table) = &self.lock_table
+            && !is_table(table)
+        {
+            return Some(format!(
+                "`lock_table`: `{table}` is not the name of a table: 3 to 255 of a-z, A-Z, 0-9, `_`, `-`, `.`"
+            ));
+        }
         if let Some(assume) = &self.assume
             && !(assume.role.starts_with("arn:") && assume.role.contains(":role/"))
         {
@@ -118,6 +128,13 @@ impl AccountConfig {
         }
         None
     }
+}
+
+fn is_table(name: &str) -> bool {
+    (3..=255).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 impl Config {
@@ -157,6 +174,8 @@ mod tests {
         };
         refused("{ region: \"EU West\" }", "region");
         refused("{ region: eu-west-1, id: \"12\" }", "12 digits");
+        assert_eq!(refusal("{ region: eu-west-1, lock_table: starr-locks }"), None);
+        refused("{ region: eu-west-1, lock_table: \"no name\" }", "lock_table");
         refused("{ region: eu-west-1, assume: { role: admin } }", "ARN");
         refused(
             "{ region: eu-west-1, endpoint: \"http://aws.example\" }",

@@ -5,6 +5,7 @@ pub mod config;
 mod credentials;
 mod decode;
 mod encode;
+mod lock;
 mod pages;
 mod rights;
 mod schema;
@@ -20,6 +21,7 @@ mod tests;
 use super::arguments::patience;
 use super::failure::{Failure, wrong};
 use crate::models::aws::{Method, Service, Waiter, service};
+use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::modelled::aws::{ACCOUNT, NAME, Named, find, given};
 use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Idempotence, Outcome, Permit, Provider};
@@ -36,7 +38,7 @@ use tokio::time::Instant;
 
 /// The provider `aws`: the accounts of an environment.
 pub struct Aws {
-    accounts: BTreeMap<String, Account>,
+    accounts: BTreeMap<String, Arc<Account>>,
 }
 
 /// A key as an idempotency token: of the length and the letters that every service takes.
@@ -105,7 +107,7 @@ impl Aws {
         let accounts = config.accounts.iter();
         Ok(Self {
             accounts: accounts
-                .map(|(name, account)| (name.clone(), Account::new(name, account)))
+                .map(|(name, account)| (name.clone(), Arc::new(Account::new(name, account))))
                 .collect(),
         })
     }
@@ -118,7 +120,7 @@ impl Aws {
     }
 
     fn named(&self, name: &str) -> Result<&Account, Unknown> {
-        self.accounts.get(name).ok_or_else(|| {
+        self.accounts.get(name).map(Arc::as_ref).ok_or_else(|| {
             wrong(
                 Reason::Unavailable,
                 format!("no account `{name}` is configured in this environment"),
@@ -284,6 +286,23 @@ impl Provider for Aws {
                 Ok(_) if call.operation.result == Type::Nothing => Outcome::Done(Value::None),
                 Ok(value) => Outcome::Done(value),
                 Err(failure) => failure.outcome(),
+            }
+        })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Held>>, NotTaken>> {
+        Box::pin(async move {
+            let Some(account) = self.accounts.get(target) else {
+                return Ok(None);
+            };
+            match &account.config.lock_table {
+                Some(table) => lock::take(account, table, holder, take_over).await.map(Some),
+                None => Ok(None),
             }
         })
     }

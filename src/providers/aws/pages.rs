@@ -73,7 +73,7 @@ pub async fn all(
     if pages.limit.as_ref().is_some_and(|limit| values.contains_key(limit)) {
         return Ok(first);
     }
-    let status = first.status;
+    let (status, clock) = (first.status, first.clock);
     let mut known = Json::Object(first.values);
     let mut next = tokens(pages, &known);
     let mut asked = values.clone();
@@ -123,10 +123,11 @@ pub async fn all(
         }
     }
     match known {
-        Json::Object(values) => Ok(Answered { status, values }),
+        Json::Object(values) => Ok(Answered { status, values, clock }),
         _ => Ok(Answered {
             status,
             values: Map::new(),
+            clock,
         }),
     }
 }

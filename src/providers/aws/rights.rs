@@ -1,5 +1,6 @@
 //! The rights that operations need, as policies of IAM: actions from the service authorization reference, resources where they are known.
 
+use super::config::AccountConfig;
 use super::{Aws, typed};
 use crate::models::aws::{Method, Service, partition};
 use crate::provider::modelled::aws::{ACCOUNT, NAME, Named, find};
@@ -7,6 +8,9 @@ use crate::provider::native::{Privilege, Use};
 use crate::value::Value;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The account of a call that does not say which.
+const ANY: &str = "(any)";
 
 /// One statement, before it is written.
 #[derive(Default)]
@@ -71,7 +75,27 @@ fn statements(aws: &Aws, uses: &[Use]) -> BTreeMap<(String, bool), Statement> {
             one(aws, used, path, &mut needed);
         }
     }
+    for ((target, _), statement) in needed.iter_mut().filter(|((_, changes), _)| *changes) {
+        let meant = aws.accounts.iter().filter(|(name, _)| target == ANY || *name == target);
+        meant.for_each(|(_, account)| of_lock(&account.config, statement));
+    }
     needed
+}
+
+/// Adds what the lock of an account needs.
+fn of_lock(config: &AccountConfig, statement: &mut Statement) {
+    let Some(table) = &config.lock_table else { return };
+    let region = config.region.as_str();
+    let partition = partition(region).map_or("aws", |partition| partition.id.as_str());
+    let account = config.id.as_deref().unwrap_or("*");
+    let arn = format!("arn:{partition}:dynamodb:{region}:{account}:table/{table}");
+    statement.because.insert("the lock of the account".to_owned());
+    let actions = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"].map(|action| format!("dynamodb:{action}"));
+    statement
+        .actions
+        .entry(BTreeSet::from([arn]))
+        .or_default()
+        .extend(actions);
 }
 
 /// Adds what one operation of the models needs.
@@ -79,7 +103,7 @@ fn one(aws: &Aws, used: &Use, path: &str, needed: &mut BTreeMap<(String, bool), 
     let Some((service, Named::Method(method) | Named::Waiter(_, method))) = find(path) else {
         return;
     };
-    let target = used.arg(ACCOUNT).and_then(Value::as_str).unwrap_or("(any)").to_owned();
+    let target = used.arg(ACCOUNT).and_then(Value::as_str).unwrap_or(ANY).to_owned();
     let config = aws.accounts.get(&target).map(|account| &account.config);
     let region = config.map_or("*", |config| config.region.as_str());
     let account = config.and_then(|config| config.id.as_deref()).unwrap_or("*");
@@ -113,7 +137,7 @@ pub fn privileges(aws: &Aws, uses: &[Use]) -> Vec<Privilege> {
         .into_iter()
         .filter(|(_, statement)| !statement.actions.is_empty())
         .map(|((target, changes), statement)| Privilege {
-            complete: target != "(any)" && !statement.guessed,
+            complete: target != ANY && !statement.guessed,
             target,
             login: if changes { "change" } else { "read" }.to_owned(),
             statement: policy(&statement).to_string(),

@@ -92,6 +92,7 @@ mod tests {
         let answer = Ok(Answered {
             status: 200,
             values: answer.as_object().unwrap().clone(),
+            clock: None,
         });
         waiter
             .acceptors

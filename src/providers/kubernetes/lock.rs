@@ -8,7 +8,7 @@ use super::connection::{Deadline, Link};
 use super::exchange::Place;
 use super::failure::{Failure, Refusal, crop};
 use super::json::{self, Json};
-use crate::provider::lock::{Held, Holder, NotTaken, Other};
+use crate::provider::lock::{self, Held, Holder, NotTaken, Other};
 use crate::value::{Reason, Unknown};
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -302,23 +302,12 @@ impl Held for Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         self.heartbeat.abort();
-        // The process may end directly after this, so that the lease is given back here and now, on a thread and with a
-        // connection of its own: this thread may be inside a runtime, and the connection belongs to that.
+        // With a connection of its own: this one belongs to the runtime in which it was made.
         let (cluster, site) = (self.link.cluster.clone(), self.site.clone());
         let identity = Arc::clone(&self.identity);
-        let (told, done) = std::sync::mpsc::channel::<()>();
-        let spawned = std::thread::Builder::new()
-            .name("starr-unlock".to_owned())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                if let Ok(runtime) = runtime {
-                    runtime.block_on(give_back(&Link::new(cluster), &site, &identity));
-                }
-                let _ = told.send(());
-            });
-        if spawned.is_ok() {
-            let _ = done.recv_timeout(GIVING_BACK);
-        }
+        lock::give_back(GIVING_BACK, async move || {
+            give_back(&Link::new(cluster), &site, &identity).await;
+        });
     }
 }
 

@@ -7,7 +7,7 @@ use super::config::{Role, Server};
 use super::connection::{Link, open};
 use super::failure::Failure;
 use super::info::text;
-use crate::provider::lock::{Held, Holder, NotTaken, Other};
+use crate::provider::lock::{self, Held, Holder, NotTaken, Other};
 use crate::value::{Reason, Unknown};
 use ::redis::{Cmd, Value as Reply, cmd};
 use futures::future::BoxFuture;
@@ -79,27 +79,13 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.heartbeat.abort();
         self.holding.locked().remove(&self.target);
-        // The process may end directly after this, so that the key is deleted here and now, on a thread of its own: this
-        // one may be inside a runtime.
         let (server, fence) = (Arc::clone(&self.server), Arc::clone(&self.fence));
-        let (told, done) = std::sync::mpsc::channel::<()>();
-        let spawned = std::thread::Builder::new()
-            .name("starr-unlock".to_owned())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-                if let Ok(runtime) = runtime {
-                    runtime.block_on(async {
-                        let until = Instant::now() + GIVING_BACK;
-                        if let Ok(mut link) = open(&server, Role::Change, 0, until).await {
-                            let _ = link.change(script(GIVE_BACK).arg(&*fence)).await;
-                        }
-                    });
-                }
-                let _ = told.send(());
-            });
-        if spawned.is_ok() {
-            let _ = done.recv_timeout(GIVING_BACK);
-        }
+        lock::give_back(GIVING_BACK, async move || {
+            let until = Instant::now() + GIVING_BACK;
+            if let Ok(mut link) = open(&server, Role::Change, 0, until).await {
+                let _ = link.change(script(GIVE_BACK).arg(&*fence)).await;
+            }
+        });
     }
 }
 

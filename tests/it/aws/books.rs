@@ -1,21 +1,14 @@
 //! Runbooks that come along, end to end: the real binary in a terminal, the emulator, a person who says yes or no.
 
-use super::{Moto, World, json, text};
+use super::{Moto, World, done, json, text};
 use crate::support::desk::{Desk, on_a_thread};
 use crate::support::terminal::Terminal;
 use serde_json::json as j;
-use starr::provider::Outcome;
-use starr::value::Value;
 
 const KEY: (&str, &str) = ("AKIAEXAMPLE", "swordfish-4711");
 const TABLE: &str = "agent-runtime-governance-policies";
 const THROTTLING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/awsrt/dynamodb-throttling.starr");
 const BACKUP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/awsrt/backup-verification.starr");
-
-async fn done(world: &World, path: &str, args: &[(&str, Value)]) {
-    let outcome = world.change(path, args).await;
-    assert!(matches!(outcome, Outcome::Done(_)), "{path}: {outcome:?}");
-}
 
 /// The emulator with the table of policies, which is paid for five reads and three writes a second and holds one policy.
 async fn table() -> (Moto, World, Desk, tempfile::TempDir) {

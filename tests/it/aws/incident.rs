@@ -1,6 +1,6 @@
 //! An incident end to end: the real binary in a terminal against the emulator, which looks at signatures and rights.
 
-use super::{Moto, json, text};
+use super::{Moto, json, locks, text};
 use crate::support::desk::Desk;
 use crate::support::terminal::attended;
 use starr::provider::Outcome;
@@ -31,14 +31,16 @@ async fn broken() -> (Moto, Desk, tempfile::TempDir) {
         )
         .await;
     assert!(matches!(made, Outcome::Done(_)), "{made:?}");
+    locks::make_table(&world).await;
     let secrets = tempfile::tempdir().unwrap();
+    let entry = moto.entry(secrets.path(), "AKIAEXAMPLE", "swordfish-4711");
     let desk = Desk::new(&format!(
         "    aws: {{ accounts: {{ prod: {} }} }}
     grants:
       - {{ capability: aws,        effects: [read],   targets: [prod] }}
       - {{ capability: aws.tables, effects: [change], targets: [prod] }}
 ",
-        moto.entry(secrets.path(), "AKIAEXAMPLE", "swordfish-4711")
+        entry.replacen("{ region", "{ lock_table: starr-locks, region", 1)
     ));
     (moto, desk, secrets)
 }
@@ -60,6 +62,13 @@ async fn a_table_is_found_approved_repaired_and_verified() {
         "{table}"
     );
     let report = desk.reported(&["Pay orders by request", "resolved", "PROVISIONED", "PAY_PER_REQUEST"]);
+    let (shown, _) = desk.run(&["show", "latest"]);
+    assert!(shown.contains("lock"), "{shown}");
+    assert_eq!(
+        locks::items(&world).await,
+        serde_json::json!([]),
+        "the lock is given back"
+    );
     assert!(!report.contains("swordfish") && !seen.contains("swordfish"));
     let (health, _) = desk.run(&["doctor"]);
     assert!(
@@ -74,6 +83,8 @@ async fn a_table_is_found_approved_repaired_and_verified() {
         "dynamodb:UpdateTable",
         // Which table is a parameter: any of them may be meant.
         "table/*",
+        "dynamodb:PutItem",
+        "table/starr-locks",
     ] {
         assert!(rights.contains(words), "{words:?} is missing in\n{rights}");
     }

@@ -3,12 +3,14 @@
 mod books;
 mod faults;
 mod incident;
+mod locks;
 mod moto;
 mod targets;
 
 use crate::support::daemon::{Daemon, folder, free_port, secret};
 use crate::support::gated::Gated;
 use serde_json::Value as Json;
+use starr::provider::Outcome;
 use starr::providers::aws::Aws;
 use starr::value::Value;
 use std::io::{Read, Write};
@@ -124,6 +126,15 @@ impl World {
             Value::Json(json) => (*json).clone(),
             other => panic!("{path}: {other:?}"),
         }
+    }
+}
+
+/// Makes a change that must be done, and gives what it answers.
+pub async fn done(world: &World, path: &str, args: &[(&str, Value)]) -> Json {
+    match world.change(path, args).await {
+        Outcome::Done(Value::Json(json)) => (*json).clone(),
+        Outcome::Done(_) => Json::Null,
+        other => panic!("{path}: {other:?}"),
     }
 }
 

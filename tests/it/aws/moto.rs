@@ -1,17 +1,9 @@
 //! Operations of the models and those of the interface text, against the emulator.
 
-use super::{Moto, World, json, text, texts};
+use super::{Moto, done, json, text, texts};
 use serde_json::json as j;
 use starr::provider::Outcome;
 use starr::value::{Reason, Value};
-
-async fn done(world: &World, path: &str, args: &[(&str, Value)]) -> serde_json::Value {
-    match world.change(path, args).await {
-        Outcome::Done(Value::Json(json)) => (*json).clone(),
-        Outcome::Done(_) => serde_json::Value::Null,
-        other => panic!("{path}: {other:?}"),
-    }
-}
 
 fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
     value
