@@ -1,7 +1,9 @@
 //! One operation of one account: made, signed, sent, read; again where its class and the refusal allow it.
 
+use super::conceal;
 use super::config::AccountConfig;
 use super::credentials::Source;
+use super::decode::HIDDEN;
 use super::wire::{self, Refusal, Wire};
 use crate::limits::{AWS_ATTEMPTS, AWS_SAID_CHARACTERS};
 use crate::models::aws::{Method, Place, Service};
@@ -240,6 +242,14 @@ impl Account {
         until: Instant,
     ) -> Result<Answered, Refused> {
         let invalid = |problem: String| Failure::definite(Reason::Unparsable, problem);
+        if values.values().any(conceal::is_marked) {
+            // What was read without its secrets would be written without them.
+            let problem = format!(
+                "`{}` would get `{HIDDEN}` in the place of what is never shown",
+                method.name
+            );
+            return Err(invalid(problem).into());
+        }
         let wire = wire::request(service, method, values).map_err(invalid)?;
         let place = self.place(service)?;
         let prefix = wire::host_prefix(method, values).map_err(invalid)?;

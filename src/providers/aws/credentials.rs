@@ -1,7 +1,7 @@
 //! Who asks: the official chain, a profile, or a key of the configuration; with a role perhaps.
 
 use super::config::{AccountConfig, Credentials};
-use crate::secrets::SecretSource;
+use crate::secrets::{SecretSource, remember};
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Key;
@@ -95,6 +95,11 @@ impl Source {
             .provide_credentials()
             .await
             .map_err(|problem| format!("no credentials: {}", words(&problem)))?;
+        // Those of the configuration are known already; those that somebody gave are not.
+        remember(key.secret_access_key(), "a key of AWS");
+        if let Some(token) = key.session_token() {
+            remember(token, "a session token of AWS");
+        }
         *kept = Some(key.clone());
         Ok(key)
     }

@@ -1,8 +1,10 @@
 //! What an operation gives, as a document. What the model calls sensitive never gets into it.
 
+use super::conceal;
 use super::schema::{Maker, Structure};
 use crate::limits::AWS_DEPTH;
 use crate::models::aws::{Kind, Shape};
+use crate::secrets::remember;
 use aws_smithy_schema::Schema;
 use aws_smithy_schema::serde::{SerdeError, ShapeDeserializer};
 use aws_smithy_types::date_time::Format;
@@ -41,12 +43,17 @@ fn document(document: Document) -> Json {
 
 /// A link that is itself a key: whoever has it may fetch what it names.
 fn is_signed_link(text: &str) -> bool {
-    text.contains("X-Amz-Signature=") || text.contains("X-Amz-Security-Token=") || text.contains("X-Amz-Credential=")
+    text.contains("X-Amz-Signature=")
+        || text.contains("X-Amz-Security-Token=")
+        || text.contains("X-Amz-Credential=")
+        || (text.contains("Signature=") && (text.contains("AWSAccessKeyId=") || text.contains("Key-Pair-Id=")))
 }
 
 /// Reads what an operation gives.
 pub struct Reader<'a> {
     pub maker: Maker<'a>,
+    /// Fields of the whole answer that are shown all the same: where the next page begins is sent back as it came.
+    pub open: &'a [String],
 }
 
 impl Reader<'_> {
@@ -66,6 +73,7 @@ impl Reader<'_> {
         depth: usize,
     ) -> Result<Map<String, Json>, SerdeError> {
         let mut fields: Vec<Option<Json>> = structure.members.iter().map(|_| None).collect();
+        let mut hidden: Vec<String> = Vec::new();
         reader.read_struct(structure.schema, &mut |schema, reader| {
             let index = schema.member_index().unwrap_or(usize::MAX);
             let (Some(member), Some(field)) = (structure.members.get(index), fields.get_mut(index)) else {
@@ -74,7 +82,17 @@ impl Reader<'_> {
             if reader.is_null() {
                 return reader.read_null();
             }
-            let value = self.value(reader, member.schema, member.shape, depth)?;
+            let shown = depth == AWS_DEPTH && self.open.contains(&member.name);
+            let mut value = self.value(reader, member.schema, member.shape, depth)?;
+            if !shown && self.is_sensitive(member.shape) {
+                if let Json::String(text) = value {
+                    if conceal::is_secret(&member.name) {
+                        remember(&text, "a secret of AWS");
+                    }
+                    hidden.push(text);
+                }
+                value = Json::String(HIDDEN.to_owned());
+            }
             match (field.as_mut(), value) {
                 // A flat list may come in parts.
                 (Some(Json::Array(known)), Json::Array(more)) => known.extend(more),
@@ -83,6 +101,11 @@ impl Reader<'_> {
             }
             Ok(())
         })?;
+        let named = || structure.members.iter().zip(&fields);
+        // Of the parameters of Systems Manager only those of this type are secrets; no other is looked for elsewhere.
+        if named().any(|(member, value)| member.name == "Type" && *value == Some(json!("SecureString"))) {
+            hidden.iter().for_each(|text| remember(text, "a secret of AWS"));
+        }
         Ok(structure
             .members
             .iter()
@@ -105,12 +128,30 @@ impl Reader<'_> {
         if depth == 0 {
             return Err(SerdeError::custom("the answer is nested too deeply"));
         }
-        let value = self.plain(reader, schema, (&found, shape), depth)?;
-        Ok(if found.traits.sensitive == 0 {
-            value
-        } else {
+        self.plain(reader, schema, (&found, shape), depth)
+    }
+
+    /// The value of an element of a list or a map.
+    fn element(
+        &self,
+        reader: &mut dyn ShapeDeserializer,
+        schema: &Schema<'_>,
+        shape: usize,
+        depth: usize,
+    ) -> Result<Json, SerdeError> {
+        let value = self.value(reader, schema, shape, depth)?;
+        Ok(if self.is_sensitive(shape) {
             Json::String(HIDDEN.to_owned())
+        } else {
+            value
         })
+    }
+
+    fn is_sensitive(&self, shape: usize) -> bool {
+        self.maker
+            .service
+            .shape(shape)
+            .is_some_and(|found| found.traits.sensitive != 0)
     }
 
     fn plain(
@@ -167,7 +208,7 @@ impl Reader<'_> {
                         items.push(Json::Null);
                         return reader.read_null();
                     }
-                    items.push(self.value(reader, own, of.shape, depth - 1)?);
+                    items.push(self.element(reader, own, of.shape, depth - 1)?);
                     Ok(())
                 })?;
                 Json::Array(items)
@@ -179,7 +220,7 @@ impl Reader<'_> {
                     if reader.is_null() {
                         return reader.read_null();
                     }
-                    let value = self.value(reader, own, of.shape, depth - 1)?;
+                    let value = self.element(reader, own, of.shape, depth - 1)?;
                     fields.insert(name, value);
                     Ok(())
                 })?;

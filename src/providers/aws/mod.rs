@@ -1,6 +1,7 @@
 //! AWS: every operation of every service, from the service models that are in the program; the common ones typed in `std.aws`.
 
 mod client;
+mod conceal;
 pub mod config;
 mod credentials;
 mod decode;

@@ -1,6 +1,7 @@
 //! Answers that come in pages, put together, with an end.
 
 use super::client::{Account, Again, Answered, Refused};
+use super::decode::HIDDEN;
 use crate::limits::{AWS_ELEMENTS, AWS_PAGES};
 use crate::models::aws::{Method, Pages, Service};
 use crate::providers::failure::Failure;
@@ -59,6 +60,23 @@ fn tokens(pages: &Pages, json: &Json) -> Vec<Option<Json>> {
     if found.iter().all(is_end) { Vec::new() } else { found }
 }
 
+/// An answer without what says where the next page begins, where the models call that sensitive.
+fn shown(mut answered: Answered, service: &Service, method: &Method) -> Answered {
+    for member in service.members(method.output) {
+        let sensitive = || {
+            service
+                .shape(member.shape)
+                .is_some_and(|shape| shape.traits.sensitive != 0)
+        };
+        if let Some(value) = answered.values.get_mut(&member.name)
+            && sensitive()
+        {
+            *value = Json::String(HIDDEN.to_owned());
+        }
+    }
+    answered
+}
+
 /// All pages of an answer. A call that says how large a page is gets one page, with what it says about the next one.
 pub async fn all(
     account: &Account,
@@ -71,7 +89,7 @@ pub async fn all(
         return Ok(first);
     };
     if pages.limit.as_ref().is_some_and(|limit| values.contains_key(limit)) {
-        return Ok(first);
+        return Ok(shown(first, service, method));
     }
     let (status, clock) = (first.status, first.clock);
     let mut known = Json::Object(first.values);

@@ -1,5 +1,6 @@
 //! Requests and answers in the wire formats of AWS: the official ones, on schemas of the service models.
 
+use super::conceal;
 use super::decode::Reader;
 use super::encode;
 use super::schema::{Maker, Way};
@@ -184,9 +185,12 @@ pub fn answer(
     let mut reader = protocol
         .deserialize_response(&response, root.schema, &bag)
         .map_err(|problem| problem.to_string())?;
-    Reader { maker }
+    let open = method.pages.as_ref().map_or(&[][..], |pages| &pages.output);
+    let mut values = Reader { maker, open }
         .structure(&mut *reader, &root)
-        .map_err(|problem| problem.to_string())
+        .map_err(|problem| problem.to_string())?;
+    conceal::answer(&service.name, &mut values, open);
+    Ok(values)
 }
 
 fn between(text: &str, tag: &str) -> Option<String> {

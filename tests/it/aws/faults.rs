@@ -216,3 +216,27 @@ async fn no_secret_is_in_a_refusal_and_a_wrong_argument_is_never_sent() {
     assert_eq!(value.as_unknown().unwrap().reason, Reason::Unparsable, "{value:?}");
     assert_eq!(count.load(Ordering::SeqCst), sent);
 }
+
+#[tokio::test]
+async fn where_the_next_page_begins_is_sent_back_although_it_is_never_shown() {
+    let (url, _) = server(|_, body| match body.contains(r#""NextToken":"second-page""#) {
+        false => reply(
+            200,
+            "",
+            r#"{"DirectoryId": "d", "Users": [{"SID": "a"}], "NextToken": "second-page"}"#,
+        ),
+        true => reply(200, "", r#"{"DirectoryId": "d", "Users": [{"SID": "b"}]}"#),
+    })
+    .await;
+    let asked = [
+        ("DirectoryId", text("d-1234567890")),
+        ("SearchString", text("a")),
+        ("SearchAttributes", texts(&["GivenName"])),
+    ];
+    let found = world(&url).json("ds_data.search_users", &asked).await;
+    assert_eq!(found["Users"].as_array().map(Vec::len), Some(2), "{found}");
+    // Who says how large a page is learns that there are more, and not where they are.
+    let one = [&asked[..], &[("MaxResults", Value::Int(1))]].concat();
+    let page = world(&url).json("ds_data.search_users", &one).await;
+    assert_eq!(page["NextToken"], "(secret)", "{page}");
+}

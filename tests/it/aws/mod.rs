@@ -1,6 +1,7 @@
 //! The provider `aws` against an emulator of AWS that checks signatures and rights.
 
 mod books;
+mod canaries;
 mod faults;
 mod incident;
 mod locks;
