@@ -15,7 +15,7 @@ use config::Config;
 use futures::future::BoxFuture;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -126,22 +126,31 @@ impl StatusPage {
         }
     }
 
-    /// All components, page by page.
+    /// All components, page by page. A page holds as many as the service likes, at most those that are asked for: only one that brings nothing
+    /// new is behind the last, be it empty or, from a service that knows no pages, the same again.
     async fn components(&self, on: &str, until: Instant) -> Result<Vec<Json>, Unknown> {
-        let mut all = Vec::new();
-        for page in 1..=STATUS_PAGE_COMPONENTS.div_ceil(PAGE) {
+        let (mut all, mut known) = (Vec::new(), HashSet::new());
+        for page in 1.. {
             let query = [("per_page", PAGE.to_string()), ("page", page.to_string())];
             let found = self.list(on, "/components", &query, until).await?;
-            let whole = found.len() < PAGE;
-            all.extend(found);
-            if whole {
-                return Ok(all);
+            let before = all.len();
+            for one in found {
+                let id = one.get("id").and_then(Json::as_str).ok_or_else(odd)?;
+                if known.insert(id.to_owned()) {
+                    all.push(one);
+                }
+            }
+            if all.len() == before {
+                break;
+            }
+            if all.len() > STATUS_PAGE_COMPONENTS {
+                return Err(wrong(
+                    Reason::Truncated,
+                    format!("the page has more than {STATUS_PAGE_COMPONENTS} components"),
+                ));
             }
         }
-        Err(wrong(
-            Reason::Truncated,
-            format!("the page has more than {STATUS_PAGE_COMPONENTS} components"),
-        ))
+        Ok(all)
     }
 
     /// The one component of this name or id.

@@ -13,6 +13,8 @@ struct Kept {
     components: Vec<Json>,
     /// The newest first, as they are listed.
     incidents: Vec<Json>,
+    /// The most that a page of components holds, where that is less than is asked for.
+    most: Option<usize>,
     /// What customers were told, in order.
     told: Vec<String>,
     silent: bool,
@@ -42,7 +44,23 @@ fn answer(kept: &Shared, asked: &Asked) -> Option<(u16, Json)> {
                 .is_some_and(|all| !all.as_object().unwrap().values().all(Json::is_object))
     };
     let made = match (asked.method.as_str(), path.as_str()) {
-        ("GET", "/components") => (200, page(&kept.components, asked)),
+        ("GET", "/components") => match kept.most {
+            None => (200, page(&kept.components, asked)),
+            // A service that knows no pages.
+            Some(0) => (200, Json::Array(kept.components.clone())),
+            Some(most) => {
+                let (page, _) = asked.page();
+                (
+                    200,
+                    kept.components
+                        .iter()
+                        .skip((page - 1) * most)
+                        .take(most)
+                        .cloned()
+                        .collect(),
+                )
+            }
+        },
         ("GET", "/incidents") => (200, Json::Array(kept.incidents.clone())),
         ("GET", "/incidents/unresolved") => {
             let open = kept.incidents.iter().filter(|one| one["status"] != "resolved");
@@ -226,12 +244,43 @@ async fn a_component_is_set_once_and_only_where_it_is_one() {
 }
 
 #[tokio::test]
+async fn a_short_page_is_not_the_last_one() {
+    let (kept, server) = service();
+    let world = world(&server);
+    kept.lock().unwrap().components = (0..7)
+        .map(|number| component(&format!("c{number}"), &format!("n{number}")))
+        .collect();
+    // Fewer than asked for on each page; all on every page; pages as they were asked for.
+    for most in [Some(3), Some(1), Some(0), None] {
+        kept.lock().unwrap().most = most;
+        let found = items(&world.read("components", &[]).await);
+        let names: Vec<Value> = found.iter().map(|one| field(one, "name")).collect();
+        let all: Vec<Value> = (0..7).map(|number| Value::text(format!("n{number}"))).collect();
+        assert_eq!(names, all, "{most:?}");
+    }
+    // The last one is found, and set, behind pages that are short.
+    kept.lock().unwrap().most = Some(2);
+    let set = [
+        ("component", Value::text("n6")),
+        ("to", Value::variant("degraded_performance")),
+    ];
+    world.done("component.set", &set).await;
+    assert_eq!(kept.lock().unwrap().components[6]["status"], "degraded_performance");
+}
+
+#[tokio::test]
 async fn a_page_of_too_many_components_is_unknown() {
     let (kept, server) = service();
     let world = world(&server);
-    kept.lock().unwrap().components = (0..1000)
-        .map(|number| component(&format!("c{number}"), &format!("n{number}")))
-        .collect();
+    let many = |count: usize| -> Vec<Json> {
+        (0..count)
+            .map(|number| component(&format!("c{number}"), &format!("n{number}")))
+            .collect()
+    };
+    kept.lock().unwrap().components = many(1000);
+    let all = [("at_most", Value::Int(1000))];
+    assert_eq!(items(&world.read("components", &all).await).len(), 1000);
+    kept.lock().unwrap().components = many(1001);
     assert_eq!(reason(&world.read("components", &[]).await).0, Reason::Truncated);
     assert_eq!(
         world
