@@ -1,11 +1,14 @@
 //! The provider `dns` against a real name server of the test's own, and against what is none.
 
+mod incident;
+
 use crate::support::daemon::{Daemon, folder, free_port};
 use crate::support::gated::{Gated, field, items, reason};
 use starr::provider::{HealthState, Provider};
 use starr::providers::dns::Dns;
 use starr::value::{Reason, Value};
 use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,19 +19,32 @@ struct Server {
     _daemon: Daemon,
 }
 
+/// A server on this port that knows what stands in these words of its command line, and asks nobody else.
+fn dnsmasq(port: u16, folder: PathBuf, more: Vec<String>) -> Daemon {
+    let mut words: Vec<String> = [
+        "--no-daemon",
+        "--conf-file=/dev/null",
+        "--no-resolv",
+        "--no-hosts",
+        "--listen-address=127.0.0.1",
+        "--bind-interfaces",
+        "--pid-file=",
+        "--local=/test/",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    words.push(format!("--port={port}"));
+    words.extend(more);
+    let daemon = Daemon::start("dnsmasq", folder, &words);
+    daemon.wait_for_port(port);
+    daemon
+}
+
 fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| {
         let port = free_port();
         let mut words: Vec<String> = [
-            "--no-daemon",
-            "--conf-file=/dev/null",
-            "--no-resolv",
-            "--no-hosts",
-            "--listen-address=127.0.0.1",
-            "--bind-interfaces",
-            "--pid-file=",
-            "--local=/test/",
             "--host-record=web.test,10.1.2.3,fd00::1,300",
             "--cname=www.test,web.test,60",
             "--mx-host=test,mail.test,10",
@@ -37,11 +53,9 @@ fn shared() -> &'static Server {
         ]
         .map(str::to_owned)
         .to_vec();
-        words.push(format!("--port={port}"));
         // More than fits into one datagram of 512 bytes.
         words.extend((0..20).map(|number| format!("--txt-record=big.test,{number:02}{}", "x".repeat(98))));
-        let daemon = Daemon::start("dnsmasq", folder("dnsmasq"), &words);
-        daemon.wait_for_port(port);
+        let daemon = dnsmasq(port, folder("dnsmasq"), words);
         Server { port, _daemon: daemon }
     })
 }

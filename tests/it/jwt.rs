@@ -1,5 +1,7 @@
 //! The provider `jwt`: tokens signed with every kind of key, and tokens that only look as if they were.
 
+mod incident;
+
 use crate::support::gated::{Gated, field, items, reason};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,6 +1,8 @@
 //! Telling people for real: a chat and a pager on this machine that read what they are sent as the published formats have it, and a
 //! mail server of another make.
 
+mod incident;
+
 use serde_json::{Value as Json, json};
 use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Outcome, Provider};
@@ -250,8 +252,9 @@ impl Desk {
         Self(folder)
     }
 
-    fn starr(&self, words: &[&str]) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_starr"))
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_starr"));
+        command
             .args(words)
             .current_dir(self.0.path())
             .env_clear()
@@ -260,9 +263,12 @@ impl Desk {
             .env("STARR_CONFIG", self.0.path().join("starr.yaml"))
             .env("ROUTING_KEY", ROUTING_KEY)
             .env("HOOK", HOOK)
-            .env("MAIL_PASSWORD", PASSWORD)
-            .output()
-            .unwrap()
+            .env("MAIL_PASSWORD", PASSWORD);
+        command
+    }
+
+    fn starr(&self, words: &[&str]) -> std::process::Output {
+        self.command(words).output().unwrap()
     }
 
     fn run(&self) -> String {

@@ -24,12 +24,12 @@ fn broken(locks: &Path) -> (Bench, Desk) {
             &format!("does: change, repeatable: true, {named}, confine: {{ writes: [{shown}] }}"),
             &format!("#!/bin/sh\nrm -f {shown}/$1.lock\n"),
         );
-    let indented: String = bench.config().lines().map(|line| format!("      {line}\n")).collect();
     let desk = Desk::new(&format!(
-        "    exec:\n{indented}    grants:
+        "{}    grants:
       - {{ capability: exec, effects: [read],   targets: [lock_held] }}
       - {{ capability: exec, effects: [change], targets: [lock_clear] }}
-"
+",
+        bench.entry()
     ));
     (bench, desk)
 }

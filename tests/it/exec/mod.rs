@@ -50,6 +50,12 @@ impl Bench {
         format!("programs:\n{}", self.entries)
     }
 
+    /// The same as an entry of an environment.
+    pub fn entry(&self) -> String {
+        let lines: String = self.config().lines().map(|line| format!("      {line}\n")).collect();
+        format!("    exec:\n{lines}")
+    }
+
     pub fn exec(&self) -> Exec {
         Exec::new(serde_yaml::from_str(&self.config()).unwrap()).unwrap()
     }

@@ -54,12 +54,12 @@ fn expired() -> Site {
         nginx.ports[0],
         ca.display()
     );
-    let indented: String = bench.config().lines().map(|line| format!("      {line}\n")).collect();
     let desk = Desk::new(&format!(
-        "    tls:\n      {config}\n    exec:\n{indented}    grants:
+        "    tls:\n      {config}\n{}    grants:
       - {{ capability: tls,  effects: [read],   targets: [site] }}
       - {{ capability: exec, effects: [change], targets: [renew, put_back] }}
-"
+",
+        bench.entry()
     ));
     Site {
         nginx,
