@@ -3,7 +3,7 @@
 //! `cargo bench --bench journal [FOLDER]`; the folder should lie on the disk that is meant. `STARR_BENCH_ENTRIES` sets the
 //! number of entries that are verified. `STARR_BENCH_POSTGRES=postgres://user@host:port/database` measures a journal in that database
 //! as well, which must be empty (`scripts/bench-journal` starts one). With the word `verify` behind the folder only verification is
-//! measured.
+//! measured; with `STARR_BENCH_STORE=file` or `=postgres` only that store.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that fails has failed")]
 
@@ -228,19 +228,55 @@ async fn main() {
     let base = words.first().map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = base.join(format!("starr-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    if words.get(1).is_none_or(|word| word != "verify") {
-        appending(&folder).await;
-    }
+    let all = words.get(1).is_none_or(|word| word != "verify");
+    let only = std::env::var("STARR_BENCH_STORE").ok();
+    let wanted = |store: &str| only.as_deref().is_none_or(|only| only == store);
     let entries = std::env::var("STARR_BENCH_ENTRIES").map_or(1_000_000, |number| number.parse().unwrap());
-    verify_many(Store::open(&folder.join("many.sqlite")).await.unwrap(), entries).await;
-    if let Ok(place) = std::env::var("STARR_BENCH_POSTGRES") {
-        let location = starr::config::JournalPlace::from_text(&place)
-            .unwrap()
-            .location()
-            .unwrap();
-        verify_many(location.open().await.unwrap(), entries).await;
+    if wanted("file") {
+        if all {
+            appending(&folder).await;
+        }
+        verify_many(Store::open(&folder.join("many.sqlite")).await.unwrap(), entries).await;
+    }
+    match std::env::var("STARR_BENCH_POSTGRES") {
+        Ok(place) if wanted("postgres") => {
+            let location = starr::config::JournalPlace::from_text(&place)
+                .unwrap()
+                .location()
+                .unwrap();
+            // Its entries are counted: what is appended comes behind.
+            verify_many(location.open().await.unwrap(), entries).await;
+            if all {
+                floors(&folder);
+                let store = location.open().await.unwrap();
+                recording(&store).await;
+                store.close().await.unwrap();
+            }
+        }
+        Ok(_) => {}
+        Err(_) => assert!(wanted("file"), "STARR_BENCH_POSTGRES names no database"),
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What the disk can do; the rate of the preallocated file.
+fn floors(folder: &Path) -> f64 {
+    print("plain file, write and fdatasync", 1, bare(folder));
+    let floor = preallocated(folder);
+    let floor_rate = rate(&floor);
+    print("preallocated file, write and fdatasync", 1, floor);
+    floor_rate
+}
+
+/// What a store takes; the rate of one entry per commit, one after the other.
+async fn recording(store: &Store) -> f64 {
+    let serial = appends(store, 1).await;
+    let serial_rate = rate(&serial);
+    print("journal, 1 entry per commit", 1, serial);
+    let many = together(store, 64).await;
+    println!("64 runs at once record {:.1} times the serial rate", many / serial_rate);
+    print("journal, 10 entries per commit", 10, appends(store, 10).await);
+    serial_rate
 }
 
 async fn appending(folder: &Path) {
@@ -252,21 +288,9 @@ async fn appending(folder: &Path) {
         start.elapsed().as_secs_f64() * 1000.0
     );
     print("open a store", 1, open(&path).await);
-    print("plain file, write and fdatasync", 1, bare(folder));
-    let floor = preallocated(folder);
-    let floor_rate = rate(&floor);
-    print("preallocated file, write and fdatasync", 1, floor);
     let store = Store::open(&path).await.unwrap();
-    let serial = appends(&store, 1).await;
-    let serial_rate = rate(&serial);
-    print("journal, 1 entry per commit", 1, serial);
-    let many = together(&store, 64).await;
-    println!(
-        "a serial append costs {:.2} floors; 64 runs at once record {:.1} times the serial rate",
-        floor_rate / serial_rate,
-        many / serial_rate
-    );
-    print("journal, 10 entries per commit", 10, appends(&store, 10).await);
-    print("plain file again", 1, bare(folder));
+    // In the same moment, because disks are not the same at all times.
+    let floor = floors(folder);
+    println!("a serial append costs {:.2} floors", floor / recording(&store).await);
     store.close().await.unwrap();
 }

@@ -192,3 +192,26 @@ async fn payloads_are_erased_from_the_command_line_where_a_role_for_it_is_named(
     let verified = store.verify().await.unwrap();
     assert!(verified.is_intact() && verified.payloads_erased == 2, "{verified}");
 }
+
+#[tokio::test]
+async fn tables_of_the_version_before_get_the_way_to_erase() {
+    let (place, server) = with_eraser().await;
+    let store = postgres::open(&server).await.unwrap();
+    let runs = two_runs(&store).await;
+    run(
+        &mut place.admin().await,
+        "drop function starr.erase_payloads(bigint); update starr.version set version = 2",
+    )
+    .await;
+    let eraser = postgres::open_to_erase(&server).await.unwrap();
+    assert_eq!(
+        eraser.erase(&runs[1], "retention", &somebody()).await.unwrap().payloads,
+        2
+    );
+    // Whoever records goes on, and may still not.
+    let again = postgres::open(&server).await.unwrap();
+    two_runs(&again).await;
+    assert!(again.erase(&runs[0], "retention", &somebody()).await.is_err());
+    let verified = postgres::read(&server).await.unwrap().verify().await.unwrap();
+    assert!(verified.is_intact() && verified.payloads_erased == 2, "{verified}");
+}
