@@ -1,6 +1,7 @@
 //! The same work on many items, on all cores.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Below this many items a thread costs more than it gains.
 const WORTH: usize = 16;
@@ -49,9 +50,39 @@ pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
     all.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Both at once: the first on this thread.
+pub fn both<A, B: Send>(here: impl FnOnce() -> A, beside: impl FnOnce() -> B + Send) -> (A, B) {
+    let beside = Mutex::new(Some(beside));
+    let work = || {
+        beside
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map(|beside| beside())
+    };
+    std::thread::scope(|scope| {
+        let other = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let here = here();
+        let done = match other.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // A thread that cannot be started is not missed.
+            Err(_) => work(),
+        };
+        (here, done.expect("it is taken once"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::each;
+    use super::{both, each};
+
+    #[test]
+    fn both_are_done_and_a_panic_of_the_other_is_passed_on() {
+        assert_eq!(both(|| 1, || "two"), (1, "two"));
+        let other = std::panic::catch_unwind(|| both(|| 1, || panic!("the other")));
+        assert_eq!(other.unwrap_err().downcast_ref(), Some(&"the other"));
+    }
 
     #[test]
     fn the_order_is_that_of_the_items() {

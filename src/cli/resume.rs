@@ -4,6 +4,7 @@ use super::args::{Global, Resume, TakeOver};
 use super::console::Console;
 use super::consult::Directory;
 use super::output::{Output, Style};
+use super::parallel::both;
 use super::people::Settled;
 use super::screen::Lines;
 use super::{Exit, Failure, journal as look, load, run};
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How a run began, as far as it is needed to go on.
+#[derive(PartialEq)]
 struct Beginning {
     file: String,
     environment: String,
@@ -28,8 +30,8 @@ struct Beginning {
 }
 
 impl Beginning {
-    fn of(recorded: &[Recorded]) -> Option<Self> {
-        match recorded.first()?.event.as_ref()? {
+    fn of(first: Option<&Recorded>) -> Option<Self> {
+        match first?.event.as_ref()? {
             Event::RunStarted {
                 file,
                 environment,
@@ -56,19 +58,29 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let (_, environment) = loaded.environment(global.env.as_deref())?;
     let path = look::existing(global, environment)?;
     let runtime = super::runtime()?;
-    let (store, id, recorded, lease) = runtime.block_on(async {
+    let (store, id, lease, first) = runtime.block_on(async {
         let store = run::open_journal(&path).await?;
         // Equal secrets are recognised by their tags.
         run::correlate(&store.origin());
         let id = look::found(&store, &args.run).await?;
-        let recorded = store.entries(&id).await?;
         let lease = store.lease(&id).await?;
-        Ok::<_, Failure>((store, id, recorded, lease))
+        let first = store.began(&id).await?;
+        Ok::<_, Failure>((store, id, lease, first))
     })?;
     let lease = lease.ok_or_else(|| Failure::usage(format!("run {} has no lease", safe(&id))))?;
     if !lease.is_free() {
         return Err(owned(&id, &lease));
     }
+    let program = |beginning: &Beginning| {
+        let (name, environment) = loaded.environment(Some(global.env.as_deref().unwrap_or(&beginning.environment)))?;
+        let file = args.file.clone().unwrap_or_else(|| PathBuf::from(&beginning.file));
+        let program = load::trusted(&file, environment, output)?;
+        Ok::<_, Failure>((name, environment, file, program))
+    };
+    // The runbook is read and checked while the journal is read.
+    let begun = Beginning::of(first.as_ref());
+    let (recorded, ready) = both(|| runtime.block_on(store.entries(&id)), || begun.as_ref().map(program));
+    let recorded = recorded?;
     let over = ended(&recorded);
     if let Some(ended) = over.as_ref().filter(|ended| **ended != Outcome::InDoubt.word()) {
         return Err(Failure::usage(format!(
@@ -77,15 +89,17 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
             safe(ended)
         )));
     }
-    let beginning = Beginning::of(&recorded).ok_or_else(|| {
+    let beginning = Beginning::of(recorded.first()).ok_or_else(|| {
         Failure::usage(format!(
             "run {} recorded nothing before its process ended: nothing was done; start it again with `starr run`",
             safe(&id)
         ))
     })?;
-    let (name, environment) = loaded.environment(Some(global.env.as_deref().unwrap_or(&beginning.environment)))?;
-    let file = args.file.clone().unwrap_or_else(|| PathBuf::from(&beginning.file));
-    let program = Arc::new(load::trusted(&file, environment, output)?);
+    let (name, environment, file, program) = match ready.filter(|_| begun.as_ref() == Some(&beginning)) {
+        Some(ready) => ready?,
+        None => program(&beginning)?,
+    };
+    let program = Arc::new(program);
     let arguments = arguments(&program, &beginning, &args.set, environment)?;
     let mut gate = run::gate(environment, Mode::Live, None, None)?;
     let policy = run::govern(&mut gate, environment, &file)?;

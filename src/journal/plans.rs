@@ -14,7 +14,7 @@ impl Store {
         let mut found: Vec<(u64, String)> = Vec::new();
         for run in runs {
             let first = {
-                let mut rows = reading.reader().entries(Which::Run(&run.id));
+                let mut rows = reading.reader().entries(Which::FirstOf(&run.id));
                 match rows.next().await {
                     Some(row) => row?,
                     None => continue,

@@ -113,6 +113,18 @@ impl Store {
         })
     }
 
+    /// How a run began that has not ended, by its first entry; `None` when it has ended or recorded nothing.
+    pub async fn began(&self, run: &str) -> Result<Option<Recorded>, Error> {
+        let mut reading = self.reading().await?;
+        let listed = reading.reader().run(run).await?;
+        let mut first = None;
+        if listed.is_some_and(|listed| listed.ended.is_none()) {
+            first = reading.reader().entries(Which::FirstOf(run)).next().await.transpose()?;
+        }
+        reading.done().await?;
+        first.map(|row| self.recorded(run, &row)).transpose()
+    }
+
     /// All entries of a run, oldest first, read from the hashed bytes; an entry that does not agree with its hash, its place or
     /// its payload is an error.
     pub async fn entries(&self, run: &str) -> Result<Vec<Recorded>, Error> {

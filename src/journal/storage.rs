@@ -175,6 +175,8 @@ pub enum Which<'a> {
     From(u64),
     /// Those of a run, in its order.
     Run(&'a str),
+    /// The first of a run.
+    FirstOf(&'a str),
     /// The last of a run.
     LastOf(&'a str),
     /// The one of this number.

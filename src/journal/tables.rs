@@ -132,6 +132,10 @@ const ALL: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.a
 const OF_RUN: &str = "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                         from entries e left join payloads p on p.sequence = e.sequence
                        where e.run = $1 order by e.run_sequence";
+const FIRST_OF_RUN: &str =
+    "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
+                              from entries e left join payloads p on p.sequence = e.sequence
+                             where e.run = $1 order by e.run_sequence limit 1";
 const LAST_OF_RUN: &str =
     "select e.sequence, e.run, e.run_sequence, e.part, e.kind, e.at, e.bytes, e.leaf, p.salt, p.body
                              from entries e left join payloads p on p.sequence = e.sequence
@@ -199,6 +203,7 @@ impl<T: Tables> Reader for T {
             Which::All => (ALL, Value::Number(i64::MIN)),
             Which::From(first) => (ALL, Value::Number(signed(first))),
             Which::Run(run) => (OF_RUN, Value::Text(run)),
+            Which::FirstOf(run) => (FIRST_OF_RUN, Value::Text(run)),
             Which::LastOf(run) => (LAST_OF_RUN, Value::Text(run)),
             Which::One(sequence) => (ONE, Value::Number(signed(sequence))),
         };

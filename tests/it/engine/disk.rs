@@ -349,6 +349,7 @@ impl Reader for Eye {
             Which::All => true,
             Which::From(first) => row.entry.sequence >= first,
             Which::Run(run) => row.entry.run == run,
+            Which::FirstOf(run) => row.entry.run == run && row.entry.run_sequence == 0,
             Which::LastOf(run) => row.entry.run == run && row.entry.run_sequence + 1 == tables.runs[run].entries,
             Which::One(sequence) => row.entry.sequence == sequence,
         };
