@@ -5,6 +5,7 @@ mod canaries;
 mod faults;
 mod incident;
 mod locks;
+mod metrics;
 mod moto;
 mod targets;
 
