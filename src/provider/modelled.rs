@@ -26,6 +26,16 @@ pub fn knows(provider: &str, path: &str) -> bool {
     false
 }
 
+/// Arguments of a look that stand under the same names in what it gives, unchanged.
+pub fn echoed(provider: &str, path: &str) -> &'static [&'static str] {
+    #[cfg(feature = "aws")]
+    if provider == aws::NAME {
+        return aws::echoed(path);
+    }
+    let _ = (provider, path);
+    &[]
+}
+
 /// What a path that no operation has may have meant: whole paths.
 pub fn candidates(provider: &str, path: &str) -> Vec<String> {
     #[cfg(feature = "aws")]

@@ -39,6 +39,8 @@ pub enum Previewed {
 pub struct Use {
     pub operation: Arc<Operation>,
     pub args: Vec<(Arc<str>, Option<Value>)>,
+    /// Arguments of which a part is known: what a look gives has the names that it was asked for.
+    pub parts: Vec<(Arc<str>, Value)>,
 }
 
 impl Use {
@@ -48,6 +50,18 @@ impl Use {
             .iter()
             .find(|(known, _)| &**known == name)
             .and_then(|(_, value)| value.as_ref())
+    }
+
+    /// The known value of a field of an argument.
+    pub fn field(&self, name: &str, field: &str) -> Option<&Value> {
+        let part = || {
+            self.parts
+                .iter()
+                .find(|(known, _)| &**known == name)
+                .map(|(_, value)| value)
+        };
+        let value = self.arg(name).or_else(part)?.as_record()?.get(field)?;
+        value.as_unknown().is_none().then_some(value)
     }
 }
 

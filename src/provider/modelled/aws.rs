@@ -202,6 +202,15 @@ fn doc(service: &Service, method: &Method, waiter: Option<&Waiter>) -> String {
     }
 }
 
+/// Arguments of a typed look that stand under the same names in what it gives, unchanged.
+pub fn echoed(path: &str) -> &'static [&'static str] {
+    match path {
+        "services.get" => &[ACCOUNT, "cluster", "name"],
+        "tables.get" | "alarms.get" => &[ACCOUNT, "name"],
+        _ => &[],
+    }
+}
+
 /// What a path may have meant: the operations of the service it names, or the names of services.
 pub fn candidates(path: &str) -> Vec<String> {
     let (front, rest) = path.split_once('.').unwrap_or((path, ""));

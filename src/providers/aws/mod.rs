@@ -1,5 +1,6 @@
 //! AWS: every operation of every service, from the service models that are in the program; the common ones typed in `std.aws`.
 
+mod arns;
 mod client;
 mod conceal;
 pub mod config;

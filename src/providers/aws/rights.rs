@@ -1,5 +1,6 @@
 //! The rights that operations need, as policies of IAM: actions from the service authorization reference, resources where they are known.
 
+use super::arns::{self, Said};
 use super::config::AccountConfig;
 use super::{Aws, typed};
 use crate::models::aws::{Method, Service, partition};
@@ -12,57 +13,93 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The account of a call that does not say which.
 const ANY: &str = "(any)";
 
+/// Conditions of a statement: by operator and key.
+type Conditions = BTreeMap<&'static str, BTreeMap<&'static str, BTreeSet<String>>>;
+
 /// One statement, before it is written.
 #[derive(Default)]
 struct Statement {
     because: BTreeSet<String>,
-    /// `ecs:UpdateService` by the resources it is about.
-    actions: BTreeMap<BTreeSet<String>, BTreeSet<String>>,
+    /// `ecs:UpdateService` by the resources it is about and the conditions it needs.
+    actions: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<String>>,
     /// True when an action is not in the reference.
     guessed: bool,
 }
 
-/// A name that is written in the runbook, when it is the one that a placeholder of a resource asks for.
-fn filled(template: &str, used: &Use) -> String {
-    let mut made = String::new();
-    let mut rest = template;
-    while let Some((front, behind)) = rest.split_once("${") {
-        let Some((name, behind)) = behind.split_once('}') else {
-            break;
-        };
-        made.push_str(front);
-        let squeezed = |text: &str| text.to_ascii_lowercase().replace(['_', '-'], "");
-        let wanted = squeezed(name);
-        let known = used.args.iter().find_map(|(arg, value)| {
-            let arg = squeezed(arg);
-            let same = arg == wanted || format!("{arg}name") == wanted || arg == format!("{wanted}name");
-            let text = match value {
-                Some(Value::Text(text)) if same => text,
-                _ => return None,
-            };
-            // A name, not a pattern and not a whole ARN.
-            (!text.contains(['*', '?', '$', ':'])).then(|| text.to_string())
-        });
-        made.push_str(known.as_deref().unwrap_or("*"));
-        rest = behind;
-    }
-    made.push_str(rest);
-    made
+/// Actions of ECS that know the cluster, by the service authorization reference.
+const OF_CLUSTERS: &[&str] = &[
+    "CreateExpressGatewayService",
+    "CreateService",
+    "CreateTaskSet",
+    "DeleteAttributes",
+    "DeleteExpressGatewayService",
+    "DeleteService",
+    "DeleteTaskSet",
+    "DescribeContainerInstances",
+    "DescribeExpressGatewayService",
+    "DescribeServiceDeployments",
+    "DescribeServiceRevisions",
+    "DescribeServices",
+    "DescribeTaskSets",
+    "DescribeTasks",
+    "ExecuteCommand",
+    "GetTaskProtection",
+    "ListServiceDeployments",
+    "ListServices",
+    "ListTasks",
+    "PutAttributes",
+    "RunTask",
+    "StartTask",
+    "StopServiceDeployment",
+    "StopTask",
+    "UpdateContainerAgent",
+    "UpdateContainerInstancesState",
+    "UpdateExpressGatewayService",
+    "UpdateService",
+    "UpdateServicePrimaryTaskSet",
+    "UpdateTaskProtection",
+    "UpdateTaskSet",
+];
+
+/// That it is asked for in this region.
+fn of_region(region: &str) -> Conditions {
+    let here = BTreeMap::from([("aws:RequestedRegion", BTreeSet::from([region.to_owned()]))]);
+    BTreeMap::from([("StringEquals", here)])
 }
 
-fn resources(service: &Service, method: &Method, used: &Use, region: &str, account: &str) -> BTreeSet<String> {
+/// What else must hold: the region, the cluster, whose bucket it is.
+fn conditions(service: &Service, method: &Method, said: &Said, config: Option<&AccountConfig>) -> Conditions {
+    let Some(config) = config else {
+        return Conditions::new();
+    };
+    let region = config.region.as_str();
+    let account = config.id.as_deref().unwrap_or("*");
     let name = partition(region).map_or("aws", |partition| partition.id.as_str());
-    let known: BTreeSet<String> = method
-        .resources
-        .iter()
-        .filter_map(|kind| service.resource(kind, name, region, account))
-        .map(|template| filled(&template, used))
-        .collect();
-    if known.is_empty() {
-        BTreeSet::from(["*".to_owned()])
-    } else {
-        known
+    // A service of the whole partition is asked in a region of its own.
+    let mut conditions = match service.place(region) {
+        Some(place) if place.signing_region == region => of_region(region),
+        _ => Conditions::new(),
+    };
+    let mut add = |operator, key, value: String| {
+        let keys = conditions.entry(operator).or_default();
+        keys.entry(key).or_default().insert(value);
+    };
+    if service.name == "ecs"
+        && OF_CLUSTERS.contains(&method.action.as_str())
+        && let Some([cluster]) = said.texts("cluster")
+    {
+        if arns::is_name(cluster) {
+            let arn = format!("arn:{name}:ecs:{region}:{account}:cluster/{cluster}");
+            add("ArnLike", "ecs:cluster", arn);
+        } else if arns::is_of(cluster, &format!("arn:{name}:ecs:{region}:*:cluster/*")) {
+            add("ArnLike", "ecs:cluster", cluster.clone());
+        }
     }
+    // The ARN of a bucket does not say whose it is.
+    if service.name == "s3" && !method.resources.is_empty() && account != "*" {
+        add("StringEquals", "aws:ResourceAccount", account.to_owned());
+    }
+    conditions
 }
 
 fn statements(aws: &Aws, uses: &[Use]) -> BTreeMap<(String, bool), Statement> {
@@ -93,7 +130,7 @@ fn of_lock(config: &AccountConfig, statement: &mut Statement) {
     let actions = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"].map(|action| format!("dynamodb:{action}"));
     statement
         .actions
-        .entry(BTreeSet::from([arn]))
+        .entry((BTreeSet::from([arn]), of_region(region)))
         .or_default()
         .extend(actions);
 }
@@ -103,7 +140,13 @@ fn one(aws: &Aws, used: &Use, path: &str, needed: &mut BTreeMap<(String, bool), 
     let Some((service, Named::Method(method) | Named::Waiter(_, method))) = find(path) else {
         return;
     };
-    let target = used.arg(ACCOUNT).and_then(Value::as_str).unwrap_or(ANY).to_owned();
+    // What a typed change is about says whose it is.
+    let subject = || {
+        let mut parts = used.parts.iter();
+        parts.find_map(|(_, value)| value.as_record()?.get(ACCOUNT)?.as_str())
+    };
+    let target = used.arg(ACCOUNT).and_then(Value::as_str).or_else(subject);
+    let target = target.unwrap_or(ANY).to_owned();
     let config = aws.accounts.get(&target).map(|account| &account.config);
     let region = config.map_or("*", |config| config.region.as_str());
     let account = config.and_then(|config| config.id.as_deref()).unwrap_or("*");
@@ -115,9 +158,12 @@ fn one(aws: &Aws, used: &Use, path: &str, needed: &mut BTreeMap<(String, bool), 
     if service.name == "sts" && method.name == "GetCallerIdentity" {
         return;
     }
+    let name = partition(region).map_or("aws", |partition| partition.id.as_str());
+    let said = Said::of(used);
+    let about = arns::resources(&service, &method, &said, (name, region, account));
     entry
         .actions
-        .entry(resources(&service, &method, used, region, account))
+        .entry((about, conditions(&service, &method, &said, config)))
         .or_default()
         .insert(format!("{prefix}:{}", method.action));
 }
@@ -126,7 +172,13 @@ fn policy(statement: &Statement) -> serde_json::Value {
     let statements: Vec<_> = statement
         .actions
         .iter()
-        .map(|(resources, actions)| json!({"Effect": "Allow", "Action": actions, "Resource": resources}))
+        .map(|((resources, conditions), actions)| {
+            let mut written = json!({"Effect": "Allow", "Action": actions, "Resource": resources});
+            if !conditions.is_empty() {
+                written["Condition"] = json!(conditions);
+            }
+            written
+        })
         .collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }

@@ -55,6 +55,24 @@ pub fn calls(path: &str) -> &'static [&'static str] {
     }
 }
 
+/// What an argument of each operation, or a field of it, is called in what it calls: the names of resources.
+pub fn told(path: &str) -> &'static [(&'static str, &'static str)] {
+    match path {
+        "services.get" => &[("cluster", "cluster"), ("name", "service")],
+        "services.scale" | "services.release" | "services.redeploy" => {
+            &[("service.cluster", "cluster"), ("service.name", "service")]
+        }
+        "tasks.stopped" => &[("cluster", "cluster"), ("service", "serviceName")],
+        "targets.health" => &[("group", "TargetGroupArn")],
+        "alarms.set_threshold" => &[("alarm.name", "AlarmName")],
+        "tables.get" => &[("name", "TableName")],
+        "tables.set_billing" => &[("table.name", "TableName")],
+        "functions.get" => &[("name", "FunctionName")],
+        "logs.tail" => &[("group", "logGroupName")],
+        _ => &[],
+    }
+}
+
 /// Of certificates.
 const KEY_TYPES: [&str; 7] = [
     "RSA_1024",

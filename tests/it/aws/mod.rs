@@ -7,6 +7,7 @@ mod incident;
 mod locks;
 mod metrics;
 mod moto;
+mod rights;
 mod targets;
 
 use crate::support::daemon::{Daemon, folder, free_port, secret};
@@ -37,6 +38,21 @@ impl Moto {
     /// One whose targets are healthy as long as their security groups let the balancer in.
     pub fn with_health() -> Self {
         Self::with(1_000_000, include_str!("health.py"))
+    }
+
+    /// One that looks at resources and conditions too, once it looks at rights at all.
+    pub fn with_rights() -> Self {
+        Self::with(1_000_000, include_str!("rights.py"))
+    }
+
+    /// From now on every call is looked at.
+    pub fn look_at_rights(&self) {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let head = "POST /moto-api/reset-auth HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close";
+        write!(stream, "{head}\r\ncontent-length: 1\r\n\r\n0").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     }
 
     fn with(free: usize, program: &str) -> Self {

@@ -253,6 +253,7 @@ fn every_operation_says_what_it_needs() {
         };
         Use {
             operation: operation.clone(),
+            parts: Vec::new(),
             args: operation
                 .params
                 .iter()

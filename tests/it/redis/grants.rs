@@ -132,6 +132,7 @@ async fn every_rule_that_is_printed_is_needed_and_together_they_are_enough() {
         let operation = world.operation(path);
         let uses = [Use {
             operation: operation.clone(),
+            parts: Vec::new(),
             args: std::iter::once(("server".into(), Some(cache())))
                 .chain(args.iter().map(|(name, value)| ((*name).into(), Some(value.clone()))))
                 .collect(),
