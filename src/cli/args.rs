@@ -387,7 +387,8 @@ pub enum DiffFormat {
 #[command(after_help = "\
 Examples:
   starr grants runbooks/sergas/db-pool-exhausted.starr --set db=orders
-  starr grants runbooks/sergas/db-pool-exhausted.starr --to config     the grants for starr.yaml")]
+  starr grants runbooks/sergas/db-pool-exhausted.starr --to config     the grants for starr.yaml
+  starr grants runbooks/awsrt/dynamodb-throttling.starr --to iam --ask      does the login have them?")]
 pub struct Grants {
     /// The runbook
     pub file: PathBuf,
@@ -397,6 +398,9 @@ pub struct Grants {
     /// Whose words
     #[arg(long, value_enum, default_value_t = GrantsTo::All)]
     pub to: GrantsTo,
+    /// Ask the targets, read-only, whether the logins of the environment have these rights
+    #[arg(long)]
+    pub ask: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,13 +5,13 @@ use super::output::{Output, Style, complain, line};
 use super::{Exit, Failure, load, run};
 use crate::config;
 use crate::plan::uses::uses;
-use crate::provider::gate::Mode;
-use crate::provider::native::Privilege;
+use crate::provider::gate::{Gate, Mode};
+use crate::provider::native::{Allowed, Privilege, Right, Use};
 use crate::render::safe::{safe, safe_multiline};
 use crate::value::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Prints what must be granted. Nothing is contacted.
+/// Prints what must be granted. Nothing is contacted, unless it is asked whether it is there.
 pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
     let (_, environment) = loaded.environment(global.env.as_deref())?;
@@ -26,16 +26,12 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
         return Ok(Exit::Good);
     }
     let gate = run::gate(environment, Mode::DryRun, None, None)?;
+    if args.ask {
+        return asked(args.to, &gate, &uses, output);
+    }
     let mut privileges: Vec<Privilege> = Vec::new();
     let mut silent: BTreeSet<&str> = BTreeSet::new();
-    let wanted = |name: &str| match args.to {
-        GrantsTo::All | GrantsTo::Config => true,
-        GrantsTo::Sql => name == "postgres",
-        GrantsTo::Acl => name == "redis",
-        GrantsTo::Rbac => name == "kubernetes",
-        GrantsTo::Iam => name == "aws",
-        GrantsTo::AzureRole => name == "azure",
-    };
+    let wanted = |name: &str| is_meant(args.to, name);
     for provider in gate.providers().filter(|provider| wanted(provider.name())) {
         if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
             continue;
@@ -90,8 +86,65 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
     Ok(Exit::Good)
 }
 
+/// True when these words are those of the provider.
+fn is_meant(to: GrantsTo, name: &str) -> bool {
+    match to {
+        GrantsTo::All | GrantsTo::Config => true,
+        GrantsTo::Sql => name == "postgres",
+        GrantsTo::Acl => name == "redis",
+        GrantsTo::Rbac => name == "kubernetes",
+        GrantsTo::Iam => name == "aws",
+        GrantsTo::AzureRole => name == "azure",
+    }
+}
+
+/// What the targets say about the rights of this environment's logins. Good only when every one of them is there.
+fn asked(to: GrantsTo, gate: &Gate, uses: &[Use], output: Output) -> Result<Exit, Failure> {
+    let used = |name: &str| uses.iter().any(|used| *used.operation.provider == *name);
+    let mut rights: Vec<Right> = Vec::new();
+    let mut silent: BTreeSet<&str> = BTreeSet::new();
+    super::runtime()?.block_on(async {
+        for provider in gate.providers() {
+            let name = provider.name();
+            if !is_meant(to, name) || !used(name) {
+                continue;
+            }
+            match provider.allowed(uses).await {
+                Some(found) => rights.extend(found),
+                None => {
+                    silent.insert(name);
+                }
+            }
+        }
+    });
+    if output.json {
+        line(&serde_json::json!({ "rights": rights, "not_known_for": silent }).to_string());
+    } else {
+        for right in &rights {
+            let (style, word, because) = match &right.allowed {
+                Allowed::Yes => (Style::Good, "allowed", ""),
+                Allowed::No(because) => (Style::Bad, "denied", because.as_str()),
+                Allowed::Unknown(because) => (Style::Attention, "unknown", because.as_str()),
+            };
+            let word = output.style(style, &format!("{word:<8}"));
+            let because = if because.is_empty() {
+                String::new()
+            } else {
+                format!(": {because}")
+            };
+            let about = format!("{} {} on {}{because}", right.target, right.action, right.on);
+            line(&format!("{word} {}", safe(&about)));
+        }
+        for name in &silent {
+            complain(&format!("{name}: it cannot be asked what its login may do"));
+        }
+    }
+    let all = silent.is_empty() && rights.iter().all(|right| right.allowed == Allowed::Yes);
+    Ok(if all { Exit::Good } else { Exit::Findings })
+}
+
 /// The grants of an environment: capabilities and targets.
-fn configuration(uses: &[crate::provider::native::Use]) {
+fn configuration(uses: &[Use]) {
     let mut needed: BTreeMap<(String, &'static str), (BTreeSet<String>, bool)> = BTreeMap::new();
     for used in uses {
         let effect = match used.operation.effect {

@@ -271,6 +271,14 @@ pub trait Provider: Send + Sync {
         self.inner().and_then(|inner| inner.grant_documents(uses))
     }
 
+    /// Asks the target, read-only, whether this environment's login may do what these operations need; `None` when it cannot be asked for that.
+    fn allowed<'a>(&'a self, uses: &'a [native::Use]) -> BoxFuture<'a, Option<Vec<native::Right>>> {
+        match self.inner() {
+            Some(inner) => inner.allowed(uses),
+            None => Box::pin(std::future::ready(None)),
+        }
+    }
+
     /// What a call refers to outside.
     fn references(&self, used: &native::Use) -> Vec<native::Reference> {
         self.inner().map(|inner| inner.references(used)).unwrap_or_default()

@@ -80,6 +80,29 @@ pub struct Privilege {
     pub because: Vec<String>,
 }
 
+/// Whether something is allowed, as the target says. What could not be asked is never allowed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "because")]
+pub enum Allowed {
+    Yes,
+    /// With why not.
+    No(String),
+    /// With why it is not known.
+    Unknown(String),
+}
+
+/// One right that a runbook needs, and whether the login has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Right {
+    /// The target, as grants and configurations name it.
+    pub target: String,
+    /// `dynamodb:UpdateTable`
+    pub action: String,
+    /// What it is done to, in the target's own words; `*` for nothing in particular.
+    pub on: String,
+    pub allowed: Allowed,
+}
+
 /// What kind of thing a runbook refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

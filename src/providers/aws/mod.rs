@@ -11,6 +11,7 @@ mod lock;
 mod pages;
 mod rights;
 mod schema;
+mod simulate;
 mod typed;
 mod waiter;
 pub mod wire;
@@ -25,7 +26,7 @@ use super::failure::{Failure, wrong};
 use crate::models::aws::{Method, Service, Waiter, service};
 use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::modelled::aws::{ACCOUNT, NAME, Named, find, given};
-use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
+use crate::provider::native::{PreviewPass, Previewed, Privilege, Right, Use};
 use crate::provider::{Call, Health, HealthState, Idempotence, Outcome, Permit, Provider};
 use crate::value::{Reason, Type, Unknown, Value, document};
 use client::{Account, Again, Refused};
@@ -327,6 +328,10 @@ impl Provider for Aws {
 
     fn grant_documents(&self, uses: &[Use]) -> Option<String> {
         Some(rights::documents(self, uses))
+    }
+
+    fn allowed<'a>(&'a self, uses: &'a [Use]) -> BoxFuture<'a, Option<Vec<Right>>> {
+        Box::pin(async move { Some(simulate::rights(self, uses).await) })
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {

@@ -11,17 +11,17 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The account of a call that does not say which.
-const ANY: &str = "(any)";
+pub const ANY: &str = "(any)";
 
 /// Conditions of a statement: by operator and key.
-type Conditions = BTreeMap<&'static str, BTreeMap<&'static str, BTreeSet<String>>>;
+pub type Conditions = BTreeMap<&'static str, BTreeMap<&'static str, BTreeSet<String>>>;
 
 /// One statement, before it is written.
 #[derive(Default)]
-struct Statement {
+pub struct Statement {
     because: BTreeSet<String>,
     /// `ecs:UpdateService` by the resources it is about and the conditions it needs.
-    actions: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<String>>,
+    pub actions: BTreeMap<(BTreeSet<String>, Conditions), BTreeSet<String>>,
     /// True when an action is not in the reference.
     guessed: bool,
 }
@@ -102,7 +102,8 @@ fn conditions(service: &Service, method: &Method, said: &Said, config: Option<&A
     conditions
 }
 
-fn statements(aws: &Aws, uses: &[Use]) -> BTreeMap<(String, bool), Statement> {
+/// What these operations need, by account and by whether it is for changes.
+pub fn statements(aws: &Aws, uses: &[Use]) -> BTreeMap<(String, bool), Statement> {
     let mut needed: BTreeMap<(String, bool), Statement> = BTreeMap::new();
     for used in uses.iter().filter(|used| &*used.operation.provider == NAME) {
         let path = &*used.operation.path;

@@ -150,13 +150,19 @@ impl Shop {
     /// Gives the user these policies, and has rights looked at from now on.
     async fn may(&self, policies: &[String]) {
         for (number, policy) in policies.iter().enumerate() {
-            let args = [
-                ("UserName", text("starr")),
-                ("PolicyName", text(&format!("p{number}"))),
-                ("PolicyDocument", text(policy)),
-            ];
-            made(&self.maker, "iam.put_user_policy", &args).await;
+            self.also(&format!("p{number}"), policy).await;
         }
+    }
+
+    /// Gives him one more, by somebody who is not looked at.
+    async fn also(&self, name: &str, policy: &str) {
+        let args = [
+            ("UserName", text("starr")),
+            ("PolicyName", text(name)),
+            ("PolicyDocument", text(policy)),
+        ];
+        self.moto.look_away();
+        made(&self.maker, "iam.put_user_policy", &args).await;
         self.moto.look_at_rights();
     }
 
@@ -287,5 +293,91 @@ async fn without_what_is_printed_for_changes_nothing_is_changed() {
     assert_ne!(
         now["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST",
         "{now}"
+    );
+}
+
+/// What `starr grants --ask` says of an action, and its exit code.
+fn asked(desk: &Desk) -> (Vec<(String, String)>, String, Option<i32>) {
+    let (said, code) = desk.run(&["grants", "book.starr", "--to", "iam", "--ask", "--json"]);
+    let told: Json = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+    let rights = told["rights"].as_array().unwrap().iter();
+    let rights = rights.map(|right| {
+        let of = |value: &Json| value.as_str().unwrap().to_owned();
+        (of(&right["action"]), of(&right["allowed"]["state"]))
+    });
+    (rights.collect(), said, code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_is_asked_about_and_what_could_not_be_asked_is_not_allowed() {
+    let shop = Shop::new().await;
+    let desk = shop.desk();
+    let policies = printed(&desk);
+    let of = |state: &str, all: &[(String, String)]| {
+        let these = all.iter().filter(|(_, found)| found == state);
+        these.map(|(action, _)| action.clone()).collect::<Vec<_>>()
+    };
+    let simulate = j!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"}]});
+
+    // Whoever may not even ask is told so, for each.
+    let checks = policies
+        .iter()
+        .find(|policy| !policy.contains("Update"))
+        .unwrap()
+        .clone();
+    shop.may(&[checks]).await;
+    let (rights, said, code) = asked(&desk);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        rights.len() >= 5 && of("unknown", &rights).len() == rights.len(),
+        "{said}"
+    );
+    assert!(
+        said.contains("could not be asked") && said.contains("AccessDenied"),
+        "{said}"
+    );
+    assert!(!said.contains(&shop.key.1));
+
+    // With the rights for checks alone.
+    shop.also("ask", &simulate.to_string()).await;
+    let (rights, said, code) = asked(&desk);
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(
+        of("no", &rights),
+        ["dynamodb:UpdateTable", "ecs:UpdateService"],
+        "{said}"
+    );
+    assert_eq!(
+        of("yes", &rights),
+        ["dynamodb:DescribeTable", "ecs:DescribeServices", "ecs:ListClusters"],
+        "{said}"
+    );
+    let (shown, _) = desk.run(&["grants", "book.starr", "--ask"]);
+    for words in [
+        "allowed  prod dynamodb:DescribeTable",
+        "denied   prod ecs:UpdateService",
+        "no policy allows it",
+    ] {
+        assert!(shown.contains(words), "{words:?} is missing in\n{shown}");
+    }
+
+    // With everything that is printed.
+    for (number, policy) in policies.iter().enumerate() {
+        shop.also(&format!("all{number}"), policy).await;
+    }
+    let (rights, said, code) = asked(&desk);
+    assert!(code == Some(0) && of("yes", &rights).len() == rights.len(), "{said}");
+
+    // Nobody answers: nothing is allowed.
+    let Shop {
+        moto,
+        secrets: _secrets,
+        ..
+    } = shop;
+    drop(moto);
+    let (rights, said, code) = asked(&desk);
+    assert!(
+        code == Some(1) && of("unknown", &rights).len() == rights.len(),
+        "{said}"
     );
 }
