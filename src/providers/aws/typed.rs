@@ -1,5 +1,8 @@
 //! The operations of the interface text: a few of the models' own, put together and typed.
 
+mod logs;
+mod network;
+
 use super::client::{Account, Again, Refused};
 use super::pages;
 use super::{Aws, found};
@@ -31,8 +34,18 @@ pub const OPERATIONS: &[&str] = &[
     "tables.set_billing",
     "functions.get",
     "certificates.list",
+    "certificates.used_by",
     "logs.tail",
+    "logs.query",
     "trails.events",
+    "definitions.get",
+    "triggers.list",
+    "triggers.get",
+    "triggers.set_enabled",
+    "groups.rules",
+    "acls.entries",
+    "flow_logs.list",
+    "identity.get",
 ];
 
 /// What each operation calls of the models, as rights see it.
@@ -50,7 +63,17 @@ pub fn calls(path: &str) -> &'static [&'static str] {
         "functions.get" => &["lambda.get_function_configuration"],
         "certificates.list" => &["acm.list_certificates"],
         "logs.tail" => &["logs.filter_log_events"],
+        "logs.query" => &["logs.start_query", "logs.get_query_results", "logs.stop_query"],
         "trails.events" => &["cloudtrail.lookup_events"],
+        "certificates.used_by" => &["acm.describe_certificate"],
+        "definitions.get" => &["ecs.describe_task_definition"],
+        "triggers.list" => &["lambda.list_event_source_mappings"],
+        "triggers.get" => &["lambda.get_event_source_mapping"],
+        "triggers.set_enabled" => &["lambda.update_event_source_mapping"],
+        "groups.rules" => &["ec2.describe_security_groups"],
+        "acls.entries" => &["ec2.describe_network_acls"],
+        "flow_logs.list" => &["ec2.describe_flow_logs"],
+        "identity.get" => &["sts.get_caller_identity"],
         _ => &[],
     }
 }
@@ -68,7 +91,13 @@ pub fn told(path: &str) -> &'static [(&'static str, &'static str)] {
         "tables.get" => &[("name", "TableName")],
         "tables.set_billing" => &[("table.name", "TableName")],
         "functions.get" => &[("name", "FunctionName")],
-        "logs.tail" => &[("group", "logGroupName")],
+        "logs.tail" | "logs.query" => &[("group", "logGroupName")],
+        "certificates.used_by" => &[("arn", "CertificateArn")],
+        "definitions.get" => &[("name", "taskDefinition")],
+        "triggers.list" => &[("function", "FunctionName")],
+        "triggers.get" => &[("id", "UUID")],
+        "triggers.set_enabled" => &[("trigger.id", "UUID")],
+        "groups.rules" => &[("group", "GroupId")],
         _ => &[],
     }
 }
@@ -109,6 +138,12 @@ impl Talk<'_> {
             .await
             .map(|answered| Json::Object(answered.values))
             .map_err(|refused| refused.failure.unknown)
+    }
+
+    /// One request that is no look by its level of access, and of which two are no harm.
+    async fn send(&self, of: &str, name: &str, values: Json) -> Result<Json, Unknown> {
+        let values = values.as_object().cloned().unwrap_or_default();
+        self.change(of, name, values).await.map_err(|failure| failure.unknown)
     }
 
     async fn change(&self, of: &str, name: &str, values: Map<String, Json>) -> Result<Json, Failure> {
@@ -353,7 +388,45 @@ impl Aws {
                 let certificates = list(&answer, "CertificateSummaryList")?;
                 Ok(Value::list(certificates.iter().map(certificate).collect()))
             }
-            "logs.tail" => log_lines(arguments, &talk).await,
+            "logs.tail" => logs::lines(arguments, &talk).await,
+            "logs.query" => logs::query(arguments, &talk).await,
+            "groups.rules" => network::rules(&talk, arguments.text("group")?).await,
+            "acls.entries" => network::acl(&talk, arguments.text("subnet")?).await,
+            "flow_logs.list" => network::flow_logs(&talk, arguments.text("resource")?).await,
+            "triggers.list" => {
+                let values = json!({"FunctionName": arguments.text("function")?});
+                let answer = talk.read("lambda", "list_event_source_mappings", values).await?;
+                let triggers = list(&answer, "EventSourceMappings")?.iter();
+                Ok(Value::list(triggers.map(|json| trigger(account, json)).collect()))
+            }
+            "triggers.get" => {
+                let values = json!({"UUID": arguments.text("id")?});
+                let answer = talk.read("lambda", "get_event_source_mapping", values).await?;
+                Ok(trigger(account, &answer))
+            }
+            "definitions.get" => {
+                let values = json!({"taskDefinition": arguments.text("name")?});
+                let answer = talk.read("ecs", "describe_task_definition", values).await?;
+                definition(answer.get("taskDefinition").ok_or_else(|| odd("taskDefinition"))?)
+            }
+            "identity.get" => {
+                let answer = talk.read("sts", "get_caller_identity", json!({})).await?;
+                Ok(Value::record(
+                    "Identity",
+                    vec![
+                        ("number", text(&answer, "Account")),
+                        ("arn", text(&answer, "Arn")),
+                        ("id", text(&answer, "UserId")),
+                    ],
+                ))
+            }
+            "certificates.used_by" => {
+                let values = json!({"CertificateArn": arguments.text("arn")?});
+                let answer = talk.read("acm", "describe_certificate", values).await?;
+                let certificate = answer.get("Certificate").ok_or_else(|| odd("Certificate"))?;
+                let users = list(certificate, "InUseBy")?.iter().filter_map(Json::as_str);
+                Ok(Value::list(users.map(Value::text).collect()))
+            }
             "trails.events" => trail_events(arguments, &talk).await,
             other => Err(wrong(Reason::Internal, format!("`aws.{other}` is not a read"))),
         }
@@ -366,12 +439,14 @@ impl Aws {
         let of = match path.split('.').next().unwrap_or_default() {
             "services" => "service",
             "tables" => "table",
+            "triggers" => "trigger",
             _ => "alarm",
         };
         let subject = arguments.value(of);
         let account = field(subject, "account")?;
         let talk = self.talk(call, account)?;
-        let name = field(subject, "name")?.as_str().ok_or_else(|| odd("name"))?.to_owned();
+        let key = if of == "trigger" { "id" } else { "name" };
+        let name = field(subject, key)?.as_str().ok_or_else(|| odd(key))?.to_owned();
         let whole = |name: &str| match arguments.value(name) {
             Value::Int(number) if (0..=i64::from(i32::MAX)).contains(number) => Ok(*number),
             Value::Unknown(unknown) => Err((**unknown).clone()),
@@ -421,6 +496,15 @@ impl Aws {
                     &answer.get("TableDescription").cloned().unwrap_or_default(),
                 ))
             }
+            "triggers.set_enabled" => {
+                let Value::Bool(to) = arguments.value("to") else {
+                    return Err(wrong(Reason::Unparsable, "`to` is not yes or no").into());
+                };
+                values.insert("UUID".to_owned(), json!(name));
+                values.insert("Enabled".to_owned(), json!(to));
+                let answer = talk.change("lambda", "update_event_source_mapping", values).await?;
+                Ok(trigger(account, &answer))
+            }
             "alarms.set_threshold" => {
                 let Value::Float(to) = arguments.value("to") else {
                     return Err(wrong(Reason::Unparsable, "`to` is no number").into());
@@ -464,10 +548,18 @@ async fn whole_alarm(talk: &Talk<'_>, name: &str) -> Result<Json, Unknown> {
 
 fn stopped_task(task: &Json) -> Value {
     let containers = task.get("containers").and_then(Json::as_array);
-    let exits = containers
-        .into_iter()
-        .flatten()
-        .filter_map(|one| one.get("exitCode")?.as_i64());
+    let containers: Vec<&Json> = containers.into_iter().flatten().collect();
+    let exits = containers.iter().filter_map(|one| one.get("exitCode")?.as_i64());
+    let each = containers.iter().map(|one| {
+        Value::record(
+            "StoppedContainer",
+            vec![
+                ("name", text(one, "name")),
+                ("exit", maybe_int(one, "exitCode")),
+                ("reason", maybe_text(one, "reason")),
+            ],
+        )
+    });
     Value::record(
         "Stopped",
         vec![
@@ -475,8 +567,60 @@ fn stopped_task(task: &Json) -> Value {
             ("code", maybe_text(task, "stopCode")),
             ("reason", maybe_text(task, "stoppedReason")),
             ("exits", Value::list(exits.map(Value::Int).collect())),
+            ("at", maybe_time(task, "stoppedAt")),
+            ("containers", Value::list(each.collect())),
         ],
     )
+}
+
+fn trigger(account: &Value, json: &Json) -> Value {
+    let state = json.get("State").and_then(Json::as_str).unwrap_or_default();
+    let enabled = match state {
+        "Enabled" | "Enabling" => Value::Bool(true),
+        "Disabled" | "Disabling" => Value::Bool(false),
+        _ => Value::unknown(Reason::Unsettled, "the trigger is being changed"),
+    };
+    Value::record(
+        "Trigger",
+        vec![
+            ("account", account.clone()),
+            ("id", text(json, "UUID")),
+            ("function", text(json, "FunctionArn")),
+            ("source", maybe_text(json, "EventSourceArn")),
+            ("state", text(json, "State")),
+            ("enabled", enabled),
+            ("batch", maybe_int(json, "BatchSize")),
+            ("last", maybe_text(json, "LastProcessingResult")),
+        ],
+    )
+}
+
+/// A task definition. Environment and secrets of its containers are left out: they may hold what nobody is to see.
+fn definition(json: &Json) -> Result<Value, Unknown> {
+    let containers = list(json, "containerDefinitions")?.iter().map(|container| {
+        let essential = container.get("essential").and_then(Json::as_bool);
+        Value::record(
+            "DefinedContainer",
+            vec![
+                ("name", text(container, "name")),
+                ("image", text(container, "image")),
+                ("cpu", maybe_int(container, "cpu")),
+                ("memory", maybe_int(container, "memory")),
+                ("essential", essential.map_or(Value::None, Value::Bool)),
+            ],
+        )
+    });
+    Ok(Value::record(
+        "Definition",
+        vec![
+            ("family", text(json, "family")),
+            ("revision", int(json, "revision")),
+            ("status", text(json, "status")),
+            ("cpu", maybe_text(json, "cpu")),
+            ("memory", maybe_text(json, "memory")),
+            ("containers", Value::list(containers.collect())),
+        ],
+    ))
 }
 
 fn target(json: &Json) -> Value {
@@ -553,52 +697,6 @@ async fn metric(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unkn
     });
     let answer = talk.read("cloudwatch", "get_metric_data", values).await?;
     series(&answer, now, period)
-}
-
-async fn log_lines(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unknown> {
-    let most = arguments.limit("at_most", 10_000)?;
-    let mut values = json!({
-        "logGroupName": arguments.text("group")?,
-        "startTime": milliseconds(seconds_ago(arguments.duration("over")?)),
-        "limit": (most + 1).min(10_000),
-    });
-    if let Some(pattern) = arguments.maybe_text("matching")? {
-        values["filterPattern"] = json!(pattern);
-    }
-    let mut lines = Vec::new();
-    let mut next: Option<Json> = None;
-    // A page can be empty although there are more.
-    for _ in 0..crate::limits::AWS_PAGES {
-        if let Some(token) = &next {
-            values["nextToken"] = token.clone();
-        }
-        let answer = talk.read("logs", "filter_log_events", values.clone()).await?;
-        for event in list(&answer, "events")? {
-            let at = event
-                .get("timestamp")
-                .and_then(Json::as_i64)
-                .and_then(|at| Timestamp::from_millisecond(at).ok());
-            lines.push(Value::record(
-                "LogLine",
-                vec![
-                    (
-                        "at",
-                        at.map_or_else(|| Value::Unknown(Arc::new(odd("timestamp"))), Value::Time),
-                    ),
-                    ("stream", text(event, "logStreamName")),
-                    ("text", text(event, "message")),
-                ],
-            ));
-        }
-        next = answer.get("nextToken").filter(|token| token.is_string()).cloned();
-        if lines.len() > most || next.is_none() {
-            return Ok(limited(lines, most));
-        }
-    }
-    Err(wrong(
-        Reason::Truncated,
-        "the log group has more pages than are looked at",
-    ))
 }
 
 async fn trail_events(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unknown> {

@@ -7,6 +7,7 @@ mod incident;
 mod locks;
 mod metrics;
 mod moto;
+mod network;
 mod rights;
 mod targets;
 

@@ -1,0 +1,241 @@
+//! Who may reach what, what calls a function, what a task is made of: typed looks and their change, against the emulator.
+
+use super::{Moto, done, json, text, texts};
+use serde_json::json as j;
+use starr::provider::Outcome;
+use starr::value::{Reason, Value};
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a Value {
+    let record = value.as_record().unwrap_or_else(|| panic!("{value:?}"));
+    record.get(name).unwrap_or_else(|| panic!("`{name}` in {value:?}"))
+}
+
+fn items(value: &Value) -> &[Value] {
+    &value.as_list().unwrap_or_else(|| panic!("{value:?}")).items
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_acls_and_flow_logs() {
+    let moto = Moto::start(1_000_000);
+    let world = moto.world("AKIAEXAMPLE", "any");
+    let made = done(&world, "ec2.create_vpc", &[("CidrBlock", text("10.0.0.0/16"))]).await;
+    let vpc = made["Vpc"]["VpcId"].as_str().unwrap().to_owned();
+    let args = [("VpcId", text(&vpc)), ("CidrBlock", text("10.0.1.0/24"))];
+    let made = done(&world, "ec2.create_subnet", &args).await;
+    let subnet = made["Subnet"]["SubnetId"].as_str().unwrap().to_owned();
+    let args = [
+        ("GroupName", text("tasks")),
+        ("Description", text("d")),
+        ("VpcId", text(&vpc)),
+    ];
+    let made = done(&world, "ec2.create_security_group", &args).await;
+    let group = made["GroupId"].as_str().unwrap().to_owned();
+    let permissions = json(j!([
+        {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8081, "IpRanges": [{"CidrIp": "10.0.0.0/16", "Description": "balancer"}]},
+        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": group}]},
+    ]));
+    let args = [("GroupId", text(&group)), ("IpPermissions", permissions)];
+    done(&world, "ec2.authorize_security_group_ingress", &args).await;
+
+    let rules = world.read("groups.rules", &[("group", text(&group))]).await;
+    let seen: Vec<String> = items(&rules)
+        .iter()
+        .map(|rule| {
+            ["inbound", "protocol", "from", "to", "other", "description"]
+                .map(|name| format!("{:?}", field(rule, name)))
+                .join(" ")
+        })
+        .collect();
+    assert_eq!(items(&rules).len(), 3, "{seen:#?}");
+    assert!(
+        seen[0].contains("Bool(true)") && seen[0].contains("8081") && seen[0].contains("balancer"),
+        "{seen:#?}"
+    );
+    assert!(seen[1].contains(&group), "{seen:#?}");
+    assert_eq!(field(&items(&rules)[2], "inbound"), &Value::Bool(false));
+    assert_eq!(
+        field(&items(&rules)[2], "protocol"),
+        &text("all"),
+        "what leaves is free at first"
+    );
+    let none = world.read("groups.rules", &[("group", text("sg-00000000"))]).await;
+    assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+
+    let entries = world.read("acls.entries", &[("subnet", text(&subnet))]).await;
+    let order: Vec<(&Value, &Value, &Value)> = items(&entries)
+        .iter()
+        .map(|entry| (field(entry, "inbound"), field(entry, "number"), field(entry, "allow")))
+        .collect();
+    let (yes, no) = (&Value::Bool(true), &Value::Bool(false));
+    let (first, last) = (&Value::Int(100), &Value::Int(32767));
+    assert_eq!(
+        order,
+        [(yes, first, yes), (yes, last, no), (no, first, yes), (no, last, no)]
+    );
+    let none = world.read("acls.entries", &[("subnet", text("subnet-0"))]).await;
+    assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+
+    let resource = [("resource", text(&vpc))];
+    assert_eq!(items(&world.read("flow_logs.list", &resource).await).len(), 0);
+    done(
+        &world,
+        "s3.create_bucket",
+        &[
+            ("Bucket", text("flows")),
+            (
+                "CreateBucketConfiguration",
+                json(j!({"LocationConstraint": "eu-west-1"})),
+            ),
+        ],
+    )
+    .await;
+    let args = [
+        ("ResourceIds", texts(&[&vpc])),
+        ("ResourceType", text("VPC")),
+        ("TrafficType", text("REJECT")),
+        ("LogDestinationType", text("s3")),
+        ("LogDestination", text("arn:aws:s3:::flows")),
+    ];
+    done(&world, "ec2.create_flow_logs", &args).await;
+    let logs = world.read("flow_logs.list", &resource).await;
+    let one = &items(&logs)[0];
+    assert_eq!(
+        (field(one, "status"), field(one, "traffic"), field(one, "destination")),
+        (&text("ACTIVE"), &text("REJECT"), &text("arn:aws:s3:::flows")),
+        "{logs:?}"
+    );
+    let me = world.read("identity.get", &[]).await;
+    assert_eq!(field(&me, "number"), &text("123456789012"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_is_switched_off_and_on_again() {
+    let moto = Moto::start(1_000_000);
+    let world = moto.world("AKIAEXAMPLE", "any");
+    let trust = j!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
+    let args = [
+        ("RoleName", text("govern")),
+        ("AssumeRolePolicyDocument", text(&trust.to_string())),
+    ];
+    let role = done(&world, "iam.create_role", &args).await;
+    let args = [
+        ("FunctionName", text("govern")),
+        ("Runtime", text("python3.12")),
+        ("Role", text(role["Role"]["Arn"].as_str().unwrap())),
+        ("Handler", text("a.b")),
+        ("Code", json(j!({"ZipFile": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}))),
+    ];
+    done(&world, "lambda.create_function", &args).await;
+    let queue = done(&world, "sqs.create_queue", &[("QueueName", text("decisions"))]).await;
+    let url = text(queue["QueueUrl"].as_str().unwrap());
+    let attributes = world
+        .json(
+            "sqs.get_queue_attributes",
+            &[("QueueUrl", url), ("AttributeNames", texts(&["QueueArn"]))],
+        )
+        .await;
+    let arn = attributes["Attributes"]["QueueArn"].as_str().unwrap().to_owned();
+    let args = [
+        ("FunctionName", text("govern")),
+        ("EventSourceArn", text(&arn)),
+        ("BatchSize", Value::Int(5)),
+    ];
+    done(&world, "lambda.create_event_source_mapping", &args).await;
+
+    let triggers = world.read("triggers.list", &[("function", text("govern"))]).await;
+    let trigger = items(&triggers)[0].clone();
+    assert_eq!(
+        (
+            field(&trigger, "enabled"),
+            field(&trigger, "source"),
+            field(&trigger, "batch")
+        ),
+        (&Value::Bool(true), &text(&arn), &Value::Int(5)),
+        "{trigger:?}"
+    );
+    for to in [false, true] {
+        let set = world
+            .change(
+                "triggers.set_enabled",
+                &[("trigger", trigger.clone()), ("to", Value::Bool(to))],
+            )
+            .await;
+        assert!(
+            matches!(&set, Outcome::Done(now) if field(now, "enabled") == &Value::Bool(to)),
+            "{set:?}"
+        );
+        let id = [("id", field(&trigger, "id").clone())];
+        assert_eq!(
+            field(&world.read("triggers.get", &id).await, "enabled"),
+            &Value::Bool(to)
+        );
+    }
+    let none = world.read("triggers.get", &[("id", text("no-such"))]).await;
+    assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_definition_a_certificate_and_a_query() {
+    let moto = Moto::start(1_000_000);
+    let world = moto.world("AKIAEXAMPLE", "any");
+    let containers = json(
+        j!([{"name": "web", "image": "shop:7", "cpu": 256, "memory": 512, "environment": [{"name": "K", "value": "swordfish-4712"}]}]),
+    );
+    let args = [("family", text("shop")), ("containerDefinitions", containers)];
+    done(&world, "ecs.register_task_definition", &args).await;
+    let definition = world.read("definitions.get", &[("name", text("shop"))]).await;
+    let container = &items(field(&definition, "containers"))[0];
+    assert_eq!(
+        (
+            field(&definition, "revision"),
+            field(container, "image"),
+            field(container, "memory")
+        ),
+        (&Value::Int(1), &text("shop:7"), &Value::Int(512)),
+        "{definition:?}"
+    );
+    assert!(!format!("{definition:?}").contains("swordfish"));
+    let none = world.read("definitions.get", &[("name", text("none"))]).await;
+    assert!(none.as_unknown().is_some(), "{none:?}");
+
+    let made = done(
+        &world,
+        "acm.request_certificate",
+        &[("DomainName", text("shop.example"))],
+    )
+    .await;
+    let arn = [("arn", text(made["CertificateArn"].as_str().unwrap()))];
+    assert_eq!(items(&world.read("certificates.used_by", &arn).await).len(), 0);
+
+    done(&world, "logs.create_log_group", &[("logGroupName", text("/shop"))]).await;
+    let named = [("logGroupName", text("/shop")), ("logStreamName", text("web"))];
+    done(&world, "logs.create_log_stream", &named).await;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let events: Vec<_> = (0..3)
+        .map(|number| j!({"timestamp": now - 60_000 + number, "message": format!("error {number}")}))
+        .collect();
+    let args = [
+        ("logGroupName", text("/shop")),
+        ("logStreamName", text("web")),
+        ("logEvents", json(j!(events))),
+    ];
+    done(&world, "logs.put_log_events", &args).await;
+    let query = |most: i64| {
+        [
+            ("group", text("/shop")),
+            ("query", text("fields @timestamp, @message")),
+            ("at_most", Value::Int(most)),
+        ]
+    };
+    let rows = world.json("logs.query", &query(10)).await;
+    assert_eq!(rows.as_array().map(Vec::len), Some(3), "{rows}");
+    assert!(
+        rows.to_string().contains("error 2") && rows[0].get("@ptr").is_none(),
+        "{rows}"
+    );
+    let many = world.read("logs.query", &query(2)).await;
+    assert_eq!(many.as_unknown().unwrap().reason, Reason::Truncated, "{many:?}");
+    let none = [("group", text("/none")), ("query", text("fields @message"))];
+    let none = world.read("logs.query", &none).await;
+    assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+}
