@@ -331,23 +331,17 @@ async fn watch(lease: &mut Lease<'_>, told: &[&Target], signal: Signal, deadline
 
 /// A connection for changes with the server's own limits set.
 pub(super) async fn begin(pool: &Pool, deadline: Deadline, lock_millis: u64) -> Result<Lease<'_>, Failure> {
-    let mut lease = pool.lease(deadline).await?;
-    let millis = deadline.server_millis().min(2_000_000_000);
-    let setup = format!(
-        "SET statement_timeout = {millis};
-         SET lock_timeout = {};
-         SET idle_in_transaction_session_timeout = 60000;
-         SET standard_conforming_strings = on",
-        lock_millis.clamp(1, 2_000_000_000)
-    );
-    deadline
-        .wait(
-            "the server",
-            sqlx::raw_sql(AssertSqlSafe(setup)).execute(lease.connection()),
+    let setup = || {
+        format!(
+            "SET statement_timeout = {};
+             SET lock_timeout = {};
+             SET idle_in_transaction_session_timeout = 60000;
+             SET standard_conforming_strings = on",
+            deadline.server_millis().min(2_000_000_000),
+            lock_millis.clamp(1, 2_000_000_000)
         )
-        .await?
-        .map_err(|problem| classify(&problem, false, false))?;
-    Ok(lease)
+    };
+    pool.lease(deadline, setup).await
 }
 
 /// A read on the connection for changes.

@@ -6,7 +6,7 @@ use crate::providers::names;
 use crate::secrets::SecretText;
 use crate::value::Reason;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,8 +109,8 @@ impl Pool {
         }
     }
 
-    /// A connection that answers and may be used for this role.
-    pub async fn lease(&self, deadline: Deadline) -> Result<Lease<'_>, Failure> {
+    /// A connection that may be used for this role, on which the statements of `first` were run: so it answers, too.
+    pub async fn lease(&self, deadline: Deadline, first: impl Fn() -> String) -> Result<Lease<'_>, Failure> {
         let permit = deadline
             .wait(
                 &format!("waiting for one of the {} own connections", self.database.connections),
@@ -118,23 +118,26 @@ impl Pool {
             )
             .await?
             .map_err(|_| Failure::definite(Reason::Internal, "the own connections are closed"))?;
+        let set_up = async |link: &mut Link| {
+            let first = sqlx::raw_sql(AssertSqlSafe(first()));
+            deadline.wait("the server", first.execute(&mut link.connection)).await
+        };
         loop {
             let idle = locked(&self.idle).pop();
             let Some(mut link) = idle else { break };
             // It may have been closed by the server since its last use. One that does not answer is dropped.
-            match deadline.wait("the connection", link.connection.ping()).await {
-                Ok(Ok(())) => {
-                    return Ok(Lease {
-                        link,
-                        pool: self,
-                        _permit: permit,
-                    });
-                }
-                Ok(Err(_)) => {}
-                Err(late) => return Err(late),
+            if set_up(&mut link).await?.is_ok() {
+                return Ok(Lease {
+                    link,
+                    pool: self,
+                    _permit: permit,
+                });
             }
         }
-        let link = self.open(deadline).await?;
+        let mut link = self.open(deadline).await?;
+        set_up(&mut link)
+            .await?
+            .map_err(|problem| classify(&problem, false, false))?;
         Ok(Lease {
             link,
             pool: self,

@@ -73,7 +73,7 @@ async fn reading(database: &Database, pool: &Pool) -> Result<(HealthState, Strin
 
 async fn changing(pool: &Pool) -> Result<(HealthState, String), Failure> {
     let deadline = Deadline::new(WITHIN);
-    let lease = pool.lease(deadline).await?;
+    let lease = pool.lease(deadline, || "SELECT 1".to_owned()).await?;
     let rights = lease.rights().clone();
     lease.give_back(deadline).await;
     let mut limits = Vec::new();

@@ -15,31 +15,26 @@ pub struct Reading<'a> {
 impl<'a> Reading<'a> {
     /// Begins a read-only transaction with the call's deadline as the server's own limits.
     pub async fn begin(pool: &'a Pool, deadline: Deadline) -> Result<Self, Failure> {
-        let mut lease = pool.lease(deadline).await?;
-        let millis = deadline.server_millis();
-        // Our own text and numbers only, so several statements in one message are safe here. The last one takes a snapshot:
-        // from then on no statement can make this transaction writable again.
-        let setup = format!(
-            "BEGIN READ ONLY;
-             SET LOCAL statement_timeout = {millis};
-             SET LOCAL lock_timeout = {lock};
-             SET LOCAL idle_in_transaction_session_timeout = {idle};
-             SET LOCAL standard_conforming_strings = on;
-             SET LOCAL TimeZone = 'UTC';
-             SET LOCAL IntervalStyle = 'iso_8601';
-             SET LOCAL bytea_output = 'hex';
-             SELECT 1",
-            lock = (millis / 2).max(1),
-            idle = millis.saturating_add(5_000).min(2_000_000_000),
-            millis = millis.min(2_000_000_000),
-        );
-        let begun = deadline
-            .wait(
-                "the server",
-                sqlx::raw_sql(AssertSqlSafe(setup)).execute(lease.connection()),
+        let setup = || {
+            let millis = deadline.server_millis();
+            // Our own text and numbers only, so several statements in one message are safe here. The last one takes a snapshot:
+            // from then on no statement can make this transaction writable again.
+            format!(
+                "BEGIN READ ONLY;
+                 SET LOCAL statement_timeout = {millis};
+                 SET LOCAL lock_timeout = {lock};
+                 SET LOCAL idle_in_transaction_session_timeout = {idle};
+                 SET LOCAL standard_conforming_strings = on;
+                 SET LOCAL TimeZone = 'UTC';
+                 SET LOCAL IntervalStyle = 'iso_8601';
+                 SET LOCAL bytea_output = 'hex';
+                 SELECT 1",
+                lock = (millis / 2).max(1),
+                idle = millis.saturating_add(5_000).min(2_000_000_000),
+                millis = millis.min(2_000_000_000),
             )
-            .await?;
-        begun.map_err(|problem| classify(&problem, false, false))?;
+        };
+        let lease = pool.lease(deadline, setup).await?;
         Ok(Self { lease, deadline })
     }
 
