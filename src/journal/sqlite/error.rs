@@ -1,12 +1,18 @@
 //! Failures of the store in words: what was tried, what went wrong, what to do.
 
+use super::files::{folder, may_write};
 use crate::journal::{Error, words};
 use std::path::Path;
 
 /// An error of the database while `tried` was done, for example `record an entry`.
 pub fn failure(path: impl AsRef<Path>, tried: &str, error: &sqlx::Error) -> Error {
-    let (wrong, advice) = explain(error);
+    let (wrong, advice) = explain(path.as_ref(), error);
     message(path, tried, &wrong, advice)
+}
+
+/// True when a file is there, and this user may not write it or beside it.
+fn only_read(path: &Path) -> bool {
+    path.exists() && !(may_write(path) && may_write(folder(path)))
 }
 
 /// An error of the file system.
@@ -31,19 +37,21 @@ pub fn message(path: impl AsRef<Path>, tried: &str, wrong: &str, advice: &str) -
 
 const FREE_SPACE: &str = "Free some space on that file system, then start again.";
 
-fn explain(error: &sqlx::Error) -> (String, &'static str) {
+fn explain(path: &Path, error: &sqlx::Error) -> (String, &'static str) {
     let code = match error {
         sqlx::Error::Database(database) => database.code().and_then(|code| code.parse::<u32>().ok()),
         _ => None,
     };
-    let (wrong, advice) = match code.map(|code| code & 0xff) {
+    let code = code.map(|code| code & 0xff);
+    let (wrong, advice) = match code {
+        // A file beside it that cannot be made: which of the two codes that is depends on what a process left there before.
+        Some(8 | 14) if code == Some(8) || only_read(path) => (
+            "it can only be read",
+            "Give this user write access to the file and its folder, or choose another journal.",
+        ),
         Some(5 | 6) => (
             "another process holds the journal and did not let go in time",
             "Look for a starr process that hangs on this journal.",
-        ),
-        Some(8) => (
-            "it can only be read",
-            "Give this user write access to the file and its folder, or choose another journal.",
         ),
         Some(10) => (
             "the disk reported an error",

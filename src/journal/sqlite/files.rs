@@ -92,11 +92,10 @@ impl Files {
 
     /// Whether nobody is writing and we could not: then even the file of locks that a look makes cannot be made, and none is needed.
     pub fn lies_still(&self) -> bool {
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        !beside(&self.path, "-wal").exists() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_err()
+        let log = beside(&self.path, "-wal");
+        // Who went away in the middle of closing it may have left a log in which nothing is.
+        let left = || !beside(&self.path, "-shm").exists() && std::fs::metadata(&log).is_ok_and(|log| log.len() == 0);
+        (!log.exists() || left()) && !may_write(folder(&self.path))
     }
 
     /// A failure in words. Where a lock could not be had, a lock of our own tells a busy journal from a file system without locks.
@@ -123,6 +122,19 @@ fn network(number: u32) -> Option<&'static str> {
         .iter()
         .find(|(known, _)| *known == number)
         .map(|(_, name)| *name)
+}
+
+/// The folder in which a file lies.
+pub fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Whether this user may write in a folder, or a file.
+pub fn may_write(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

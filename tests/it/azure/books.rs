@@ -61,14 +61,14 @@ fn measured(value: f64) -> Json {
 }
 
 /// A desk with the runbooks of Agent Studio as they come along, but for how long the end must hold and for the question
-/// of the reflection: nobody waits five minutes here, or answers.
-fn desk(server: &Server) -> Desk {
+/// of the reflection: nobody waits five minutes here, or answers. Beside it the folder with its secret.
+fn desk(server: &Server) -> (Desk, tempfile::TempDir) {
     let config = server
         .config(&format!("{{ client: {CLIENT}, secret: {{ file: {{SECRET}} }} }}"))
         .replace(" app: {", " studio-app: {")
         .replace('\n', "\n      ");
-    let folder = tempfile::tempdir().unwrap().keep();
-    let secret = folder.join("secret");
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let config = config.replace("{SECRET}", secret.to_str().unwrap());
@@ -90,7 +90,7 @@ fn desk(server: &Server) -> Desk {
         let text: String = lines.map(|line| format!("{line}\n")).collect();
         std::fs::write(there.join(format!("{name}.starr")), text).unwrap();
     }
-    desk
+    (desk, folder)
 }
 
 /// Runs a runbook in a terminal and says `yes` or `no` to the one change it asks about.
@@ -130,7 +130,7 @@ fn throttled() -> Server {
 #[tokio::test(flavor = "multi_thread")]
 async fn throughput_is_raised_and_the_requests_are_served() {
     let server = throttled();
-    let desk = desk(&server);
+    let (desk, _secrets) = desk(&server);
     let title = "Let agentstudio scale up to 10000 request units a second, from 4000";
     let (screen, code) = asked(&desk, "cosmos-throttling", title, "yes").await;
     assert_eq!(code, 0, "{screen}");
@@ -147,7 +147,7 @@ async fn throughput_is_raised_and_the_requests_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn throughput_that_nobody_approves_stays() {
     let server = throttled();
-    let desk = desk(&server);
+    let (desk, _secrets) = desk(&server);
     let title = "Let agentstudio scale up to 10000 request units a second, from 4000";
     let (screen, code) = asked(&desk, "cosmos-throttling", title, "no").await;
     assert_eq!(code, 3, "{screen}");
@@ -208,7 +208,7 @@ const TITLE: &str = "Let snet-apps connect to AzureCosmosDB at port 443, before 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_is_put_to_the_others_at_the_next_free_place() {
     let server = shut();
-    let desk = desk(&server);
+    let (desk, _secrets) = desk(&server);
     let (screen, code) = asked(&desk, "network-connectivity", TITLE, "yes").await;
     assert_eq!(code, 0, "{screen}");
     assert!(screen.contains("RESOLVED"), "{screen}");
@@ -225,7 +225,7 @@ async fn a_rule_is_put_to_the_others_at_the_next_free_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_that_nobody_approves_is_not_made() {
     let server = shut();
-    let desk = desk(&server);
+    let (desk, _secrets) = desk(&server);
     let (screen, code) = asked(&desk, "network-connectivity", TITLE, "no").await;
     assert_eq!(code, 3, "{screen}");
     assert!(server.sent("PUT").is_empty() && server.sent("PATCH").is_empty());

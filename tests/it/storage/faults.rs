@@ -302,6 +302,20 @@ fn a_file_that_is_replaced_while_a_run_uses_it() {
 /// A-AU-5: the store is read-only. Not even a read leaves the process.
 #[test]
 fn a_store_that_can_only_be_read() {
+    only_read(|_| ());
+}
+
+/// The same where a process went away in the middle of closing it.
+#[test]
+fn a_store_that_can_only_be_read_and_was_not_closed() {
+    only_read(|desk| {
+        let _ = std::fs::remove_file(desk.beside("-shm"));
+        // Empty: everything was written back.
+        std::fs::write(desk.beside("-wal"), "").unwrap();
+    });
+}
+
+fn only_read(leave: impl Fn(&Desk)) {
     let desk = Desk::new();
     // A run without trouble makes the journal.
     desk.shop.asked.lock().unwrap().push("POST before".to_owned());
@@ -311,6 +325,7 @@ fn a_store_that_can_only_be_read() {
     let set = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let state = desk.journal().parent().unwrap().to_owned();
     set(desk.folder.path(), 0o755);
+    leave(&desk);
     for path in ["", "-wal", "-shm"].map(|end| desk.beside(end)) {
         if path.exists() {
             set(&path, 0o444);
