@@ -73,6 +73,7 @@ async fn run(
             terminal.answer("not before the release");
         }
         terminal.wait_within(asks, std::time::Duration::from_secs(150));
+        terminal.wait_for("may be empty");
         terminal.answer("");
         let code = terminal.end();
         (terminal.seen, code)

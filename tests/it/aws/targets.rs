@@ -211,6 +211,7 @@ async fn run(balanced: &Balanced, desk: &Desk, says: &'static str) -> (String, i
         }
         assert_eq!(second.end(), 0, "{}", second.seen);
         first.wait_within("Who changed a security group", Duration::from_secs(150));
+        first.wait_for("may be empty");
         first.answer("");
         let code = first.end();
         (first.seen, code)

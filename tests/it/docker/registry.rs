@@ -30,10 +30,14 @@ impl Registry {
             let code = base64::engine::general_purpose::STANDARD.encode(login);
             format!("authorization: basic {code}").to_lowercase()
         });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         // The end of an archive of nothing.
         let layer = vec![0_u8; 1024];
         let config = serde_json::json!({
-            "architecture": "amd64", "os": "linux", "created": "2026-01-02T03:04:05Z", "config": {},
+            "architecture": "amd64", "os": "linux", "created": "2026-01-02T03:04:05Z",
+            // The images of two registries are two images: an engine knows them by their content.
+            "config": { "Labels": { "registry": port.to_string() } },
             "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
         })
         .to_string()
@@ -50,8 +54,6 @@ impl Registry {
         })
         .to_string()
         .into_bytes();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
         let kind = "application/vnd.oci.image.manifest.v1+json";
         let mut answers: BTreeMap<String, (&str, Vec<u8>)> = BTreeMap::new();
         answers.insert("/v2/".to_owned(), ("application/json", b"{}".to_vec()));

@@ -48,8 +48,7 @@ async fn a_shop_that_was_forgotten_is_found_approved_opened_and_verified() {
     let (shop, server, desk) = closed(None);
     let seen = attended(desk.command(&["run", BOOK]), 0, |person| {
         person.approve("Open the shop again");
-        person.wait_for("Who closed it");
-        person.answer("");
+        person.pass("Who closed it");
     })
     .await;
     assert!(seen.contains("forgotten") && seen.contains("RESOLVED"), "{seen}");
@@ -63,8 +62,7 @@ async fn a_shop_whose_opening_is_refused_stays_closed() {
     let (shop, server, desk) = closed(None);
     let seen = attended(desk.command(&["run", BOOK]), 3, |person| {
         person.refuse("the prices are wrong");
-        person.wait_for("Who closed it");
-        person.answer("");
+        person.pass("Who closed it");
     })
     .await;
     assert!(seen.contains("REFUSED"), "{seen}");
@@ -78,8 +76,7 @@ async fn a_shop_whose_opening_is_refused_stays_closed() {
 async fn a_shop_at_which_somebody_works_is_another_cause_and_is_left_alone() {
     let (shop, server, desk) = closed(Some("under way"));
     let seen = attended(desk.command(&["run", BOOK]), 1, |person| {
-        person.wait_for("Who closed it");
-        person.answer("");
+        person.pass("Who closed it");
     })
     .await;
     assert!(seen.contains("A change is under way"), "{seen}");

@@ -84,6 +84,13 @@ impl Terminal {
         self.answer(reason);
     }
 
+    /// Says nothing to a question of the reflection. What is typed before its prompt stands there does not count.
+    pub fn pass(&mut self, question: &str) {
+        self.wait_for(question);
+        self.wait_for("may be empty");
+        self.answer("");
+    }
+
     /// Presses Ctrl-C.
     pub fn interrupt(&mut self) {
         self.session.send("\u{3}").expect("the program reads");
