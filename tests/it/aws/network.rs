@@ -235,6 +235,9 @@ async fn a_task_definition_a_certificate_and_a_query() {
     );
     let many = world.read("logs.query", &query(2)).await;
     assert_eq!(many.as_unknown().unwrap().reason, Reason::Truncated, "{many:?}");
+    // The service gives no more than so many: whether there are more could not be told.
+    let all = world.read("logs.query", &query(10_000)).await;
+    assert_eq!(all.as_unknown().unwrap().reason, Reason::Unparsable, "{all:?}");
     let none = [("group", text("/none")), ("query", text("fields @message"))];
     let none = world.read("logs.query", &none).await;
     assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");

@@ -16,6 +16,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What is kept of the deadline for ending a query that takes too long.
 const ENDING: Duration = Duration::from_secs(2);
 
+/// Most rows that the service gives. One more than is wanted must fit in, or what was cut would look whole.
+const ROWS: usize = 10_000;
+
 /// The column in which the service keeps its own place of a line.
 const PLACE: &str = "@ptr";
 
@@ -68,14 +71,14 @@ pub(super) async fn lines(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<V
 
 /// The rows of a query, when it has come to its end. One that does not in time is ended.
 pub(super) async fn query(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unknown> {
-    let most = arguments.limit("at_most", 10_000)?;
+    let most = arguments.limit("at_most", ROWS - 1)?;
     let started = json!({
         "logGroupName": arguments.text("group")?,
         "startTime": seconds_ago(arguments.duration("over")?).as_second(),
         "endTime": Timestamp::now().as_second(),
         "queryString": arguments.text("query")?,
         // One more than is wanted shows that there are more.
-        "limit": (most + 1).min(10_000),
+        "limit": most + 1,
     });
     let answer = talk.send("logs", "start_query", started).await?;
     let id = answer
