@@ -1,12 +1,13 @@
 //! Requests and decisions in the embedded store.
 
+use super::connection::Held;
 use super::error::failure;
 use super::files::Files;
 use crate::journal::Error;
 use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection as _, Row as _};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -36,11 +37,11 @@ const DECISION: &str = "select person, approve, because, proof from decisions wh
 /// Requests and decisions on a connection of their own: nobody waits for the log here.
 pub(super) struct Desk {
     files: Arc<Files>,
-    connection: Mutex<SqliteConnection>,
+    connection: Mutex<Held>,
 }
 
 impl Desk {
-    pub(super) fn new(files: Arc<Files>, connection: SqliteConnection) -> Self {
+    pub(super) fn new(files: Arc<Files>, connection: Held) -> Self {
         Self {
             files,
             connection: Mutex::new(connection),
@@ -91,7 +92,7 @@ impl Decisions for Desk {
                   order by since, id",
             )
             .bind(self.files.machine.wall())
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut **connection)
             .await
             .map_err(fail)?;
             rows.iter()
@@ -155,7 +156,7 @@ impl Decisions for Desk {
             let mut connection = self.connection.lock().await;
             let row = sqlx::query(DECISION)
                 .bind(request)
-                .fetch_optional(&mut *connection)
+                .fetch_optional(&mut **connection)
                 .await
                 .map_err(fail)?;
             row.map(|row| decided(&row)).transpose().map_err(fail)
@@ -170,7 +171,7 @@ impl Decisions for Desk {
                 .bind(run)
                 .bind(request)
                 .bind(request)
-                .execute(&mut *connection)
+                .execute(&mut **connection)
                 .await
                 .map(|_| ())
                 .map_err(fail)
@@ -183,7 +184,7 @@ impl Decisions for Desk {
             let mut connection = self.connection.lock().await;
             let open = sqlx::query("select 1 from requests where id = ? and open = 1")
                 .bind(request)
-                .fetch_optional(&mut *connection)
+                .fetch_optional(&mut **connection)
                 .await
                 .map_err(fail)?;
             Ok(open.is_none())

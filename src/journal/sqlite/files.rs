@@ -90,6 +90,11 @@ impl Files {
         }
     }
 
+    /// Whether the paths are known not to lead to the files that were opened.
+    pub fn are_lost(&self) -> bool {
+        identity(&self.path).ok() != Some(self.file) || self.beside.get().is_some() && self.still_there().is_err()
+    }
+
     /// Whether nobody is writing and we could not: then even the file of locks that a look makes cannot be made, and none is needed.
     pub fn lies_still(&self) -> bool {
         let log = beside(&self.path, "-wal");

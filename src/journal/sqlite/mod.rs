@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file for all runs. Write-ahead log with a sync at every commit, so that an entry that was
 //! acknowledged outlives a crash and a loss of power. Several processes may use it at once.
 
+mod connection;
 mod decisions;
 mod error;
 mod files;
@@ -13,6 +14,7 @@ use super::machine::{Machine, System};
 use super::storage::{Reader, Storage, Writer};
 use super::tree::{self, Digest};
 use super::{Error, store};
+use connection::Held;
 use error::{failure, io_failure, message};
 use files::Files;
 use futures::future::BoxFuture;
@@ -74,7 +76,7 @@ impl Storage for Sqlite {
             let origin = opening.origin().await?;
             Ok(Box::new(writer::Connected {
                 files: Arc::clone(&self.0),
-                connection: Some(opening.connection),
+                connection: opening.connection,
                 origin,
                 boot: self.0.machine.boot_id(),
             }) as Box<dyn Writer>)
@@ -140,7 +142,7 @@ impl Sqlite {
         let mut opening = Opening::new(&self.0, true).await?;
         sqlx::query("vacuum into ?")
             .bind(name)
-            .execute(&mut opening.connection)
+            .execute(&mut *opening.connection)
             .await
             .map_err(|error| failure(place, &tried, &error))?;
         std::fs::File::open(to)
@@ -151,8 +153,8 @@ impl Sqlite {
 
 /// A connection that is looked over before it is used.
 struct Opening<'a> {
-    files: &'a Files,
-    connection: SqliteConnection,
+    files: &'a Arc<Files>,
+    connection: Held,
 }
 
 /// What the file says about itself.
@@ -164,7 +166,7 @@ struct State {
 }
 
 impl<'a> Opening<'a> {
-    async fn new(files: &'a Files, read_only: bool) -> Result<Self, Error> {
+    async fn new(files: &'a Arc<Files>, read_only: bool) -> Result<Self, Error> {
         let connection = SqliteConnectOptions::new()
             .filename(&files.path)
             .read_only(read_only)
@@ -184,6 +186,7 @@ impl<'a> Opening<'a> {
             .connect()
             .await
             .map_err(|error| files.diagnose("open it", &error))?;
+        let connection = Held::new(Arc::clone(files), connection);
         Ok(Self { files, connection })
     }
 
@@ -194,7 +197,7 @@ impl<'a> Opening<'a> {
                     (select count(*) from sqlite_schema),
                     (select journal_mode from pragma_journal_mode)",
         )
-        .fetch_one(&mut self.connection)
+        .fetch_one(&mut *self.connection)
         .await
         .map_err(|error| self.files.diagnose("open it", &error))?;
         let read = || -> Result<State, sqlx::Error> {
@@ -254,7 +257,7 @@ impl<'a> Opening<'a> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match sqlx::query("pragma journal_mode = wal")
-                .fetch_one(&mut self.connection)
+                .fetch_one(&mut *self.connection)
                 .await
             {
                 Ok(row) if row.try_get::<String, _>(0).is_ok_and(|mode| mode == "wal") => return Ok(()),
@@ -280,7 +283,7 @@ impl<'a> Opening<'a> {
     async fn origin(&mut self) -> Result<[u8; 16], Error> {
         let path = &self.files.path;
         let row = sqlx::query("select origin from head")
-            .fetch_one(&mut self.connection)
+            .fetch_one(&mut *self.connection)
             .await
             .map_err(|error| failure(path, "read the head", &error))?;
         let origin: Vec<u8> = row.try_get(0).map_err(|error| failure(path, "read the head", &error))?;

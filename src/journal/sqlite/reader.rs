@@ -1,5 +1,6 @@
 //! Reading one snapshot of the file.
 
+use super::connection::Held;
 use super::error::failure;
 use super::files::Files;
 use super::schema;
@@ -9,14 +10,14 @@ use crate::journal::storage::{LeaseRow, Misfit};
 use crate::journal::tables::{Cells as _, Clock, Fail, Tables, Value, query};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Executor as _, Row as _};
 use std::sync::Arc;
 
 /// A connection that reads.
 pub struct Connected {
     pub files: Arc<Files>,
-    pub connection: SqliteConnection,
+    pub connection: Held,
     /// Of the tables.
     pub version: i64,
     pub open: bool,
@@ -26,7 +27,7 @@ impl Connected {
     async fn check(&mut self) -> Result<Vec<Misfit>, sqlx::Error> {
         let mut found = Vec::new();
         match sqlx::query("pragma integrity_check(1)")
-            .fetch_one(&mut self.connection)
+            .fetch_one(&mut *self.connection)
             .await
         {
             Ok(row) => {
@@ -39,7 +40,7 @@ impl Connected {
         }
         let mut expected = schema::statements(self.version);
         for row in sqlx::query("select name, sql from sqlite_schema where sql is not null")
-            .fetch_all(&mut self.connection)
+            .fetch_all(&mut *self.connection)
             .await?
         {
             let (name, sql): (String, String) = (row.try_get(0)?, row.try_get(1)?);
@@ -61,7 +62,7 @@ impl Connected {
             found.push((None, "a table is missing or was changed".to_owned()));
         }
         for row in sqlx::query("select sequence from payloads where sequence not in (select sequence from entries)")
-            .fetch_all(&mut self.connection)
+            .fetch_all(&mut *self.connection)
             .await?
         {
             found.push((Some(row.try_get(0)?), "has a payload but no entry".to_owned()));
@@ -101,7 +102,7 @@ impl Tables for Connected {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> BoxStream<'a, Result<SqliteRow, sqlx::Error>> {
-        query(sql, values).fetch(&mut self.connection)
+        query(sql, values).fetch(&mut *self.connection)
     }
 
     fn begin(&mut self) -> BoxFuture<'_, Result<(), Error>> {

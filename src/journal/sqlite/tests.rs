@@ -121,8 +121,8 @@ async fn the_file_and_its_folder_are_for_this_user_alone() {
 async fn a_commit_is_synced() {
     let place = Place::new();
     place.store().await;
-    let files = Files::new(&place.path(), Arc::new(System)).unwrap();
-    let connection = &mut Opening::new(&files, false).await.unwrap().connection;
+    let files = Arc::new(Files::new(&place.path(), Arc::new(System)).unwrap());
+    let connection = &mut *Opening::new(&files, false).await.unwrap().connection;
     for (pragma, value) in [("synchronous", 2_i64), ("foreign_keys", 1), ("trusted_schema", 0)] {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("pragma {pragma}")))
             .fetch_one(&mut *connection)
@@ -318,7 +318,7 @@ impl Storage for Small {
             let origin = opening.origin().await?;
             Ok(Box::new(writer::Connected {
                 files: Arc::clone(files),
-                connection: Some(opening.connection),
+                connection: opening.connection,
                 origin,
                 boot: String::new(),
             }) as Box<dyn Writer>)

@@ -1,5 +1,6 @@
 //! Writing: a step is one transaction that is synced before it is acknowledged, in two messages to the database.
 
+use super::connection::Held;
 use super::error::failure;
 use super::files::Files;
 use super::reader::clock;
@@ -7,7 +8,7 @@ use crate::journal::storage::{Change, LeaseRow, NewRow, Place, RunChange, RunSta
 use crate::journal::{Error, tables};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection};
-use sqlx::{Arguments as _, AssertSqlSafe, Connection as _, Encode, Executor as _, Row as _, Sqlite, Type};
+use sqlx::{Arguments as _, AssertSqlSafe, Encode, Executor as _, Row as _, Sqlite, Type};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -21,24 +22,14 @@ const IN_LAST: usize = 2;
 /// A connection that writes.
 pub struct Connected {
     pub files: Arc<Files>,
-    pub connection: Option<SqliteConnection>,
+    pub connection: Held,
     pub origin: [u8; 16],
     pub boot: String,
 }
 
 impl Connected {
     fn connection(&mut self) -> &mut SqliteConnection {
-        self.connection.as_mut().expect("only closing takes the connection")
-    }
-
-    /// What SQLite writes into a file that nobody can find is lost, and closing would even write over the new one: the
-    /// connection is left as it is until the process ends.
-    fn check_files(&mut self) -> Result<(), Error> {
-        self.files.still_there().inspect_err(|_| {
-            if let Some(connection) = self.connection.take() {
-                std::mem::forget(connection);
-            }
-        })
+        &mut self.connection
     }
 
     async fn read_standing(&mut self, runs: &[String]) -> Result<Place, Error> {
@@ -253,7 +244,7 @@ impl Writer for Connected {
         Box::pin(async move {
             let standing = self.read_standing(runs).await?;
             // After the first transaction: only then are all three files there.
-            self.check_files()?;
+            self.files.still_there()?;
             Ok(standing)
         })
     }
@@ -303,7 +294,7 @@ impl Writer for Connected {
                 let _ = self.connection().execute("rollback").await;
                 return Err(error);
             }
-            self.check_files()
+            self.files.still_there()
         })
     }
 
@@ -318,17 +309,8 @@ impl Writer for Connected {
         })
     }
 
-    fn close(mut self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
-        Box::pin(async move {
-            let place = self.files.place();
-            match self.connection.take() {
-                Some(connection) => connection
-                    .close()
-                    .await
-                    .map_err(|error| failure(&place, "close it", &error)),
-                None => Ok(()),
-            }
-        })
+    fn close(self: Box<Self>) -> BoxFuture<'static, Result<(), Error>> {
+        Box::pin(self.connection.close())
     }
 }
 

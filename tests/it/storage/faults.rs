@@ -309,7 +309,6 @@ fn a_store_that_can_only_be_read() {
 #[test]
 fn a_store_that_can_only_be_read_and_was_not_closed() {
     only_read(|desk| {
-        let _ = std::fs::remove_file(desk.beside("-shm"));
         // Empty: everything was written back.
         std::fs::write(desk.beside("-wal"), "").unwrap();
     });
@@ -325,6 +324,10 @@ fn only_read(leave: impl Fn(&Desk)) {
     let set = |path: &Path, mode: u32| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     let state = desk.journal().parent().unwrap().to_owned();
     set(desk.folder.path(), 0o755);
+    // The process ended only after everything was in the one file.
+    for end in ["-wal", "-shm"] {
+        assert!(!desk.beside(end).exists(), "{end} was left");
+    }
     leave(&desk);
     for path in ["", "-wal", "-shm"].map(|end| desk.beside(end)) {
         if path.exists() {
