@@ -284,7 +284,8 @@ impl Azure {
                 json!({ "service": service }),
             );
         }
-        if all.len() == was.len() {
+        // Of the same length it may still be another list: one came and one went.
+        if all == was {
             return Ok(shown(call, SUBNET, document));
         }
         document["properties"]["serviceEndpoints"] = json!(all);

@@ -269,16 +269,18 @@ fn prepared(kind: &str, mut document: Json) -> Json {
 fn replica(document: &Json) -> Json {
     let containers = document.pointer("/properties/containers").and_then(Json::as_array);
     let containers: Vec<&Json> = containers.into_iter().flatten().collect();
+    // What one of them does not say is not known of all of them; `null` is unknown to whoever asks for it.
     let every = |name: &str| {
-        !containers.is_empty()
-            && containers
-                .iter()
-                .all(|container| container.get(name).and_then(Json::as_bool) == Some(true))
+        let says = |container: &&Json| container.get(name).and_then(Json::as_bool);
+        let said: Option<Vec<bool>> = containers.iter().map(says).collect();
+        let said = said.filter(|said| !said.is_empty());
+        said.map(|said| said.into_iter().all(|yes| yes))
     };
-    let restarts: i64 = containers
+    let counted = |container: &&Json| container.get("restartCount").and_then(Json::as_i64);
+    let restarts = containers
         .iter()
-        .filter_map(|container| container.get("restartCount").and_then(Json::as_i64))
-        .sum();
+        .try_fold(0_i64, |sum, container| sum.checked_add(counted(container)?))
+        .filter(|_| !containers.is_empty());
     let place = |pointer: &str| document.pointer(pointer).cloned().unwrap_or(Json::Null);
     json!({
         "name": place("/name"),
@@ -637,5 +639,31 @@ impl Azure {
         moment
             .map(Value::Time)
             .ok_or_else(|| wrong(Reason::Unparsable, "the time of the backup cannot be read"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replica;
+    use serde_json::{Value as Json, json};
+
+    #[test]
+    fn what_one_container_does_not_say_is_not_known_of_the_replica() {
+        let of = |containers: Json| replica(&json!({"name": "r", "properties": {"containers": containers}}));
+        let whole = of(json!([
+            {"ready": true, "started": true, "restartCount": 1},
+            {"ready": false, "started": true, "restartCount": 2},
+        ]));
+        assert_eq!(
+            (&whole["ready"], &whole["started"], &whole["restarts"]),
+            (&json!(false), &json!(true), &json!(3))
+        );
+        let silent = of(json!([{"ready": true, "restartCount": i64::MAX}, {"started": true, "restartCount": 1}]));
+        let hollow = of(json!([]));
+        for found in [&silent, &hollow, &replica(&json!({"name": "r"}))] {
+            for field in ["ready", "started", "restarts"] {
+                assert_eq!(found[field], Json::Null, "{field} of {found}");
+            }
+        }
     }
 }

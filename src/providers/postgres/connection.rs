@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// When a call must be over.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,22 @@ pub struct Pool {
     database: Arc<Database>,
     role: Role,
     permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Link>>,
+    links: Mutex<Links>,
+    /// Somebody has let go of a connection.
+    free: Notify,
     own: Own,
 }
+
+/// The connections of a pool.
+#[derive(Default)]
+struct Links {
+    idle: Vec<Link>,
+    /// In use, or being opened.
+    busy: usize,
+}
+
+/// How long a call waits for a connection that is in use before it opens another: most calls are over sooner than a connection is open.
+const GIVEN_BACK: Duration = Duration::from_millis(10);
 
 /// Our own processes on the server, of both logins: number and beginning in microseconds, the last ones opened.
 pub type Own = Arc<Mutex<VecDeque<(i32, i64)>>>;
@@ -91,8 +104,18 @@ const OWN: usize = 256;
 /// A connection in use. Dropped without [`Lease::give_back`] it is closed: nobody uses a connection in an unknown state.
 pub struct Lease<'a> {
     link: Link,
-    pool: &'a Pool,
+    busy: Busy<'a>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// A connection of the pool is in use, or being opened, until this is dropped.
+struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        locked(&self.0.links).busy -= 1;
+        self.0.free.notify_one();
+    }
 }
 
 impl Pool {
@@ -104,7 +127,8 @@ impl Pool {
             database,
             role,
             permits,
-            idle: Mutex::new(Vec::new()),
+            links: Mutex::default(),
+            free: Notify::new(),
             own,
         }
     }
@@ -122,27 +146,51 @@ impl Pool {
             let first = sqlx::raw_sql(AssertSqlSafe(first()));
             deadline.wait("the server", first.execute(&mut link.connection)).await
         };
+        let mut until = Some(Instant::now() + GIVEN_BACK);
         loop {
-            let idle = locked(&self.idle).pop();
-            let Some(mut link) = idle else { break };
+            let (idle, busy) = self.taken(&mut until, deadline).await;
+            let Some(mut link) = idle else {
+                let mut link = self.open(deadline).await?;
+                set_up(&mut link)
+                    .await?
+                    .map_err(|problem| classify(&problem, false, false))?;
+                return Ok(Lease {
+                    link,
+                    busy,
+                    _permit: permit,
+                });
+            };
             // It may have been closed by the server since its last use. One that does not answer is dropped.
             if set_up(&mut link).await?.is_ok() {
                 return Ok(Lease {
                     link,
-                    pool: self,
+                    busy,
                     _permit: permit,
                 });
             }
         }
-        let mut link = self.open(deadline).await?;
-        set_up(&mut link)
-            .await?
-            .map_err(|problem| classify(&problem, false, false))?;
-        Ok(Lease {
-            link,
-            pool: self,
-            _permit: permit,
-        })
+    }
+
+    /// A connection that is idle, or the word that another is to be opened: where none is open, or none was given back by `until`, which is waited
+    /// for once.
+    async fn taken(&self, until: &mut Option<Instant>, deadline: Deadline) -> (Option<Link>, Busy<'_>) {
+        loop {
+            {
+                let mut links = locked(&self.links);
+                let idle = links.idle.pop();
+                if idle.is_some() || links.busy == 0 || until.is_none() {
+                    links.busy += 1;
+                    return (idle, Busy(self));
+                }
+            }
+            let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+            if tokio::time::timeout(left.min(deadline.left()), self.free.notified())
+                .await
+                .is_err()
+            {
+                *until = None;
+            }
+        }
     }
 
     /// Opens a connection and looks over what its login may do.
@@ -182,7 +230,7 @@ impl Lease<'_> {
             sqlx::raw_sql("DISCARD ALL").execute(&mut self.link.connection).await
         };
         if let Ok(Ok(_)) = deadline.wait("the reset", reset).await {
-            locked(&self.pool.idle).push(self.link);
+            locked(&self.busy.0.links).idle.push(self.link);
         }
     }
 
@@ -198,7 +246,7 @@ impl Lease<'_> {
 
     /// Our own processes on the server: their numbers, and when they began.
     pub fn own(&self) -> (Vec<i32>, Vec<i64>) {
-        locked(&self.pool.own).iter().copied().unzip()
+        locked(&self.busy.0.own).iter().copied().unzip()
     }
 
     /// Denied unless this login sees what other roles' sessions do: a list with holes would look like a short list.
@@ -326,27 +374,45 @@ fn options(database: &Database, login: &Login) -> Result<PgConnectOptions, Failu
     Ok(options.disable_statement_logging())
 }
 
-/// Attributes and memberships with which a read could write, run programs, read files or act on others.
-const RIGHTS: &str = "
+/// Memberships with which a read could write, run programs, read files or act on others.
+const MIGHTY: [&str; 8] = [
+    "pg_checkpoint",
+    "pg_create_subscription",
+    "pg_execute_server_program",
+    "pg_maintain",
+    "pg_read_server_files",
+    "pg_signal_backend",
+    "pg_write_all_data",
+    "pg_write_server_files",
+];
+
+/// What this login is, with its attributes and one answer for each of [`MIGHTY`]. A role that this version of the server does not have is
+/// `null`, of which nobody is a member. A connection that has read no catalog yet takes longest for views: this needs one.
+fn rights_sql() -> String {
+    let member = MIGHTY.map(|role| {
+        format!(
+            "coalesce(pg_catalog.pg_has_role(session_user, pg_catalog.to_regrole('{role}')::oid, 'MEMBER')
+                   or pg_catalog.pg_has_role(current_user, pg_catalog.to_regrole('{role}')::oid, 'MEMBER'), false)"
+        )
+    });
+    format!(
+        "
 select pg_catalog.pg_backend_pid() as pid,
        coalesce((select (extract(epoch from a.backend_start) * 1000000)::bigint
-                   from pg_catalog.pg_stat_activity a where a.pid = pg_catalog.pg_backend_pid()), 0) as started,
+                   from pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) a), 0) as started,
        current_user::text as user_name,
        bool_or(r.rolsuper) as superuser,
        bool_or(r.rolcreaterole) as createrole,
        bool_or(r.rolreplication) as replication,
        bool_or(r.rolbypassrls) as bypassrls,
-       (select coalesce(array_agg(p.rolname::text order by p.rolname), '{}'::text[])
-          from pg_catalog.pg_roles p
-         where p.rolname in ('pg_execute_server_program', 'pg_write_server_files', 'pg_read_server_files',
-                             'pg_write_all_data', 'pg_maintain', 'pg_create_subscription', 'pg_checkpoint',
-                             'pg_signal_backend')
-           and (pg_catalog.pg_has_role(session_user, p.oid, 'MEMBER')
-                or pg_catalog.pg_has_role(current_user, p.oid, 'MEMBER'))) as member_of,
+       array[{}] as member_of,
        pg_catalog.pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') as sees_all,
        current_setting('server_version_num')::int as version
   from pg_catalog.pg_roles r
- where r.rolname in (session_user, current_user)";
+ where r.rolname in (session_user, current_user)",
+        member.join(", ")
+    )
+}
 
 /// What a login for changes may have: changes are made with it.
 const FOR_CHANGES: &[&str] = &[
@@ -358,7 +424,10 @@ const FOR_CHANGES: &[&str] = &[
 ];
 
 async fn rights(connection: &mut PgConnection) -> Result<Rights, sqlx::Error> {
-    let row = sqlx::query(RIGHTS).persistent(false).fetch_one(connection).await?;
+    let row = sqlx::query(AssertSqlSafe(rights_sql()))
+        .persistent(false)
+        .fetch_one(connection)
+        .await?;
     let superuser = row.try_get::<Option<bool>, _>("superuser")?.unwrap_or(false);
     let mut too_much = Vec::new();
     if superuser {
@@ -370,7 +439,9 @@ async fn rights(connection: &mut PgConnection) -> Result<Rights, sqlx::Error> {
                 too_much.push(attribute.to_owned());
             }
         }
-        too_much.extend(row.try_get::<Vec<String>, _>("member_of")?);
+        let member = row.try_get::<Vec<bool>, _>("member_of")?;
+        let member = MIGHTY.iter().zip(member).filter(|(_, yes)| *yes);
+        too_much.extend(member.map(|(role, _)| (*role).to_owned()));
     }
     Ok(Rights {
         identity: (row.try_get("pid")?, row.try_get("started")?),

@@ -207,6 +207,24 @@ async fn what_was_there_before_stays_when_a_change_is_taken_back() {
         .await;
     let now = server.resource(subnet)["properties"]["serviceEndpoints"].clone();
     assert_eq!(now, json!([{"service": "Microsoft.Storage"}]));
+    // One that was there has gone, and one that was not has come: the list is as long as it was.
+    server.put(
+        subnet,
+        json!({"etag": "W/\"8\"", "properties": {"serviceEndpoints": [{"service": "Microsoft.KeyVault"}]}}),
+    );
+    world
+        .done(
+            "network.keep_service_endpoints",
+            &[
+                ("network", text("net")),
+                ("subnet", text("apps")),
+                ("services", texts(&["Microsoft.Storage", "Microsoft.KeyVault"])),
+                ("as_in", texts(&["Microsoft.Storage"])),
+            ],
+        )
+        .await;
+    let now = server.resource(subnet)["properties"]["serviceEndpoints"].clone();
+    assert_eq!(now, json!([{"service": "Microsoft.Storage"}]));
 
     let nsg = "Microsoft.Network/networkSecurityGroups/nsg";
     server.put(nsg, json!({"properties": {}}));

@@ -289,6 +289,24 @@ async fn more_calls_than_connections_wait_for_their_turn() {
     );
 }
 
+#[tokio::test]
+async fn calls_that_take_their_time_do_not_wait_for_each_other() {
+    let place = Server::shared().database().await;
+    let world = World::with(&place, ", connections: 2");
+    let sleep = [("sql", sql_text("select pg_sleep(600)"))];
+    let slow = || world.read_within("query", &sleep, Duration::from_secs(5));
+    let both = place.until("select count(*) = 2 from pg_stat_activity where datname = current_database() and usename = 'starr_read' and wait_event = 'PgSleep'");
+    let (one, other, ()) = tokio::join!(slow(), slow(), both);
+    assert_eq!((reason(&one).0, reason(&other).0), (Reason::Timeout, Reason::Timeout));
+    // One behind the other they share a connection.
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..4 {
+        let answer = world.query("select pg_backend_pid() as pid", vec![]).await;
+        seen.insert(json(&answer)[0]["pid"].as_i64().expect("a number"));
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+}
+
 /// Stops the server while `work` is on its way.
 async fn crash_during<T>(server: &'static Server, place: &Place, user: &str, work: impl Future<Output = T>) -> T {
     let crash = async {
