@@ -18,7 +18,7 @@ mod record_locks;
 mod record_tests;
 pub mod resource_types;
 
-use crate::value::{Type, Unknown, Value};
+use crate::value::{Reason, Type, Unknown, Value};
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,8 +230,14 @@ pub trait Provider: Send + Sync {
     /// Runs a read or probe. No answer is `Value::Unknown` with its reason; a list that was cut says so.
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value>;
 
-    /// Sends a change or a tell.
-    fn change<'a>(&'a self, call: &'a Call, permit: &'a Permit) -> BoxFuture<'a, Outcome>;
+    /// Sends a change or a tell. The default is of a provider that has none.
+    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
+        let refused = Unknown {
+            reason: Reason::Internal,
+            detail: format!("`{}` is not a change", call.operation.full_name()),
+        };
+        Box::pin(std::future::ready(Outcome::Failed(refused)))
+    }
 
     /// Takes the lock of a canonical target for a run that is going to change it. `take_over` is the token of the holder that
     /// is to lose it. `None`: this provider has no locks in its targets.

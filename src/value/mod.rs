@@ -251,6 +251,11 @@ impl Value {
         }))
     }
 
+    /// The value that came, or why none did.
+    pub fn or_unknown(came: Result<Value, Unknown>) -> Self {
+        came.unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
+    }
+
     /// A whole list.
     pub fn list(items: Vec<Value>) -> Self {
         Value::List(Arc::new(List {

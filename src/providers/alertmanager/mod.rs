@@ -231,11 +231,7 @@ impl Provider for Alertmanager {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|problem| Value::Unknown(Arc::new(problem)))
-        })
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

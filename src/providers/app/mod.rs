@@ -421,7 +421,7 @@ impl Provider for App {
                 let (on, arguments) = (Self::on(call)?, Self::arguments(call)?);
                 self.look(on, path, &call.operation.result, &arguments, until).await
             };
-            answer.await.unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
+            Value::or_unknown(answer.await)
         })
     }
 

@@ -275,11 +275,7 @@ impl Provider for Aws {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.look(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
+        Box::pin(async move { Value::or_unknown(self.look(call).await) })
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

@@ -251,11 +251,7 @@ impl Provider for Azure {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

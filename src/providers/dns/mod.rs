@@ -6,7 +6,7 @@ use super::arguments::{Arguments, patience};
 use super::failure::wrong;
 use super::names::is_host_name;
 use crate::provider::native::{Privilege, Use};
-use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::provider::{Call, Health, HealthState, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{Reason, Unknown, Value};
 use config::Config;
@@ -16,7 +16,6 @@ use hickory_proto::rr::{Name, Record, RecordType};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
@@ -261,19 +260,7 @@ impl Provider for Dns {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
-    }
-
-    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(
-            Reason::Internal,
-            format!("`dns.{}` is not a change", call.operation.path),
-        );
-        Box::pin(std::future::ready(Outcome::Failed(problem)))
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     // A name server knows no rights beyond whom it answers.

@@ -459,11 +459,7 @@ impl Provider for Docker {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|failure| Value::Unknown(Arc::new(failure.unknown)))
-        })
+        Box::pin(async move { Value::or_unknown(self.answer(call).await.map_err(|failure| failure.unknown)) })
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

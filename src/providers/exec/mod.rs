@@ -17,7 +17,6 @@ use futures::future::BoxFuture;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The operations, in the order of the interface text.
@@ -154,7 +153,7 @@ impl Provider for Exec {
                 }),
                 other => Err(wrong(Reason::Internal, format!("`exec.{other}` is not a read"))),
             };
-            answer.unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
+            Value::or_unknown(answer)
         })
     }
 

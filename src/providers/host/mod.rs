@@ -26,7 +26,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use processes::LOCAL;
 use source::{Found, Machine, unknown};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The operations, as in `stdlib/host.starr`.
@@ -329,12 +328,7 @@ impl Provider for Host {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|problem| Value::Unknown(Arc::new(problem)))
-        }
-        .boxed()
+        async move { Value::or_unknown(self.answer(call).await) }.boxed()
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

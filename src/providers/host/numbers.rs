@@ -161,10 +161,7 @@ pub fn out_of_memory(machine: &Machine, within: Duration) -> Found<Value> {
         // The counter is the kernel's own: nobody was killed, whether its log can be read or not.
         Value::list(Vec::new())
     } else {
-        match kernel_log(&machine.dev.join("kmsg")) {
-            Ok(log) => victims(&log, up, within),
-            Err(problem) => Value::Unknown(Arc::new(problem)),
-        }
+        Value::or_unknown(kernel_log(&machine.dev.join("kmsg")).map(|log| victims(&log, up, within)))
     };
     let since_boot = since_boot.map_or_else(
         || {

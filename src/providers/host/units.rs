@@ -214,10 +214,7 @@ pub async fn restart(machine: &Machine, name: &str, within: Duration) -> Outcome
         Ok(said) => match refused(&said) {
             // systemd said that the unit did not come up, or that we may not.
             Some(problem) => Outcome::Failed(problem),
-            None if said.code == Some(0) => match state(machine, &name, within).await {
-                Ok(unit) => Outcome::Done(unit),
-                Err(problem) => Outcome::Done(Value::Unknown(Arc::new(problem))),
-            },
+            None if said.code == Some(0) => Outcome::Done(Value::or_unknown(state(machine, &name, within).await)),
             None => Outcome::Unclear(Unknown {
                 reason: Reason::Unavailable,
                 detail: "systemctl was ended by a signal".to_owned(),

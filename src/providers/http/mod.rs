@@ -31,7 +31,6 @@ use futures::future::BoxFuture;
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use target::{Endpoint, refusal};
 use tokio::time::Instant;
@@ -285,12 +284,7 @@ impl Provider for Http {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|problem| Value::Unknown(Arc::new(problem)))
-        }
-        .boxed()
+        async move { Value::or_unknown(self.answer(call).await) }.boxed()
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

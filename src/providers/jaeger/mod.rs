@@ -8,13 +8,12 @@ use super::failure::{excerpt, wrong};
 use super::http::service::{Answer, Service};
 use crate::limits::JAEGER_TRACES;
 use crate::provider::native::{Privilege, Use};
-use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::provider::{Call, Health, Provider};
 use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde_json::Value as Json;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -178,19 +177,7 @@ impl Provider for Jaeger {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
-    }
-
-    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(
-            Reason::Internal,
-            format!("`jaeger.{}` is not a change", call.operation.path),
-        );
-        Box::pin(std::future::ready(Outcome::Failed(problem)))
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     // Jaeger itself knows no rights: whoever reaches it may read everything.

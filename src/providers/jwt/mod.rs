@@ -7,7 +7,7 @@ use super::arguments::{Arguments, field, patience};
 use super::failure::wrong;
 use super::http::service::Service;
 use crate::provider::native::{Privilege, Use};
-use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::provider::{Call, Health, HealthState, Provider};
 use crate::value::{Reason, Unknown, Value};
 use config::{Config, Keys};
 use futures::future::BoxFuture;
@@ -121,8 +121,7 @@ impl Token {
         let maybe = |text: Option<&str>| text.map_or(Value::None, Value::text);
         let time = |name: &str| match self.time(name) {
             None => Value::None,
-            Some(Ok(time)) => Value::Time(time),
-            Some(Err(unknown)) => Value::Unknown(Arc::new(unknown)),
+            Some(time) => Value::or_unknown(time.map(Value::Time)),
         };
         let list = |texts: Vec<String>| Value::list(texts.into_iter().map(Value::text).collect());
         let names = self.claims.as_object().into_iter().flat_map(serde_json::Map::keys);
@@ -320,19 +319,7 @@ impl Provider for Jwt {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
-    }
-
-    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(
-            Reason::Internal,
-            format!("`jwt.{}` is not a change", call.operation.path),
-        );
-        Box::pin(std::future::ready(Outcome::Failed(problem)))
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     // Keys that are public need no right; a file and a secret need that of whoever runs this program.

@@ -6,7 +6,7 @@ mod values;
 
 use crate::limits::PROMETHEUS_SAMPLES;
 use crate::provider::native::{Privilege, Use};
-use crate::provider::{Call, Health, Outcome, Permit, Provider};
+use crate::provider::{Call, Health, Provider};
 use crate::providers::arguments::Arguments;
 use crate::providers::failure::wrong;
 use crate::providers::http::service::{Answer, Service};
@@ -14,7 +14,6 @@ use crate::value::{Reason, Unknown, Value, probe};
 use config::Config;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -233,17 +232,7 @@ impl Provider for Prometheus {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|problem| Value::Unknown(Arc::new(problem)))
-        })
-    }
-
-    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let path = &call.operation.path;
-        let refused = Outcome::Failed(wrong(Reason::Internal, format!("`prometheus.{path}` is not a change")));
-        Box::pin(std::future::ready(refused))
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     // Prometheus itself knows no rights: whoever reaches it may ask everything.

@@ -324,7 +324,7 @@ pub fn alerts(data: &Json, name: Option<&str>, at_most: usize) -> Result<Value, 
                         "value",
                         alert.get("value").map_or_else(
                             || Value::unknown(Reason::Missing, "the server does not say the value"),
-                            |value| number(value).unwrap_or_else(|problem| Value::Unknown(Arc::new(problem))),
+                            |value| Value::or_unknown(number(value)),
                         ),
                     ),
                     ("labels", labels(alert.get("labels"))),

@@ -16,7 +16,6 @@ use futures::future::BoxFuture;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use tokio::time::Instant;
 
 /// The operations, in the order of the interface text.
@@ -247,11 +246,7 @@ impl Provider for StatusPage {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {

@@ -10,7 +10,7 @@ use super::http::fault::{Failed, Fault};
 use super::http::target::Endpoint;
 use super::http::tls;
 use crate::provider::native::{Privilege, Use};
-use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::provider::{Call, Health, HealthState, Provider};
 use crate::value::probe::{self, Reply};
 use crate::value::{List, Reason, Unknown, Value};
 use config::{Config, Kept, Server, Shows};
@@ -237,19 +237,7 @@ impl Provider for Tls {
     }
 
     fn read<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Value> {
-        Box::pin(async move {
-            self.answer(call)
-                .await
-                .unwrap_or_else(|unknown| Value::Unknown(Arc::new(unknown)))
-        })
-    }
-
-    fn change<'a>(&'a self, call: &'a Call, _permit: &'a Permit) -> BoxFuture<'a, Outcome> {
-        let problem = wrong(
-            Reason::Internal,
-            format!("`tls.{}` is not a change", call.operation.path),
-        );
-        Box::pin(std::future::ready(Outcome::Failed(problem)))
+        Box::pin(async move { Value::or_unknown(self.answer(call).await) })
     }
 
     // A handshake needs no right; a file needs that of whoever runs this program.
