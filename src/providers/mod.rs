@@ -79,6 +79,8 @@ pub mod jwt;
 pub mod kubernetes;
 #[cfg(any(feature = "aws", feature = "azure"))]
 mod late;
+#[cfg(any(feature = "aws", feature = "azure"))]
+mod lock;
 #[cfg(any(feature = "host", feature = "http", feature = "postgres", feature = "dns"))]
 pub mod names;
 #[cfg(feature = "notify")]

@@ -128,7 +128,7 @@ fn of_lock(config: &AccountConfig, statement: &mut Statement) {
     let account = config.id.as_deref().unwrap_or("*");
     let arn = format!("arn:{partition}:dynamodb:{region}:{account}:table/{table}");
     statement.because.insert("the lock of the account".to_owned());
-    let actions = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"].map(|action| format!("dynamodb:{action}"));
+    let actions = ["GetItem", "PutItem", "DeleteItem"].map(|action| format!("dynamodb:{action}"));
     statement
         .actions
         .entry((BTreeSet::from([arn]), of_region(region)))

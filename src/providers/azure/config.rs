@@ -40,6 +40,21 @@ pub struct SubscriptionConfig {
     /// Servers in the place of the cloud's own.
     #[serde(default)]
     pub endpoints: EndpointsConfig,
+    /// Where the locks of its targets are kept; without it none are taken.
+    #[serde(default)]
+    pub lock: Option<LockConfig>,
+}
+
+/// A container of blobs that is kept for locks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockConfig {
+    /// The storage account.
+    pub account: String,
+    pub container: String,
+    /// Its server, in the place of the one that follows from the account.
+    #[serde(default)]
+    pub server: Option<ServerConfig>,
 }
 
 /// Where tokens come from. Always one source: which one works is not tried out.
@@ -192,6 +207,8 @@ pub enum Audience {
     Graph,
     Vault,
     Registry,
+    /// Blobs, for locks.
+    Storage,
 }
 
 impl Cloud {
@@ -241,6 +258,7 @@ impl Cloud {
                 "https://vault.azure.cn/.default",
             ),
             Audience::Registry => "https://containerregistry.azure.net/.default",
+            Audience::Storage => "https://storage.azure.com/.default",
         }
     }
 
@@ -263,6 +281,10 @@ impl Cloud {
             Audience::Registry => {
                 let zone = self.pick("azurecr.io", "azurecr.us", "azurecr.cn");
                 format!("https://{name}.{zone}")
+            }
+            Audience::Storage => {
+                let zone = self.pick("windows.net", "usgovcloudapi.net", "chinacloudapi.cn");
+                format!("https://{name}.blob.core.{zone}")
             }
         }
     }
@@ -289,6 +311,7 @@ pub fn server_name(audience: Audience, owner: &str) -> String {
         Audience::Graph => "directory",
         Audience::Vault => "vault",
         Audience::Registry => "registry",
+        Audience::Storage => "locks",
     };
     format!("{word} of {owner}")
 }
@@ -332,6 +355,10 @@ impl Config {
                     given(server, subscription.cloud.server(audience, "")),
                 );
             }
+            if let Some(lock) = &subscription.lock {
+                let url = subscription.cloud.server(Audience::Storage, &lock.account);
+                servers.insert(server_name(Audience::Storage, name), given(&lock.server, url));
+            }
             let (login, identity) = login_name(name);
             servers.insert(login, given(&endpoints.login, subscription.cloud.login().to_owned()));
             if matches!(subscription.credential, CredentialConfig::Managed { .. }) {
@@ -373,6 +400,20 @@ impl Config {
                     .all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-')
             {
                 return Err(format!("{key}: `tenant` is the id or a domain of a directory"));
+            }
+            if let Some(lock) = &subscription.lock {
+                let small = |text: &str, more: &str| {
+                    (3..=63).contains(&text.len())
+                        && text.chars().all(|letter| {
+                            letter.is_ascii_lowercase() || letter.is_ascii_digit() || more.contains(letter)
+                        })
+                };
+                if lock.account.len() > 24 || !small(&lock.account, "") {
+                    return Err(format!("{key}.lock: `account` is 3 to 24 of a-z and 0-9"));
+                }
+                if !small(&lock.container, "-") {
+                    return Err(format!("{key}.lock: `container` is 3 to 63 of a-z, 0-9 and `-`"));
+                }
             }
             match &subscription.credential {
                 CredentialConfig::Secret {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod credentials;
 mod inverses;
 mod kql;
+mod lock;
 mod metrics;
 pub mod path;
 mod planes;
@@ -22,6 +23,7 @@ mod zones;
 use super::arguments::Arguments;
 use super::failure::wrong;
 use super::http::service::Service;
+use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::provider::native::{PreviewPass, Previewed, Privilege, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::value::{Reason, Unknown, Value};
@@ -260,6 +262,15 @@ impl Provider for Azure {
                 .await
                 .map_or_else(super::failure::Failure::outcome, Outcome::Done)
         })
+    }
+
+    fn lock<'a>(
+        &'a self,
+        target: &'a str,
+        holder: &'a Holder,
+        take_over: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Box<dyn Held>>, NotTaken>> {
+        Box::pin(lock::take(&self.config, target, holder, take_over))
     }
 
     fn preview<'a>(&'a self, call: &'a Call, _pass: &'a PreviewPass) -> BoxFuture<'a, Previewed> {

@@ -1,10 +1,14 @@
 //! What the operations of a runbook need, as actions of a role of Azure.
 
 use super::{Azure, path};
+use crate::provider::Effect;
 use crate::provider::native::{Privilege, Use};
 use crate::value::Value;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The type of accounts of blobs, as it stands in their ids.
+const STORAGE: &str = "Microsoft.Storage/storageAccounts/";
 
 /// Where a right is given.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,8 +232,48 @@ fn needed(azure: &Azure, uses: &[Use]) -> BTreeMap<Right, BTreeSet<String>> {
             };
             needed.entry(right).or_default().insert(used.operation.full_name());
         }
+        if used.operation.effect == Effect::Change {
+            for right in of_locks(azure, subscription_of(azure, used)) {
+                needed
+                    .entry(right)
+                    .or_default()
+                    .insert("the lock of the target".to_owned());
+            }
+        }
     }
     needed
+}
+
+/// The subscription of the target; `None` where that is known only when it runs.
+fn subscription_of<'a>(azure: &'a Azure, used: &'a Use) -> Option<&'a str> {
+    let config = &azure.config;
+    let named = |name: &str| used.arg(name).and_then(Value::as_str);
+    let found = named("group").and_then(|name| Some(&config.groups.get(name)?.subscription));
+    let found = found.or_else(|| Some(&config.vaults.get(named("vault")?)?.subscription));
+    let found = found.or_else(|| Some(&config.registries.get(named("registry")?)?.subscription));
+    let found = found.or_else(|| Some(&config.workspaces.get(named("workspace")?)?.subscription));
+    found.map(String::as_str).or_else(|| named("subscription"))
+}
+
+/// What the locks of a subscription's targets need; those of all where it is not known which.
+fn of_locks(azure: &Azure, subscription: Option<&str>) -> Vec<Right> {
+    let subscriptions = azure.config.subscriptions.iter();
+    let meant = subscriptions.filter(|(name, _)| subscription.is_none_or(|meant| *name == meant));
+    let locks = meant.filter_map(|(name, config)| Some((name, config, config.lock.as_ref()?)));
+    locks
+        .flat_map(|(name, config, lock)| {
+            let scope = format!(
+                "/subscriptions/{}/resourceGroups/<GROUP>/providers/{STORAGE}{}/blobServices/default/containers/{}",
+                config.id, lock.account, lock.container
+            );
+            ["read", "write", "add/action", "delete"].map(|action| Right {
+                target: name.clone(),
+                scope: scope.clone(),
+                data: true,
+                action: format!("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/{action}"),
+            })
+        })
+        .collect()
 }
 
 fn scope(azure: &Azure, used: &Use) -> (String, String) {
@@ -330,7 +374,18 @@ fn kind_of(scope: &str) -> &'static str {
     match scope {
         scope if scope.contains("/Microsoft.KeyVault/vaults/") => "vault ",
         scope if scope.contains("/Microsoft.ContainerRegistry/registries/") => "registry ",
+        scope if scope.contains(STORAGE) => "locks of ",
         _ => "",
+    }
+}
+
+/// Where a role can be made for a scope: Azure knows roles of groups and of whole subscriptions, not of one resource. A group that is
+/// not known leaves the subscription; who is given the role is given it at the scope itself all the same.
+fn assignable(scope: &str) -> &str {
+    let group = scope.split("/providers/").next().unwrap_or(scope);
+    match group.split_once("/resourceGroups/<GROUP>") {
+        Some((subscription, _)) => subscription,
+        None => group,
     }
 }
 
@@ -347,12 +402,12 @@ pub fn document(azure: &Azure, uses: &[Use]) -> Option<String> {
             json!({
                 "Name": format!("starr {}{target}", kind_of(&scope)),
                 "IsCustom": true,
-                "Description": "What the runbook needs, and nothing else",
+                "Description": format!("What the runbook needs at {scope}, and nothing else"),
                 "Actions": actions,
                 "NotActions": [],
                 "DataActions": data,
                 "NotDataActions": [],
-                "AssignableScopes": [scope],
+                "AssignableScopes": [assignable(&scope)],
             })
         })
         .collect();

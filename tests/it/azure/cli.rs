@@ -170,3 +170,46 @@ fn a_role_has_exactly_what_the_runbook_needs() {
     assert!(server.sent("GET").is_empty(), "nothing is contacted");
     kept_out(&desk, &[SECRET], &said);
 }
+
+/// The roles that a runbook needs which changes something in `group`, where the subscription has a container for locks.
+fn roles_with_locks(group: Option<&str>) -> serde_json::Value {
+    let server = cloud();
+    let desk = desk(
+        &server,
+        &format!(
+            "{{ client: {CLIENT}, secret: {{ env: NONE }} }}, lock: {{ account: locksofteam, container: starr-locks }}"
+        ),
+    );
+    let mut words = vec!["grants", "book.starr", "--to", "azure-role", "--set", "app=api"];
+    let given = group.map(|group| format!("group={group}"));
+    if let Some(given) = &given {
+        words.extend(["--set", given]);
+    }
+    let (said, code) = desk.run(&words);
+    assert_eq!(code, Some(0), "{said}");
+    serde_json::from_str(&said).unwrap_or_else(|problem| panic!("{problem}: {said}"))
+}
+
+#[test]
+fn a_role_for_the_locks_is_one_that_azure_can_make() {
+    for group in [Some("studio"), None] {
+        let roles = roles_with_locks(group);
+        let roles = roles.as_array().unwrap();
+        let locks: Vec<_> = roles
+            .iter()
+            .filter(|role| role["Name"] == "starr locks of production")
+            .collect();
+        let [role] = &locks[..] else { panic!("{roles:?}") };
+        let blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs";
+        let rights = ["add/action", "delete", "read", "write"].map(|right| format!("{blobs}/{right}"));
+        assert_eq!(role["DataActions"], serde_json::json!(rights));
+        assert_eq!(role["Actions"], serde_json::json!([]));
+        // A role can be made for a group or a subscription, and be given at a container.
+        let subscription = format!("/subscriptions/{}", super::server::SUBSCRIPTION);
+        assert_eq!(role["AssignableScopes"], serde_json::json!([subscription]));
+        let said = role["Description"].as_str().unwrap();
+        let container =
+            "/providers/Microsoft.Storage/storageAccounts/locksofteam/blobServices/default/containers/starr-locks,";
+        assert!(said.contains(container), "{said}");
+    }
+}

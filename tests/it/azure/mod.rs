@@ -5,6 +5,7 @@ mod canaries;
 mod changes;
 mod cli;
 mod inverses;
+mod locks;
 mod planes;
 mod sdk;
 pub mod server;

@@ -98,6 +98,8 @@ pub struct Kept {
     pub connections: Json,
     pub metrics: Json,
     pub secrets: Vec<Json>,
+    /// What is given as a token for blobs.
+    pub storage: String,
     pub form: Vec<String>,
     pub asked: Vec<Asked>,
 }
@@ -237,9 +239,13 @@ fn token(kept: &mut Kept, asked: &Asked) -> Reply {
         let body = json!({"error": "invalid_client", "error_description": "AADSTS7000215: Invalid client secret provided.", "error_codes": [7000215]});
         return reply(401, body);
     }
+    let token = match asked.form("scope").as_str() {
+        "https://storage.azure.com/.default" => &kept.storage,
+        _ => TOKEN,
+    };
     reply(
         200,
-        json!({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": TOKEN}),
+        json!({"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}),
     )
 }
 
