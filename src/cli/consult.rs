@@ -6,12 +6,9 @@ use super::output::Style;
 use super::people::Terminal;
 use super::request;
 use crate::config::Environment;
-use crate::engine::world::{
-    Answered, ApprovalRequest, Ask, Decision, HeldLock, InDoubt, ManualOrder, Observe, Observed, OnHeld, OnUnclear,
-    OnUnknown, People, Reply, Ticked, UnclearChoice, UnknownChoice,
-};
+use crate::engine::world::{ApprovalRequest, Decision, People, Reply};
 use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
-use crate::journal::event::{Fate, Person};
+use crate::journal::event::Person;
 use crate::render::safe::safe;
 use crate::secrets::SecretSource;
 use futures::future::{BoxFuture, Either};
@@ -334,44 +331,12 @@ fn given(decided: &Decided, person: Person) -> Reply<Decision> {
 }
 
 impl People for Consulting {
-    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
-        self.behind.observe(question)
-    }
-
-    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
-        self.behind.ask(question)
+    fn behind(&self) -> &dyn People {
+        &*self.behind
     }
 
     fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
         Box::pin(self.consult(request))
-    }
-
-    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
-        self.behind.manual(order)
-    }
-
-    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
-        self.behind.unknown(choice)
-    }
-
-    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
-        self.behind.unclear(choice)
-    }
-
-    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
-        self.behind.heavy(operation)
-    }
-
-    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
-        self.behind.reflect(question)
-    }
-
-    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
-        self.behind.in_doubt(doubt)
-    }
-
-    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
-        self.behind.held(held)
     }
 
     fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {

@@ -19,11 +19,6 @@ pub struct Terminal {
     pub roles: Vec<String>,
 }
 
-/// Nobody: every question is answered with the reason why there is nobody.
-pub struct Nobody {
-    pub reason: String,
-}
-
 /// What a person said beforehand about changes that are in doubt, by the id of the intent or its end; everything else goes
 /// on to `behind`.
 pub struct Settled {
@@ -359,46 +354,6 @@ impl People for Terminal {
     }
 }
 
-impl Nobody {
-    fn reply<'a, T: Send + 'a>(&'a self) -> BoxFuture<'a, Reply<T>> {
-        Box::pin(async { Reply::Nobody(self.reason.clone()) })
-    }
-}
-
-impl People for Nobody {
-    fn observe<'a>(&'a self, _: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
-        self.reply()
-    }
-
-    fn ask<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
-        self.reply()
-    }
-
-    fn approve<'a>(&'a self, _: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
-        self.reply()
-    }
-
-    fn manual<'a>(&'a self, _: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
-        self.reply()
-    }
-
-    fn unknown<'a>(&'a self, _: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
-        self.reply()
-    }
-
-    fn unclear<'a>(&'a self, _: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
-        self.reply()
-    }
-
-    fn heavy<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<bool>> {
-        self.reply()
-    }
-
-    fn reflect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
-        self.reply()
-    }
-}
-
 impl Prepared {
     /// An answer that the operator gives beforehand is the operator's; another role must answer for itself.
     fn answer(&self, question: &Observe) -> Option<Option<bool>> {
@@ -408,6 +363,10 @@ impl Prepared {
 }
 
 impl People for Prepared {
+    fn behind(&self) -> &dyn People {
+        &*self.behind
+    }
+
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         match self.answer(question) {
             Some(yes) => {
@@ -424,87 +383,11 @@ impl People for Prepared {
     fn answered_beforehand(&self, question: &Observe) -> bool {
         self.answer(question).is_some()
     }
-
-    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
-        self.behind.ask(question)
-    }
-
-    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
-        self.behind.approve(request)
-    }
-
-    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
-        self.behind.manual(order)
-    }
-
-    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
-        self.behind.unknown(choice)
-    }
-
-    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
-        self.behind.unclear(choice)
-    }
-
-    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
-        self.behind.heavy(operation)
-    }
-
-    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
-        self.behind.reflect(question)
-    }
-
-    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
-        self.behind.held(held)
-    }
-
-    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
-        self.behind.not_counted(person, because)
-    }
 }
 
 impl People for Settled {
-    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
-        self.behind.observe(question)
-    }
-
-    fn answered_beforehand(&self, question: &Observe) -> bool {
-        self.behind.answered_beforehand(question)
-    }
-
-    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
-        self.behind.ask(question)
-    }
-
-    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
-        self.behind.approve(request)
-    }
-
-    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
-        self.behind.manual(order)
-    }
-
-    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
-        self.behind.unknown(choice)
-    }
-
-    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
-        self.behind.unclear(choice)
-    }
-
-    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
-        self.behind.heavy(operation)
-    }
-
-    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
-        self.behind.reflect(question)
-    }
-
-    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
-        self.behind.held(held)
-    }
-
-    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
-        self.behind.not_counted(person, because)
+    fn behind(&self) -> &dyn People {
+        &*self.behind
     }
 
     fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {

@@ -2,10 +2,10 @@
 
 use super::args::{Global, Plan};
 use super::output::{Output, complain, line, print};
-use super::people::{Nobody, Prepared};
+use super::people::Prepared;
 use super::{Exit, Failure, load, run};
 use crate::config::{self, Environment};
-use crate::engine::world::{self, Screen, World};
+use crate::engine::world::{self, Nobody, Screen, World};
 use crate::engine::{self, clock, random};
 use crate::journal::event::{Person, PlannedCall};
 use crate::journal::{Event, Memory, Recorded};
@@ -165,7 +165,7 @@ pub fn look(
             answers,
             person: operator.clone(),
             behind: Arc::new(Nobody {
-                reason: "a plan asks nobody; give it with --answer".to_owned(),
+                reason: "a plan asks nobody; give it with --answer".into(),
             }),
         }),
         journal: journal.clone(),

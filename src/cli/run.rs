@@ -5,14 +5,14 @@ use super::console::Console;
 use super::consult::{Consulting, Directory};
 use super::intake;
 use super::output::{Output, Style, complain};
-use super::people::{Nobody, Prepared, Terminal};
+use super::people::{Prepared, Terminal};
 use super::planned::Planned;
 use super::record::Record;
 use super::screen::Lines;
 use super::{Exit, Failure, load};
 use crate::config::{self, Environment, JournalPlace};
 use crate::engine::consent::Emergency;
-use crate::engine::world::{self, People, World};
+use crate::engine::world::{self, Nobody, People, World};
 use crate::engine::{self, clock, random};
 use crate::intake::Alert;
 use crate::journal::decisions::Decisions;
@@ -461,9 +461,7 @@ pub fn people(
     };
     let mut behind: Arc<dyn People> = match &terminal {
         Some(terminal) => terminal.clone(),
-        None => Arc::new(Nobody {
-            reason: reason.to_owned(),
-        }),
+        None => Arc::new(Nobody { reason: reason.into() }),
     };
     if terminal.is_some() || here.elsewhere {
         behind = Arc::new(Consulting {

@@ -2,10 +2,10 @@
 
 use super::replay::{Replay, reason_of};
 use super::world::{
-    Answered, ApprovalRequest, Ask, Decision, HeldLock, InDoubt, ManualOrder, Observe, Observed, OnHeld, OnUnclear,
-    OnUnknown, People, Reply, Ticked, UnclearChoice, UnknownChoice,
+    Answered, ApprovalRequest, Ask, Decision, ManualOrder, Observe, Observed, OnUnclear, OnUnknown, People, Reply,
+    Ticked, UnclearChoice, UnknownChoice,
 };
-use crate::journal::event::{Event, Fate, Person};
+use crate::journal::event::{Event, Person};
 use crate::value::Answer;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -37,6 +37,10 @@ fn ready<'a, T: Send + 'a>(
 }
 
 impl People for Remembered {
+    fn behind(&self) -> &dyn People {
+        &*self.behind
+    }
+
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         let known = reply(self, |event| match event {
             Event::Answered {
@@ -62,10 +66,6 @@ impl People for Remembered {
             _ => None,
         });
         ready(known, || self.behind.observe(question))
-    }
-
-    fn answered_beforehand(&self, question: &Observe) -> bool {
-        self.behind.answered_beforehand(question)
     }
 
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
@@ -192,22 +192,10 @@ impl People for Remembered {
         ready(known, || self.behind.reflect(question))
     }
 
-    fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
-        self.behind.held(held)
-    }
-
     fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
         if self.replay.under_way() {
             return Box::pin(std::future::ready(()));
         }
         self.behind.not_counted(person, because)
-    }
-
-    fn ran(&self, scope: &str) -> Option<super::Outcome> {
-        self.behind.ran(scope)
-    }
-
-    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
-        self.behind.in_doubt(doubt)
     }
 }

@@ -6,6 +6,7 @@ use crate::provider::gate::Gate;
 use crate::value::{Reason, Value};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,53 +125,135 @@ pub trait Screen: Send + Sync {
     fn done_waiting(&self);
 }
 
-/// The people of a run. Implementations: the terminal, an unattended world, a scenario's `operator`.
-/// The engine enforces every deadline; an implementation may be dropped at any await.
+/// The people of a run. Implementations: the terminal, an unattended world, a scenario's `operator`. What an implementation does not
+/// answer itself is asked of those behind it. The engine enforces every deadline; an implementation may be dropped at any await.
 pub trait People: Send + Sync {
+    /// Who is asked what this implementation leaves out.
+    fn behind(&self) -> &dyn People {
+        &NOBODY
+    }
     /// `observed`: yes, no, or "I do not know" (`None`).
-    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>>;
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        self.behind().observe(question)
+    }
     /// Whether [`People::observe`] has an answer to this that was given before the run: then it counts in an unattended run too.
     fn answered_beforehand(&self, question: &Observe) -> bool {
-        let _ = question;
-        false
+        self.behind().answered_beforehand(question)
     }
     /// `ask NAME`.
-    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>>;
+    fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.behind().ask(question)
+    }
     /// An approval. The refusal may have a reason.
-    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>>;
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        self.behind().approve(request)
+    }
     /// A `manual` step: done, or not.
-    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>>;
+    fn manual<'a>(&'a self, order: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.behind().manual(order)
+    }
     /// An unknown answer stands in the way of a cause.
-    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>>;
+    fn unknown<'a>(&'a self, choice: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.behind().unknown(choice)
+    }
     /// An action's effect is unclear: keep, or take back.
-    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>>;
+    fn unclear<'a>(&'a self, choice: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.behind().unclear(choice)
+    }
     /// A heavy read: allowed once per run.
-    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>>;
+    fn heavy<'a>(&'a self, operation: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.behind().heavy(operation)
+    }
     /// A question of the reflection; an empty answer is none.
-    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>>;
+    fn reflect<'a>(&'a self, question: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.behind().reflect(question)
+    }
     /// Somebody else holds the lock of a target that is to be changed.
     fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
-        let _ = held;
-        Box::pin(std::future::ready(Reply::Nobody(
-            "nobody is there to take the lock over".to_owned(),
-        )))
+        self.behind().held(held)
     }
     /// A decision of the last request does not count, with the reason; shown to whoever made it.
     fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
-        let _ = (person, because);
+        self.behind().not_counted(person, because)
+    }
+    /// How a runbook that this one runs ended, where somebody else has run it: then it is not run. A scenario says so; in a real
+    /// run nobody has. `scope` is the path of the call, `child.grandchild`.
+    fn ran(&self, scope: &str) -> Option<super::Outcome> {
+        self.behind().ran(scope)
+    }
+    /// A change was intended and nothing is recorded of what came of it; `None` leaves it in doubt.
+    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        self.behind().in_doubt(doubt)
+    }
+}
+
+/// Nobody is there, with the reason.
+pub struct Nobody {
+    pub reason: Cow<'static, str>,
+}
+
+/// Behind everybody.
+static NOBODY: Nobody = Nobody {
+    reason: Cow::Borrowed("nobody is there to answer"),
+};
+
+impl Nobody {
+    fn reply<'a, T: Send + 'a>(&'a self) -> BoxFuture<'a, Reply<T>> {
+        Box::pin(std::future::ready(Reply::Nobody(self.reason.clone().into_owned())))
+    }
+}
+
+impl People for Nobody {
+    fn observe<'a>(&'a self, _: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        self.reply()
+    }
+
+    fn answered_beforehand(&self, _: &Observe) -> bool {
+        false
+    }
+
+    fn ask<'a>(&'a self, _: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
+        self.reply()
+    }
+
+    fn approve<'a>(&'a self, _: &'a ApprovalRequest) -> BoxFuture<'a, Reply<Decision>> {
+        self.reply()
+    }
+
+    fn manual<'a>(&'a self, _: &'a ManualOrder) -> BoxFuture<'a, Reply<Ticked>> {
+        self.reply()
+    }
+
+    fn unknown<'a>(&'a self, _: &'a UnknownChoice) -> BoxFuture<'a, Reply<OnUnknown>> {
+        self.reply()
+    }
+
+    fn unclear<'a>(&'a self, _: &'a UnclearChoice) -> BoxFuture<'a, Reply<OnUnclear>> {
+        self.reply()
+    }
+
+    fn heavy<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<bool>> {
+        self.reply()
+    }
+
+    fn reflect<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Reply<Option<String>>> {
+        self.reply()
+    }
+
+    fn held<'a>(&'a self, _: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
+        self.reply()
+    }
+
+    fn not_counted<'a>(&'a self, _: &'a Person, _: &'a str) -> BoxFuture<'a, ()> {
         Box::pin(std::future::ready(()))
     }
 
-    /// How a runbook that this one runs ended, where somebody else has run it: then it is not run. A scenario says so; in a real
-    /// run nobody has. `scope` is the path of the call, `child.grandchild`.
-    fn ran(&self, _scope: &str) -> Option<super::Outcome> {
+    fn ran(&self, _: &str) -> Option<super::Outcome> {
         None
     }
 
-    /// A change was intended and nothing is recorded of what came of it; `None` leaves it in doubt.
-    fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
-        let _ = doubt;
-        Box::pin(async { Reply::Nobody("nobody is there who could say what came of it".to_owned()) })
+    fn in_doubt<'a>(&'a self, _: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
+        self.reply()
     }
 }
 

@@ -5,7 +5,6 @@ use crate::engine::world::{
     Answered, ApprovalRequest, Ask, Decision, HeldLock, ManualOrder, Observe, Observed, OnHeld, OnUnclear, OnUnknown,
     People, Randomness, Reply, Ticked, UnclearChoice, UnknownChoice,
 };
-use crate::journal::event::Person;
 use crate::journal::{Error, Event, Journal};
 use crate::provider::record::{Tape, nanoseconds};
 use futures::future::BoxFuture;
@@ -67,13 +66,13 @@ pub(super) fn calls(request: &ApprovalRequest) -> Json {
 }
 
 impl People for Heard {
+    fn behind(&self) -> &dyn People {
+        &*self.inner
+    }
+
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         let work = self.inner.observe(question);
         Box::pin(self.hear("observe", &question.name, Json::Null, work))
-    }
-
-    fn answered_beforehand(&self, question: &Observe) -> bool {
-        self.inner.answered_beforehand(question)
     }
 
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
@@ -114,10 +113,6 @@ impl People for Heard {
     fn held<'a>(&'a self, held: &'a HeldLock) -> BoxFuture<'a, Reply<OnHeld>> {
         let work = self.inner.held(held);
         Box::pin(self.hear("held", &held.target, Json::Null, work))
-    }
-
-    fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
-        self.inner.not_counted(person, because)
     }
 }
 
