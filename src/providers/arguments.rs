@@ -99,6 +99,39 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// Most bytes of the words of a program, which go into the address of a request.
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+const WORDS: usize = 16 * 1024;
+
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+impl Arguments<'_> {
+    /// The words `argv` of a program that is run in `place`, which the environment must allow there.
+    pub fn words(self, allowed: &[String], place: &str) -> Result<Vec<String>, Unknown> {
+        let list = self.known("argv")?.as_list().filter(|list| !list.truncated);
+        let words = list.and_then(|list| {
+            let word = |word: &Value| word.as_str().filter(|word| !word.contains('\0')).map(str::to_owned);
+            list.items.iter().map(word).collect::<Option<Vec<_>>>()
+        });
+        let words = words
+            .filter(|words| !words.is_empty())
+            .ok_or_else(|| not_fitting("argv"))?;
+        if words.iter().map(String::len).sum::<usize>() > WORDS {
+            return Err(Unknown {
+                reason: Reason::Unparsable,
+                detail: "the words of the program are longer than 16 KiB".to_owned(),
+            });
+        }
+        if allowed.contains(&words[0]) {
+            return Ok(words);
+        }
+        let program: String = words[0].chars().take(100).collect();
+        Err(Unknown {
+            reason: Reason::Denied,
+            detail: format!("`{program}` is not among the `programs` that this environment lets be run in {place}"),
+        })
+    }
+}
+
 /// The argument is not what the interface says.
 pub fn not_fitting(name: &str) -> Unknown {
     Unknown {

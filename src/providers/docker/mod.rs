@@ -254,7 +254,8 @@ impl Docker {
             };
         }
         if path == "containers.exec" {
-            let argv = running::argv(call, self.engine(&seen.engine)?)?;
+            let engine = self.engine(&seen.engine)?;
+            let argv = Arguments(call).words(&engine.programs, "containers")?;
             let link = self.link(&seen.engine, until).await?;
             return running::exec(&link, &seen, argv).await;
         }

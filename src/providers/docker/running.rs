@@ -147,32 +147,6 @@ pub async fn order(link: &Link, call: &Call, seen: &Seen, order: Order) -> Resul
     Ok(values::container(&engine, &now))
 }
 
-/// The words of a call to a program, which the environment must allow.
-pub fn argv(call: &Call, engine: &Engine) -> Result<Vec<String>, Failure> {
-    let wrong = |detail: String| Failure::definite(Reason::Denied, detail);
-    let list = call
-        .arg("argv")
-        .as_list()
-        .filter(|list| !list.truncated)
-        .ok_or_else(|| not_fitting("argv"))?;
-    let words = list
-        .items
-        .iter()
-        .map(|word| word.as_str().filter(|word| !word.contains('\0')).map(str::to_owned))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| not_fitting("argv"))?;
-    let size: usize = words.iter().map(String::len).sum();
-    match words.first() {
-        None => Err(not_fitting("argv").into()),
-        Some(_) if size > 16 * 1024 => Err(not_fitting("argv").into()),
-        Some(program) if engine.programs.contains(program) => Ok(words),
-        Some(program) => Err(wrong(format!(
-            "`{}` is not among the `programs` that this environment lets be run in containers",
-            program.chars().take(100).collect::<String>()
-        ))),
-    }
-}
-
 /// What came over a stream, at most so many bytes of each kind.
 #[derive(Default)]
 struct Output {

@@ -7,7 +7,7 @@ use super::failure::{Failure, broken, classify};
 use super::json::{self, Json};
 use super::workloads::same;
 use crate::provider::Outcome;
-use crate::providers::arguments::{Arguments, not_fitting};
+use crate::providers::arguments::Arguments;
 use crate::providers::contract::{self, Contract, Does};
 use crate::value::{Reason, Value};
 use futures::future::Either;
@@ -19,9 +19,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// Most bytes kept of each stream of a program.
 const OUTPUT: usize = 1024 * 1024;
-
-/// Most bytes of all words that a program is given.
-const WORDS: usize = 16 * 1024;
 
 /// The container that people mean when they name none.
 const DEFAULT: &str = "/metadata/annotations/kubectl.kubernetes.io~1default-container";
@@ -81,37 +78,6 @@ impl At {
                 format!("the pod has {} containers: `container` says which", names.len()),
             )),
         }
-    }
-}
-
-/// The words of a call, whose program the environment must allow.
-pub fn argv(arguments: Arguments<'_>, cluster: &Cluster) -> Result<Vec<String>, Failure> {
-    let list = arguments
-        .value("argv")
-        .as_list()
-        .filter(|list| !list.truncated)
-        .ok_or_else(|| not_fitting("argv"))?;
-    let words = list
-        .items
-        .iter()
-        .map(|word| word.as_str().filter(|word| !word.contains('\0')).map(str::to_owned))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| not_fitting("argv"))?;
-    let size: usize = words.iter().map(String::len).sum();
-    match words.first() {
-        None => Err(not_fitting("argv").into()),
-        Some(_) if size > WORDS => Err(Failure::definite(
-            Reason::Unparsable,
-            "the words of the program are longer than 16 KiB",
-        )),
-        Some(program) if cluster.programs.contains(program) => Ok(words),
-        Some(program) => Err(Failure::definite(
-            Reason::Denied,
-            format!(
-                "`{}` is not among the `programs` that this environment lets be run in pods",
-                program.chars().take(100).collect::<String>()
-            ),
-        )),
     }
 }
 

@@ -350,7 +350,7 @@ impl Kubernetes {
             "nodes.drain" => drain::drain(place, arguments).await,
             "pods.exec" => {
                 let at = exec::At::of(arguments)?;
-                let argv = exec::argv(arguments, &instance.link.cluster)?;
+                let argv = arguments.words(&instance.link.cluster.programs, "pods")?;
                 Ok(exec::executed(&exec::run(place, &at, argv, Role::Change).await?))
             }
             "pods.run" => exec::order(place, arguments, &instance.link.cluster).await,

@@ -196,8 +196,15 @@ async fn programs_are_run_word_for_word_and_only_those_that_are_named() {
     };
     ended(&["/bin/echo", "$(id); `id`", "a b"], 0, "$(id); `id` a b\n").await;
     ended(&["/bin/false"], 1, "").await;
-    for words in [&["/bin/sh", "-c", "id"][..], &["echo", "x"], &[]] {
-        world.refused("containers.exec", &run(words)).await;
+    let long = "x".repeat(20_000);
+    for (words, reason) in [
+        (&["/bin/sh", "-c", "id"][..], Reason::Denied),
+        (&["echo", "x"], Reason::Denied),
+        (&["/bin/echo", &long], Reason::Unparsable),
+        (&[], Reason::Unparsable),
+    ] {
+        let (why, said) = world.refused("containers.exec", &run(words)).await;
+        assert_eq!(why, reason, "{said}");
     }
     // What does not end in time may go on: nobody knows.
     let call = world.call("containers.exec", &run(&["/bin/sleep", "600"]), Duration::from_secs(15));
