@@ -3,6 +3,7 @@
 //! other. Before each change the note is renewed: whoever has lost it learns that there, and sends nothing.
 
 use crate::provider::lock::{Held, Holder, NotTaken, Other, give_back};
+use crate::provider::{Health, HealthState};
 use crate::providers::failure::excerpt;
 use crate::value::{Reason, Unknown};
 use futures::future::BoxFuture;
@@ -208,6 +209,24 @@ pub async fn take<S: Store>(store: S, holder: &Holder, take_over: Option<&str>) 
         }
     }
     Err(NotTaken::Unclear(last.unwrap_or_else(|| kept.lost())))
+}
+
+/// Whether the lock could be looked at, and who has it: what `starr doctor` says before an incident does.
+pub async fn health<S: Store>(subject: String, store: &S) -> Health {
+    let (state, detail) = match store.read(TAKING).await {
+        Ok(found) => (
+            HealthState::Good,
+            match found.note.filter(|note| !note.free(found.now)) {
+                None => "the lock can be read; nobody has it".to_owned(),
+                Some(note) => {
+                    let other = note.other();
+                    format!("the lock can be read; {} has it since {}", other.shown, other.since)
+                }
+            },
+        ),
+        Err(unknown) => (HealthState::Bad, format!("no change can be made: {unknown}")),
+    };
+    Health { subject, state, detail }
 }
 
 fn held<S: Store>(kept: Kept<S>) -> Box<dyn Held> {

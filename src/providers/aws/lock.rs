@@ -2,6 +2,7 @@
 
 use super::client::{Account, Again, Answered, Refused};
 use super::found;
+use crate::provider::Health;
 use crate::provider::lock::{Held, Holder, NotTaken};
 use crate::providers::failure::Failure;
 use crate::providers::lock::{Found, NotDone, Note, Store};
@@ -135,18 +136,32 @@ impl Store for Table {
     }
 }
 
-/// Takes the lock, or says who has it.
+impl Table {
+    /// The table that this account's configuration names, if it names one.
+    fn of(account: &Arc<Account>) -> Option<Self> {
+        Some(Self {
+            account: Arc::clone(account),
+            name: account.config.lock_table.clone()?,
+        })
+    }
+}
+
+/// Takes the lock, or says who has it. `None`: the account has no table for it.
 pub async fn take(
     account: &Arc<Account>,
-    table: &str,
     holder: &Holder,
     take_over: Option<&str>,
-) -> Result<Box<dyn Held>, NotTaken> {
-    let table = Table {
-        account: Arc::clone(account),
-        name: table.to_owned(),
-    };
-    crate::providers::lock::take(table, holder, take_over).await
+) -> Result<Option<Box<dyn Held>>, NotTaken> {
+    match Table::of(account) {
+        Some(table) => crate::providers::lock::take(table, holder, take_over).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Whether it could be taken, where there is one.
+pub async fn health(account: &Arc<Account>) -> Option<Health> {
+    let table = Table::of(account)?;
+    Some(crate::providers::lock::health(format!("aws {} lock", account.name), &table).await)
 }
 
 #[cfg(test)]

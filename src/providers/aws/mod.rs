@@ -299,10 +299,7 @@ impl Provider for Aws {
             let Some(account) = self.accounts.get(target) else {
                 return Ok(None);
             };
-            match &account.config.lock_table {
-                Some(table) => lock::take(account, table, holder, take_over).await.map(Some),
-                None => Ok(None),
-            }
+            lock::take(account, holder, take_over).await
         })
     }
 
@@ -331,9 +328,11 @@ impl Provider for Aws {
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
-        Box::pin(
-            async move { futures::future::join_all(self.accounts.values().map(|account| self.health(account))).await },
-        )
+        Box::pin(async move {
+            let of = async |account: &Arc<Account>| [Some(self.health(account).await), lock::health(account).await];
+            let lines = futures::future::join_all(self.accounts.values().map(of)).await;
+            lines.into_iter().flatten().flatten().collect()
+        })
     }
 }
 

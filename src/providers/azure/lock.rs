@@ -3,6 +3,7 @@
 use super::Azure;
 use super::config::{Audience, Config, LockConfig, server_name};
 use crate::provider::lock::{Held, Holder, NotTaken};
+use crate::provider::{Health, HealthState};
 use crate::providers::failure::{excerpt, wrong};
 use crate::providers::http::service::{Answer, Asked, Place};
 use crate::providers::lock::{Found, NotDone, Note, Store};
@@ -200,13 +201,8 @@ impl Store for Blob {
     }
 }
 
-/// Takes the lock of a target, or says who has it. `None`: its subscription has no container for locks.
-pub async fn take(
-    config: &Config,
-    target: &str,
-    holder: &Holder,
-    take_over: Option<&str>,
-) -> Result<Option<Box<dyn Held>>, NotTaken> {
+/// The blob of a target. `None`: its subscription has no container for locks.
+fn blob(config: &Config, target: &str) -> Result<Option<Blob>, String> {
     let Some((subscription, id)) = id_of(config, target) else {
         return Ok(None);
     };
@@ -217,15 +213,40 @@ pub async fn take(
     let Some(LockConfig { container, .. }) = lock else {
         return Ok(None);
     };
-    // Over connections of its own: nothing that a change does to ours reaches the lock.
-    let azure = Azure::new(config.clone()).map_err(|problem| NotTaken::Unclear(wrong(Reason::Unavailable, problem)))?;
-    let blob = Blob {
-        azure: Arc::new(azure),
+    Ok(Some(Blob {
+        // Over connections of its own: nothing that a change does to ours reaches the lock.
+        azure: Arc::new(Azure::new(config.clone())?),
         path: format!("/{container}/starr/{id}"),
         container: container.clone(),
         subscription,
-    };
-    crate::providers::lock::take(blob, holder, take_over).await.map(Some)
+    }))
+}
+
+/// Whether the locks of a subscription can be looked at, where it has any.
+pub async fn health(config: &Config, subscription: &str) -> Option<Health> {
+    let subject = format!("azure {subscription} locks");
+    match blob(config, subscription) {
+        Ok(blob) => Some(crate::providers::lock::health(subject, &blob?).await),
+        Err(detail) => Some(Health {
+            subject,
+            state: HealthState::Bad,
+            detail,
+        }),
+    }
+}
+
+/// Takes the lock of a target, or says who has it. `None`: its subscription has no container for locks.
+pub async fn take(
+    config: &Config,
+    target: &str,
+    holder: &Holder,
+    take_over: Option<&str>,
+) -> Result<Option<Box<dyn Held>>, NotTaken> {
+    let found = blob(config, target).map_err(|problem| NotTaken::Unclear(wrong(Reason::Unavailable, problem)))?;
+    match found {
+        Some(blob) => crate::providers::lock::take(blob, holder, take_over).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 #[cfg(test)]

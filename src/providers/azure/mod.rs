@@ -297,7 +297,15 @@ impl Provider for Azure {
     }
 
     fn doctor<'a>(&'a self) -> BoxFuture<'a, Vec<Health>> {
-        let lines = self.config.subscriptions.keys().map(|name| self.health(name));
-        Box::pin(futures::future::join_all(lines))
+        let of = async |name: &String| [Some(self.health(name).await), lock::health(&self.config, name).await];
+        let lines = self.config.subscriptions.keys().map(of);
+        Box::pin(async {
+            futures::future::join_all(lines)
+                .await
+                .into_iter()
+                .flatten()
+                .flatten()
+                .collect()
+        })
     }
 }

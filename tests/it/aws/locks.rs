@@ -1,9 +1,10 @@
 //! The lock of an account, in a table of the emulator.
 
 use super::{Moto, World, done, json, text};
+use crate::support::doctor_of_lock;
 use serde_json::json as j;
-use starr::provider::Provider;
 use starr::provider::lock::{Held, Holder, NotTaken};
+use starr::provider::{HealthState, Provider};
 use starr::providers::aws::Aws;
 use starr::value::Reason;
 
@@ -72,6 +73,12 @@ async fn the_second_run_is_told_who_has_the_account_and_may_take_it_over() {
     make_table(&one.world).await;
     let first = take(&one, "maria", None).await.unwrap_or_else(|why| panic!("{why:?}"));
     first.still_held().await.unwrap();
+    let (state, said) = doctor_of_lock(&two.provider).await.unwrap();
+    assert_eq!(state, HealthState::Good);
+    assert!(
+        said.contains("run 260814-0912-kolu maria@laptop7 has it since 20"),
+        "{said}"
+    );
     let Err(NotTaken::HeldBy(other)) = take(&two, "jonas", None).await else {
         panic!("two runs have the lock");
     };
@@ -89,6 +96,8 @@ async fn the_second_run_is_told_who_has_the_account_and_may_take_it_over() {
     assert!(matches!(stale, Err(NotTaken::HeldBy(_))));
     drop(second);
     assert_eq!(items(&one.world).await, j!([]), "it is given back");
+    let (_, said) = doctor_of_lock(&two.provider).await.unwrap();
+    assert!(said.contains("nobody has it"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -132,7 +141,14 @@ async fn without_its_table_the_lock_is_not_taken_and_without_an_entry_there_is_n
         panic!("a lock without a table");
     };
     assert!(why.detail.contains("the table `starr-locks` of the lock"), "{why:?}");
+    let (state, said) = doctor_of_lock(&locking(&moto).provider).await.unwrap();
+    assert_eq!(state, HealthState::Bad);
+    assert!(
+        said.contains("no change can be made") && said.contains("starr-locks"),
+        "{said}"
+    );
     let off = laptop(&moto, "");
+    assert!(doctor_of_lock(&off.provider).await.is_none());
     assert!(
         off.provider
             .lock("prod", &holder("maria"), None)

@@ -2,6 +2,7 @@
 
 use super::server::{CLIENT, SECRET, Server};
 use crate::support::daemon::{Daemon, file, folder, free_port, secret};
+use crate::support::doctor_of_lock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
@@ -9,8 +10,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::json;
-use starr::provider::Provider;
 use starr::provider::lock::{Held, Holder, NotTaken};
+use starr::provider::{HealthState, Provider};
 use starr::providers::azure::Azure;
 use starr::value::Reason;
 use std::path::{Path, PathBuf};
@@ -171,6 +172,12 @@ async fn the_second_run_is_told_who_has_the_group_and_may_take_it_over() {
     let first = take(&one, "maria", None).await.unwrap_or_else(|why| panic!("{why:?}"));
     first.still_held().await.unwrap();
     first.still_held().await.unwrap();
+    let (state, said) = doctor_of_lock(&two.provider).await.unwrap();
+    assert_eq!(state, HealthState::Good);
+    assert!(
+        said.contains("nobody has it"),
+        "it is the group that somebody has: {said}"
+    );
     let Err(NotTaken::HeldBy(other)) = take(&two, "jonas", None).await else {
         panic!("two runs have the lock");
     };
@@ -243,6 +250,14 @@ async fn without_its_container_or_the_right_the_lock_is_not_taken() {
     assert!(
         why.detail.contains("the container `no-such` of the locks") && why.detail.contains("ContainerNotFound"),
         "{why:?}"
+    );
+    let (state, said) = doctor_of_lock(&laptop(&blobs, "no-such", "https://storage.azure.com").provider)
+        .await
+        .unwrap();
+    assert_eq!(state, HealthState::Bad);
+    assert!(
+        said.contains("no change can be made") && said.contains("ContainerNotFound"),
+        "{said}"
     );
     let stranger = laptop(&blobs, "starr-locks", "https://vault.azure.net");
     let Err(NotTaken::Unclear(why)) = take(&stranger, "maria", None).await else {
