@@ -8,13 +8,13 @@ mod correlation;
 mod encodings;
 mod known;
 mod redactor;
+mod remote;
 mod source;
 mod text;
 
 pub use correlation::{open_key, tag};
 pub use known::{json_bytes, redact, redact_json, remember, remember_all, take_warnings};
 pub use redactor::{PLACEHOLDER, Stream};
-pub use source::{
-    ClusterSecret, Clusters, SecretSource, VaultSecret, Vaults, private_file, reach_clusters, reach_vaults,
-};
+pub use remote::{AccountSecret, ClusterSecret, Keeper, Kept, VaultSecret, reach};
+pub use source::{SecretSource, private_file};
 pub use text::SecretText;

@@ -2,6 +2,7 @@
 
 use super::SecretText;
 use super::known::remember;
+use super::remote::{self, AccountSecret, ClusterSecret, Kept, VaultSecret};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
@@ -9,11 +10,11 @@ use std::fmt;
 use std::io::Read;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
 use zeroize::Zeroizing;
 
 /// `{ env: ORDERS_PASSWORD }`, `{ file: /run/secrets/orders }`, `{ keyring: orders }`, `{ age: orders.age, identity: key.txt }`.
-/// `{ kubernetes: production, namespace: shop, secret: orders, key: password }`, `{ vault: studio, secret: orders }`.
+/// `{ kubernetes: production, namespace: shop, secret: orders, key: password }`, `{ vault: studio, secret: orders }`,
+/// `{ aws: production, secret: orders, key: password }`, `{ aws: production, parameter: /orders/password }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
@@ -28,100 +29,14 @@ pub enum SecretSource {
     Cluster(Box<ClusterSecret>),
     /// The newest version of a secret of a vault.
     Vault(VaultSecret),
-}
-
-/// Which key of which secret in which cluster of the environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterSecret {
-    /// Its name in the configuration.
-    pub cluster: String,
-    pub namespace: String,
-    pub secret: String,
-    pub key: String,
-}
-
-impl fmt::Display for ClusterSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the key `{}` of the secret `{}` in the namespace `{}` of the cluster `{}`",
-            self.key, self.secret, self.namespace, self.cluster
-        )
-    }
-}
-
-/// Which secret in which vault of the environment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VaultSecret {
-    /// Its name in the configuration.
-    pub vault: String,
-    pub secret: String,
-}
-
-impl fmt::Display for VaultSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the secret `{}` in the vault `{}`", self.secret, self.vault)
-    }
-}
-
-/// Reads secrets of vaults: whoever knows how to reach them.
-pub trait Vaults: Send + Sync {
-    /// The value of the newest version, read now.
-    ///
-    /// # Errors
-    /// What went wrong, in words that hold no part of the secret.
-    fn read(&self, wanted: &VaultSecret) -> Result<SecretText, String>;
-}
-
-/// Who reads secrets of vaults in this process.
-static VAULTS: RwLock<Option<Arc<dyn Vaults>>> = RwLock::new(None);
-
-/// From now on secrets of vaults are read by this one: those of the environment in which this process works.
-pub fn reach_vaults(by: Arc<dyn Vaults>) {
-    *VAULTS.write().unwrap_or_else(PoisonError::into_inner) = Some(by);
-}
-
-fn vault_secret(wanted: &VaultSecret) -> Result<SecretText, String> {
-    let by = VAULTS.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let by = by.ok_or_else(|| format!("{wanted} cannot be read: this environment has no vaults"))?;
-    let secret = by.read(wanted)?;
-    if secret.expose().len() as u64 > SECRET_BYTES {
-        return Err(format!("{wanted} is larger than 64 KiB"));
-    }
-    one_secret(secret.expose().as_bytes(), &wanted.to_string())
-}
-
-/// Reads secrets of clusters: whoever knows how to reach them.
-pub trait Clusters: Send + Sync {
-    /// The bytes of a key, read now.
-    ///
-    /// # Errors
-    /// What went wrong, in words that hold no part of the secret.
-    fn read(&self, wanted: &ClusterSecret) -> Result<Zeroizing<Vec<u8>>, String>;
-}
-
-/// Who reads secrets of clusters in this process.
-static CLUSTERS: RwLock<Option<Arc<dyn Clusters>>> = RwLock::new(None);
-
-/// From now on secrets of clusters are read by this one: those of the environment in which this process works.
-pub fn reach_clusters(by: Arc<dyn Clusters>) {
-    *CLUSTERS.write().unwrap_or_else(PoisonError::into_inner) = Some(by);
-}
-
-fn cluster_secret(wanted: &ClusterSecret) -> Result<SecretText, String> {
-    let by = CLUSTERS.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let by = by.ok_or_else(|| format!("{wanted} cannot be read: this environment has no clusters"))?;
-    let bytes = by.read(wanted)?;
-    if bytes.len() as u64 > SECRET_BYTES {
-        return Err(format!("{wanted} is larger than 64 KiB"));
-    }
-    one_secret(&bytes, &wanted.to_string())
+    /// A secret or a parameter of an account of AWS.
+    Account(Box<AccountSecret>),
 }
 
 /// What stands where a source is expected may be the secret itself: no message repeats it.
 const EXPECTED: &str = "a secret is named by its source, { env: NAME }, { file: PATH }, { keyring: NAME }, \
-                        { age: PATH, identity: PATH }, { kubernetes: CLUSTER, namespace: NAME, secret: NAME, key: NAME } or \
-                        { vault: NAME, secret: NAME }, \
+                        { age: PATH, identity: PATH }, { kubernetes: CLUSTER, namespace: NAME, secret: NAME, key: NAME }, \
+                        { vault: NAME, secret: NAME }, { aws: ACCOUNT, secret: NAME, key: NAME } or { aws: ACCOUNT, parameter: NAME }, \
                         and never written here";
 
 /// The service under which entries of the keyring stand.
@@ -199,13 +114,29 @@ impl<'de> Visitor<'de> for SourceVisitor {
                 vault: (*vault).to_owned(),
                 secret: (*secret).to_owned(),
             })),
+            [("aws", account), rest @ ..] => {
+                let kept = match rest {
+                    [("secret", name)] => Kept::Secret {
+                        name: (*name).to_owned(),
+                        key: None,
+                    },
+                    [("key", key), ("secret", name)] => Kept::Secret {
+                        name: (*name).to_owned(),
+                        key: Some((*key).to_owned()),
+                    },
+                    [("parameter", name)] => Kept::Parameter((*name).to_owned()),
+                    _ => return Err(wrong()),
+                };
+                let account = (*account).to_owned();
+                Ok(SecretSource::Account(Box::new(AccountSecret { account, kept })))
+            }
             _ => Err(wrong()),
         }
     }
 }
 
 /// Largest secret file, in bytes.
-const SECRET_BYTES: u64 = crate::limits::SECRET_BYTES;
+pub(super) const SECRET_BYTES: u64 = crate::limits::SECRET_BYTES;
 
 impl SecretSource {
     /// The secret, read now, and remembered so that no output lets it out.
@@ -223,8 +154,9 @@ impl SecretSource {
             SecretSource::File(path) => private_file(path, "secret file"),
             SecretSource::Keyring(name) => keyring_entry(name),
             SecretSource::Age { file, identity } => age_file(file, identity),
-            SecretSource::Cluster(wanted) => cluster_secret(wanted),
-            SecretSource::Vault(wanted) => vault_secret(wanted),
+            SecretSource::Cluster(wanted) => remote::read(&**wanted),
+            SecretSource::Vault(wanted) => remote::read(wanted),
+            SecretSource::Account(wanted) => remote::read(&**wanted),
         }?;
         remember(secret.expose(), &format!("the secret of {self}"));
         Ok(secret)
@@ -241,6 +173,14 @@ impl SecretSource {
     }
 }
 
+impl SecretSource {
+    /// It lies in a vault or an account. What those are reached with may lie in a cluster, and what a cluster is reached with in none of them: no way
+    /// to a secret leads back to it.
+    pub fn is_in_a_cloud(&self) -> bool {
+        matches!(self, SecretSource::Vault(_) | SecretSource::Account(_))
+    }
+}
+
 impl fmt::Display for SecretSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -250,6 +190,7 @@ impl fmt::Display for SecretSource {
             SecretSource::Age { file, .. } => write!(f, "the file {}", file.display()),
             SecretSource::Cluster(wanted) => wanted.fmt(f),
             SecretSource::Vault(wanted) => wanted.fmt(f),
+            SecretSource::Account(wanted) => wanted.fmt(f),
         }
     }
 }
@@ -288,7 +229,7 @@ pub fn private_file(path: &Path, what: &str) -> Result<SecretText, String> {
 }
 
 /// The bytes as text, without one line break at their end.
-fn one_secret(bytes: &[u8], what: &str) -> Result<SecretText, String> {
+pub(super) fn one_secret(bytes: &[u8], what: &str) -> Result<SecretText, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| format!("{what} is not text"))?;
     let secret = text
         .strip_suffix('\n')
@@ -417,6 +358,19 @@ mod tests {
         );
         let of_vault = read("{ vault: studio, secret: orders }").unwrap();
         assert_eq!(of_vault.to_string(), "the secret `orders` in the vault `studio`");
+        for (text, named) in [
+            ("{ aws: prod, secret: db }", "the secret `db` of the account `prod`"),
+            (
+                "{ aws: prod, secret: db, key: password }",
+                "the key `password` of the secret `db` of the account `prod`",
+            ),
+            (
+                "{ aws: prod, parameter: /db/password }",
+                "the parameter `/db/password` of the account `prod`",
+            ),
+        ] {
+            assert_eq!(read(text).unwrap().to_string(), named);
+        }
         for wrong in [
             "swordfish",
             "{ swordfish: NAME }",
@@ -428,6 +382,9 @@ mod tests {
             "{ kubernetes: c, namespace: n, secret: s, key: k, value: swordfish }",
             "{ vault: swordfish }",
             "{ vault: v, secret: s, key: swordfish }",
+            "{ aws: swordfish }",
+            "{ aws: a, secret: s, parameter: swordfish }",
+            "{ aws: a, parameter: p, key: swordfish }",
             "{ env: [swordfish] }",
             "[swordfish]",
             "{}",

@@ -20,11 +20,13 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use jiff::Timestamp;
+use reqwest::header::HeaderMap;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 /// The longest first pause before a request is sent again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -157,6 +159,14 @@ fn refused(status: u16, refusal: &Refusal) -> Refused {
     }
 }
 
+/// The headers whose values are texts.
+fn texts(headers: &HeaderMap) -> BTreeMap<String, String> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}
+
 impl Account {
     pub fn new(name: &str, config: &AccountConfig) -> Self {
         Self {
@@ -240,7 +250,7 @@ impl Account {
         values: &Map<String, Json>,
         again: Again,
         until: Instant,
-    ) -> Result<Answered, Refused> {
+    ) -> Result<Received, Refused> {
         let invalid = |problem: String| Failure::definite(Reason::Unparsable, problem);
         if values.values().any(conceal::is_marked) {
             // What was read without its secrets would be written without them.
@@ -279,26 +289,28 @@ impl Account {
                 unknown: failed.unknown,
                 definite: !failed.sent,
             })?;
-        self.read(service, method, received)
+        if (200..300).contains(&received.status) {
+            return Ok(received);
+        }
+        let refusal = wire::refusal(
+            service,
+            method,
+            received.status,
+            &texts(&received.headers),
+            &received.body,
+        );
+        if let Some(wait) = again_after(&received.headers, Timestamp::now()) {
+            notes::again_after(wait);
+        }
+        Err(refused(received.status, &refusal))
     }
 
-    fn read(&self, service: &Arc<Service>, method: &Method, received: Received) -> Result<Answered, Refused> {
+    fn read(service: &Arc<Service>, method: &Method, received: Received) -> Result<Answered, Refused> {
         let Received { status, headers, body } = received;
-        let wait = again_after(&headers, Timestamp::now());
-        let headers: BTreeMap<String, String> = headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
+        let headers = texts(&headers);
         let clock = headers
             .get("date")
             .and_then(|date| Some(jiff::fmt::rfc2822::parse(date).ok()?.timestamp()));
-        if !(200..300).contains(&status) {
-            let refusal = wire::refusal(service, method, status, &headers, &body);
-            if let Some(wait) = wait {
-                notes::again_after(wait);
-            }
-            return Err(refused(status, &refusal));
-        }
         let values = wire::answer(service, method, status, &headers, body).map_err(|problem| {
             // It was done: what cannot be read is only what it said about it.
             Failure::unclear(
@@ -321,11 +333,34 @@ impl Account {
         again: Again,
         until: Instant,
     ) -> Result<Answered, Refused> {
+        let read = |received| Self::read(called.0, called.1, received);
+        self.attempts(called, values, again, until, read).await
+    }
+
+    /// The body of an answer as it came: nothing is left out of it. Only [`super::secrets`] has a reason to look at that.
+    pub async fn body(
+        &self,
+        called: (&Arc<Service>, &Method),
+        values: &Map<String, Json>,
+        until: Instant,
+    ) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let read = |received: Received| Ok(Zeroizing::new(received.body));
+        self.attempts(called, values, Again::Harmless, until, read).await
+    }
+
+    async fn attempts<T>(
+        &self,
+        called: (&Arc<Service>, &Method),
+        values: &Map<String, Json>,
+        again: Again,
+        until: Instant,
+        read: impl Fn(Received) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         let mut attempts = Backoff::new(AWS_ATTEMPTS, PAUSE, until);
         // An earlier attempt may have been carried out: what is refused later says nothing about it.
         let mut doubt = false;
         loop {
-            let mut refused = match self.once(called, values, again, until).await {
+            let mut refused = match self.once(called, values, again, until).await.and_then(&read) {
                 Ok(answered) => return Ok(answered),
                 Err(refused) => refused,
             };

@@ -109,6 +109,19 @@ impl AccountConfig {
                 "`lock_table`: `{table}` is not the name of a table: 3 to 255 of a-z, A-Z, 0-9, `_`, `-`, `.`"
             ));
         }
+        let keys = match &self.credentials {
+            Credentials::Keys(keys) => vec![Some(&keys.id), Some(&keys.secret), keys.session.as_ref()],
+            Credentials::Chain | Credentials::Profile(_) => Vec::new(),
+        };
+        let external = self.assume.as_ref().and_then(|assume| assume.external_id.as_ref());
+        if keys
+            .into_iter()
+            .chain([external])
+            .flatten()
+            .any(SecretSource::is_in_a_cloud)
+        {
+            return Some("what an account is reached with does not lie in an account or a vault".to_owned());
+        }
         if let Some(assume) = &self.assume
             && !(assume.role.starts_with("arn:") && assume.role.contains(":role/"))
         {
@@ -177,6 +190,12 @@ mod tests {
         assert_eq!(refusal("{ region: eu-west-1, lock_table: starr-locks }"), None);
         refused("{ region: eu-west-1, lock_table: \"no name\" }", "lock_table");
         refused("{ region: eu-west-1, assume: { role: admin } }", "ARN");
+        for source in ["{ aws: prod, secret: key }", "{ vault: v, secret: key }"] {
+            let keys = format!("credentials: {{ keys: {{ id: {{ env: A }}, secret: {source} }} }}");
+            refused(&format!("{{ region: eu-west-1, {keys} }}"), "does not lie");
+            let role = format!("assume: {{ role: \"arn:aws:iam::123456789012:role/x\", external_id: {source} }}");
+            refused(&format!("{{ region: eu-west-1, {role} }}"), "does not lie");
+        }
         refused(
             "{ region: eu-west-1, endpoint: \"http://aws.example\" }",
             "in the clear",

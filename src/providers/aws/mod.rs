@@ -11,6 +11,7 @@ mod lock;
 mod pages;
 mod rights;
 mod schema;
+pub mod secrets;
 mod simulate;
 mod typed;
 mod waiter;

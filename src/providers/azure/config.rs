@@ -416,12 +416,9 @@ impl Config {
                 }
             }
             match &subscription.credential {
-                CredentialConfig::Secret {
-                    secret: SecretSource::Vault(_),
-                    ..
-                } => {
+                CredentialConfig::Secret { secret, .. } if secret.is_in_a_cloud() => {
                     return Err(format!(
-                        "{key}.credential: what a vault is reached with does not lie in a vault"
+                        "{key}.credential: what a vault is reached with does not lie in a vault or an account"
                     ));
                 }
                 CredentialConfig::Secret { client, .. }

@@ -2,9 +2,11 @@
 
 use super::Azure;
 use super::config::Config;
-use crate::secrets::{SecretText, VaultSecret, Vaults};
+use crate::providers::secret::fetched;
+use crate::secrets::{Keeper, VaultSecret};
 use std::time::Duration;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 /// Longest wait for a secret, its token included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,28 +23,14 @@ impl Source {
     }
 }
 
-impl Vaults for Source {
-    fn read(&self, wanted: &VaultSecret) -> Result<SecretText, String> {
-        // On a thread of its own: whoever needs the secret may be inside a runtime, which cannot wait for itself.
-        let fetched = std::thread::scope(|scope| {
-            let own = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(|problem| format!("{wanted} cannot be read: {problem}"))?;
-                runtime.block_on(fetch(self.config.clone(), wanted))
-            });
-            own.join()
-        });
-        fetched.unwrap_or_else(|_| Err(format!("{wanted} cannot be read (a mistake in starr)")))
+impl Keeper<VaultSecret> for Source {
+    fn read(&self, wanted: &VaultSecret) -> Result<Zeroizing<Vec<u8>>, String> {
+        fetched(wanted, async || {
+            let azure = Azure::new(self.config.clone())?;
+            let until = Instant::now() + PATIENCE;
+            let found = azure.newest_value(&wanted.vault, &wanted.secret, until).await;
+            let value = found.map_err(|unknown| unknown.detail)?;
+            Ok(Zeroizing::new(value.expose().as_bytes().to_vec()))
+        })
     }
-}
-
-async fn fetch(config: Config, wanted: &VaultSecret) -> Result<SecretText, String> {
-    let cannot = |why: &str| format!("{wanted} cannot be read: {why}");
-    let azure = Azure::new(config).map_err(|problem| cannot(&problem))?;
-    let found = azure
-        .newest_value(&wanted.vault, &wanted.secret, Instant::now() + PATIENCE)
-        .await;
-    found.map_err(|unknown| cannot(&unknown.detail))
 }

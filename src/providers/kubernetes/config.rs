@@ -166,11 +166,11 @@ impl Cluster {
         if let Some(server) = &self.server {
             protected(server)?;
         }
-        // A vault may be reached with a secret of a cluster: neither ends where the other begins.
-        let elsewhere =
-            |source: &Option<SecretSource>| matches!(source, Some(SecretSource::Cluster(_) | SecretSource::Vault(_)));
-        if elsewhere(&self.token) || elsewhere(&self.secret_salt) {
-            return Err("`token` and `secret_salt` of a cluster do not lie in a cluster or a vault".to_owned());
+        let elsewhere = |source: &SecretSource| matches!(source, SecretSource::Cluster(_)) || source.is_in_a_cloud();
+        if [&self.token, &self.secret_salt].into_iter().flatten().any(elsewhere) {
+            return Err(
+                "`token` and `secret_salt` of a cluster do not lie in a cluster, a vault or an account".to_owned(),
+            );
         }
         if self.kubeconfig.is_none() && !self.allow_programs.is_empty() {
             return Err("`allow_programs` goes with `kubeconfig`".to_owned());

@@ -4,7 +4,8 @@
 use super::config::{Cluster, Config};
 use super::connection::{Deadline, Link};
 use super::exchange::Place;
-use crate::secrets::{ClusterSecret, Clusters, remember};
+use crate::providers::secret::fetched;
+use crate::secrets::{ClusterSecret, Keeper, remember};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::AuthInfo;
@@ -27,24 +28,12 @@ impl Source {
     }
 }
 
-impl Clusters for Source {
+impl Keeper<ClusterSecret> for Source {
     fn read(&self, wanted: &ClusterSecret) -> Result<Zeroizing<Vec<u8>>, String> {
-        let cluster = self
-            .clusters
-            .get(&wanted.cluster)
-            .ok_or_else(|| format!("{wanted} cannot be read: this environment has no such cluster"))?;
-        // On a thread of its own: whoever needs the secret may be inside a runtime, which cannot wait for itself.
-        let fetched = std::thread::scope(|scope| {
-            let own = scope.spawn(|| {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .map_err(|problem| format!("{wanted} cannot be read: {problem}"))?;
-                runtime.block_on(fetch(cluster, wanted))
-            });
-            own.join()
-        });
-        fetched.unwrap_or_else(|_| Err(format!("{wanted} cannot be read (a mistake in starr)")))
+        fetched(wanted, async || {
+            let cluster = self.clusters.get(&wanted.cluster);
+            fetch(cluster.ok_or("this environment has no such cluster")?, wanted).await
+        })
     }
 }
 
@@ -56,22 +45,18 @@ async fn fetch(cluster: &Cluster, wanted: &ClusterSecret) -> Result<Zeroizing<Ve
         deadline: Deadline::new(cluster.connect_within()),
         dry: None,
     };
-    let cannot = |why: &str| format!("{wanted} cannot be read: {why}");
     let path = place
         .path("v1", "secrets", Some(&wanted.secret))
-        .map_err(|failure| cannot(&failure.unknown.detail))?;
-    let object = place
-        .get(&path, &[])
-        .await
-        .map_err(|failure| cannot(&failure.unknown.detail))?;
+        .map_err(|failure| failure.unknown.detail)?;
+    let object = place.get(&path, &[]).await.map_err(|failure| failure.unknown.detail)?;
     let value = object.get("data").and_then(|data| data.get(&wanted.key));
-    let Some(encoded) = value.and_then(serde_json::Value::as_str) else {
-        return Err(cannot("the secret has no such key"));
-    };
+    let encoded = value
+        .and_then(serde_json::Value::as_str)
+        .ok_or("the secret has no such key")?;
     STANDARD
         .decode(encoded)
         .map(Zeroizing::new)
-        .map_err(|_| cannot("its value is not as a cluster sends it"))
+        .map_err(|_| "its value is not as a cluster sends it".to_owned())
 }
 
 /// Most bytes of a file of credentials that are remembered.

@@ -9,6 +9,7 @@ mod metrics;
 mod moto;
 mod network;
 mod rights;
+mod sources;
 mod targets;
 
 use crate::support::daemon::{Daemon, folder, free_port, secret};

@@ -89,7 +89,7 @@ async fn a_vault_is_a_source_of_secrets() {
     let credential = format!("{{ client: {CLIENT}, secret: {{ file: {} }} }}", path.display());
     let config: starr::providers::azure::config::Config = serde_yaml::from_str(&server.config(&credential)).unwrap();
     let source = starr::providers::azure::credentials::Source::new(&config);
-    starr::secrets::reach_vaults(std::sync::Arc::new(source));
+    starr::secrets::reach::<starr::secrets::VaultSecret>(std::sync::Arc::new(source));
     let read = |text: &str| serde_yaml::from_str::<SecretSource>(text).unwrap().read();
     let found: Result<SecretText, String> = read("{ vault: kv, secret: db }");
     assert_eq!(found.unwrap().expose(), "other", "the newest version");

@@ -5,7 +5,7 @@ use super::world::{Ban, World};
 use base64::Engine as _;
 use serde_json::json;
 use starr::providers::kubernetes::{config::Config, credentials::Source};
-use starr::secrets::{ClusterSecret, Clusters, SecretSource, reach_clusters, redact};
+use starr::secrets::{ClusterSecret, Keeper, SecretSource, reach, redact};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,7 @@ fn wanted(cluster: &str, namespace: &str, secret: &str, key: &str) -> ClusterSec
 #[tokio::test]
 async fn a_key_of_a_secret_of_a_cluster_is_a_source() {
     let server = server().await;
-    reach_clusters(Arc::new(cluster(&server.address)));
+    reach::<ClusterSecret>(Arc::new(cluster(&server.address)));
     let named = |key: &str| -> SecretSource {
         serde_yaml::from_str(&format!(
             "{{ kubernetes: c, namespace: shop, secret: orders, key: {key} }}"
