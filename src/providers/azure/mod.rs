@@ -18,6 +18,7 @@ mod reads;
 mod rights;
 mod shape;
 mod token;
+mod verdict;
 mod zones;
 
 use super::arguments::Arguments;
@@ -99,6 +100,7 @@ const OPERATIONS: &[&str] = &[
     "ai.deployment",
     "ai.usages",
     "network.rules",
+    "network.verdict",
     "network.get",
     "network.subnet",
     "network.private_endpoints",

@@ -2,10 +2,11 @@
 
 use super::client::Ask;
 use super::shape::{self, Shape};
+use super::verdict::{Traffic, deciding};
 use super::{Azure, activity, metrics, path, zones};
 use crate::limits::{AZURE_ITEMS, AZURE_LISTED};
 use crate::provider::Call;
-use crate::providers::arguments::{Arguments, patience};
+use crate::providers::arguments::{Arguments, not_fitting, patience};
 use crate::providers::failure::{Failure, wrong};
 use crate::value::{Reason, Unknown, Value};
 use reqwest::Method;
@@ -152,6 +153,12 @@ const RULE_SHAPE: Shape = &[
     ("destinations", "/destinations"),
     ("ports", "/ports"),
     ("state", "/properties/provisioningState"),
+];
+
+const VERDICT_SHAPE: Shape = &[
+    ("access", "/properties/access"),
+    ("rule", "/name"),
+    ("priority", "/properties/priority"),
 ];
 
 const NETWORK_SHAPE: Shape = &[
@@ -384,6 +391,34 @@ impl Azure {
         Ok(shape::list(call, shape_of(kind), &documents, more))
     }
 
+    /// What the rules of a network security group say of one kind of connection.
+    async fn verdict(&self, call: &Call, until: Instant) -> Result<Value, Unknown> {
+        let arguments = Arguments(call);
+        let port = match arguments.value("port") {
+            Value::Int(port) => u16::try_from(*port).ok(),
+            _ => None,
+        };
+        let port = port.ok_or_else(|| wrong(Reason::Unparsable, "`port` is a number from 0 to 65535"))?;
+        let mine = arguments.value("mine");
+        let mine = mine.as_list().ok_or_else(|| not_fitting("mine"))?;
+        let traffic = Traffic {
+            direction: arguments.text("direction")?,
+            protocol: arguments.text("protocol")?,
+            port,
+            peer: arguments.text("peer")?,
+            mine: mine.items.iter().filter_map(Value::as_str).collect(),
+        };
+        let parent = arguments.text("security_group")?;
+        let (rules, more) = self.documents(call, RULE, parent, AZURE_LISTED, until).await?;
+        if more {
+            return Err(wrong(Reason::Truncated, "there are more rules than are looked at"));
+        }
+        let rules: Vec<Json> = rules.into_iter().map(|rule| prepared(RULE, rule)).collect();
+        let found = deciding(&rules, &traffic).map_err(|why| wrong(Reason::Missing, why))?;
+        let found = found.cloned().unwrap_or(Json::Null);
+        Ok(shape::record(call, VERDICT_SHAPE, &found))
+    }
+
     /// Every read.
     pub(super) async fn answer(&self, call: &Call) -> Result<Value, Unknown> {
         let until = Instant::now() + patience(call);
@@ -498,6 +533,7 @@ impl Azure {
             }
             "ai.usages" => self.all(call, AI_USAGE, text("account")?, until).await,
             "network.rules" => self.all(call, RULE, text("security_group")?, until).await,
+            "network.verdict" => self.verdict(call, until).await,
             "network.get" => self.one(call, NETWORK, text("network")?, until).await,
             "network.subnet" => self.one(call, SUBNET, &under(&["network", "subnet"])?, until).await,
             "network.private_endpoints" => self.all(call, PRIVATE_ENDPOINT, "", until).await,

@@ -126,7 +126,7 @@ fn of_typed(path: &str) -> (&'static [&'static str], bool) {
         "ai.account" => &["Microsoft.CognitiveServices/accounts/read"],
         "ai.deployments" | "ai.deployment" => &["Microsoft.CognitiveServices/accounts/deployments/read"],
         "ai.usages" => &["Microsoft.CognitiveServices/accounts/usages/read"],
-        "network.rules" => &["Microsoft.Network/networkSecurityGroups/securityRules/read"],
+        "network.rules" | "network.verdict" => &["Microsoft.Network/networkSecurityGroups/securityRules/read"],
         "network.get" => &["Microsoft.Network/virtualNetworks/read"],
         "network.subnet" => &["Microsoft.Network/virtualNetworks/subnets/read"],
         "network.private_endpoints" => &["Microsoft.Network/privateEndpoints/read"],

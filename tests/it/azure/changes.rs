@@ -205,8 +205,20 @@ async fn rules_and_lists_of_a_network_are_merged() {
     assert!(said.contains("that of the rule `deny-all`"), "{said}");
     let (_, said) = world.refused("network.add_rule", &rule("deny-all", 100)).await;
     assert!(said.contains("another meaning"), "{said}");
+    let asked = [
+        ("security_group", text("nsg")),
+        ("direction", Value::variant("outbound")),
+        ("port", Value::Int(443)),
+        ("peer", text("AzureCosmosDB")),
+    ];
+    let says = async || {
+        let says = world.read("network.verdict", &asked).await;
+        ["access", "rule", "priority"].map(|name| field(&says, name))
+    };
+    assert_eq!(says().await, [text("Deny"), text("deny-all"), Value::Int(200)]);
     world.done("network.add_rule", &rule("store", 110)).await;
     world.done("network.add_rule", &rule("store", 110)).await;
+    assert_eq!(says().await, [text("Allow"), text("store"), Value::Int(110)]);
     assert_eq!(server.sent("PUT").len(), 1, "made once");
     let rules = items(&world.read("network.rules", &[("security_group", text("nsg"))]).await);
     assert_eq!(rules.len(), 2);
