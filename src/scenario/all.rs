@@ -72,7 +72,7 @@ pub fn run_all(suite: &Suite, file: &str, options: &Options) -> std::io::Result<
         .map(|(index, _)| index)
         .collect();
     let main = program.runbooks.first().map(|book| book.span.file).unwrap_or_default();
-    let whole = Coverage::of(program, main);
+    let whole = Coverage::of(program, main, suite.severities());
     let faults = options.faults.map(|which| Faults::new(suite.clone(), which));
     let threads = if options.threads == 0 {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -59,6 +59,23 @@ pub struct Item {
     pub hits: u64,
 }
 
+/// Whether a run of this runbook can have this severity: one of its own, or the next worse one, because of an undo that fails.
+fn can_be(book: &Runbook, severity: &str, severities: &[String]) -> bool {
+    let rank = |name: &str| severities.iter().position(|known| known == name);
+    let own: Vec<usize> = book
+        .situation
+        .severity
+        .iter()
+        .filter_map(|row| rank(&row.name))
+        .collect();
+    let Some(rank) = rank(severity).filter(|_| !own.is_empty()) else {
+        return true;
+    };
+    let mut undos = book.actions.iter().flat_map(|action| &action.undos);
+    let may_rise = undos.any(|undo| !matches!(undo.kind, UndoKind::None { .. }));
+    own.contains(&rank) || (may_rise && own.contains(&(rank + 1)))
+}
+
 /// The coverage of a program.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
@@ -66,12 +83,12 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Everything that can be reached in the runbooks of this file, and in those alone.
-    pub fn of(program: &Program, file: FileId) -> Self {
+    /// Everything that can be reached in the runbooks of this file, and in those alone. `severities` are those of the environment, worst first.
+    pub fn of(program: &Program, file: FileId, severities: &[String]) -> Self {
         let mut coverage = Self::default();
         for (index, book) in program.runbooks.iter().enumerate() {
             if book.span.file == file {
-                coverage.book(program, RunbookId(index), book);
+                coverage.book(program, RunbookId(index), book, severities);
             }
         }
         coverage
@@ -87,7 +104,7 @@ impl Coverage {
         });
     }
 
-    fn book(&mut self, program: &Program, id: RunbookId, book: &Runbook) {
+    fn book(&mut self, program: &Program, id: RunbookId, book: &Runbook, severities: &[String]) {
         for binding in &book.bindings {
             if matches!(binding.kind, BindingKind::Question(_)) {
                 self.add(
@@ -120,7 +137,8 @@ impl Coverage {
             }
             _ => {}
         });
-        for row in book.result.escalation.iter().flat_map(|escalation| &escalation.rows) {
+        let rows = book.result.escalation.iter().flat_map(|escalation| &escalation.rows);
+        for row in rows.filter(|row| can_be(book, &row.severity, severities)) {
             for (index, entry) in row.entries.iter().enumerate() {
                 let name = format!("{} {} {}", row.severity, index + 1, entry.call.operation.full_name());
                 self.add(id, Kind::Escalation, name, within(book, entry.call.span));

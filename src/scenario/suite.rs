@@ -143,6 +143,11 @@ impl Suite {
         }
     }
 
+    /// The severities of the environment, worst first.
+    pub fn severities(&self) -> &[String] {
+        &self.prepared.facts.severities
+    }
+
     /// The program.
     pub fn program(&self) -> &Program {
         &self.prepared.program
