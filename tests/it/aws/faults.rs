@@ -8,8 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A server that answers the n-th request with what `answer` says of it, and counts.
+/// A server that answers the n-th request with what `answer` says of its body, and counts.
 async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
+    server_of(move |number, _, body| Some(answer(number, body))).await
+}
+
+/// The same, which sees the head of the request too; where it says nothing the request waits for ever.
+async fn server_of(
+    answer: impl Fn(usize, &str, &str) -> Option<String> + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let count = Arc::new(AtomicUsize::new(0));
@@ -21,7 +28,7 @@ async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) 
                 loop {
                     let mut request = Vec::new();
                     let mut buffer = [0; 8192];
-                    let body = loop {
+                    let (head, body) = loop {
                         let Ok(length) = stream.read(&mut buffer).await else {
                             return;
                         };
@@ -39,11 +46,14 @@ async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) 
                                 .then(|| value.trim().parse::<usize>().ok())?
                         });
                         if body.len() >= wanted.unwrap_or(0) {
-                            break body.to_owned();
+                            break (head.to_owned(), body.to_owned());
                         }
                     };
                     let number = counted.fetch_add(1, Ordering::SeqCst) + 1;
-                    if stream.write_all(answer(number, &body).as_bytes()).await.is_err() {
+                    let Some(said) = answer(number, &head, &body) else {
+                        return std::future::pending().await;
+                    };
+                    if stream.write_all(said.as_bytes()).await.is_err() {
                         return;
                     }
                 }
@@ -239,4 +249,97 @@ async fn where_the_next_page_begins_is_sent_back_although_it_is_never_shown() {
     let one = [&asked[..], &[("MaxResults", Value::Int(1))]].concat();
     let page = world(&url).json("ds_data.search_users", &one).await;
     assert_eq!(page["NextToken"], "(secret)", "{page}");
+}
+
+/// A service of logs whose n-th look at a query gives this status, or nothing at all; and what was asked of it.
+async fn logs(
+    status: impl Fn(usize) -> Option<&'static str> + Send + Sync + 'static,
+) -> (World, Arc<std::sync::Mutex<Vec<String>>>) {
+    let asked: Arc<std::sync::Mutex<Vec<String>>> = Arc::default();
+    let kept = asked.clone();
+    let (url, _) = server_of(move |_, head, body| {
+        let target = head.lines().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            Some(
+                line.strip_prefix("x-amz-target:")?
+                    .trim()
+                    .rsplit('.')
+                    .next()?
+                    .to_owned(),
+            )
+        });
+        let target = target.expect("the protocol names its operation in a header");
+        kept.lock().unwrap().push(target.clone());
+        assert!(target == "startquery" || body.contains("q-1"), "{target}: {body}");
+        let looks = kept
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|name| *name == "getqueryresults")
+            .count();
+        Some(match target.as_str() {
+            "startquery" => reply(200, "", r#"{"queryId": "q-1"}"#),
+            "getqueryresults" => {
+                let rows = r#"[[{"field": "errors", "value": "7"}]]"#;
+                let body = format!(r#"{{"status": "{}", "results": {rows}}}"#, status(looks)?);
+                reply(200, "", &body)
+            }
+            "stopquery" => reply(200, "", r#"{"success": true}"#),
+            other => panic!("{other} was asked"),
+        })
+    })
+    .await;
+    (world(&url), asked)
+}
+
+const QUERY: [(&str, &str); 2] = [("group", "/ecs/web"), ("query", "stats count(*) as errors")];
+
+async fn ended(world: &World, within: std::time::Duration) -> Value {
+    world
+        .read_within("logs.query", &QUERY.map(|(name, value)| (name, text(value))), within)
+        .await
+}
+
+fn count(asked: &std::sync::Mutex<Vec<String>>, name: &str) -> usize {
+    asked.lock().unwrap().iter().filter(|asked| *asked == name).count()
+}
+
+#[tokio::test]
+async fn a_query_that_does_not_end_is_looked_at_again_and_ended() {
+    // Within two seconds there is time for several looks.
+    let (world, asked) = logs(|_| Some("Running")).await;
+    let value = ended(&world, std::time::Duration::from_secs(2)).await;
+    let unknown = value.as_unknown().unwrap();
+    assert!(
+        unknown.reason == Reason::Timeout && unknown.detail.contains("it was ended"),
+        "{unknown}"
+    );
+    assert!(count(&asked, "getqueryresults") >= 3, "{asked:?}");
+    assert_eq!((count(&asked, "startquery"), count(&asked, "stopquery")), (1, 1));
+
+    let (world, asked) = logs(|look| Some(if look < 3 { "Scheduled" } else { "Complete" })).await;
+    let value = ended(&world, std::time::Duration::from_secs(2)).await;
+    let Value::Json(rows) = value else { panic!("{value:?}") };
+    assert_eq!(rows[0]["errors"], "7");
+    assert_eq!(count(&asked, "stopquery"), 0);
+}
+
+#[tokio::test]
+async fn a_look_at_a_query_that_does_not_come_back_leaves_time_to_end_it() {
+    let (world, asked) = logs(|_| None).await;
+    let value = ended(&world, std::time::Duration::from_secs(2)).await;
+    assert_eq!(value.as_unknown().unwrap().reason, Reason::Timeout, "{value:?}");
+    assert_eq!(count(&asked, "stopquery"), 1, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_query_that_failed_gives_no_rows() {
+    for status in ["Failed", "Cancelled", "Timeout"] {
+        let (world, asked) = logs(move |_| Some(status)).await;
+        let value = ended(&world, std::time::Duration::from_secs(10)).await;
+        let unknown = value.as_unknown().unwrap_or_else(|| panic!("{status}: {value:?}"));
+        assert!(unknown.detail.contains(&format!("ended as `{status}`")), "{unknown}");
+        assert_eq!(count(&asked, "getqueryresults"), 1);
+        assert_eq!(count(&asked, "stopquery"), 0, "it has ended by itself");
+    }
 }

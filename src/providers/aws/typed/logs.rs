@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a query is left alone before it is asked for again.
-const PAUSE: Duration = Duration::from_millis(500);
+/// How long a query is left alone before it is asked for again, and the part of the whole time that this is at most.
+const PAUSE: (Duration, u32) = (Duration::from_millis(500), 8);
 
-/// What is kept of the deadline for ending a query that takes too long.
-const ENDING: Duration = Duration::from_secs(2);
+/// What is kept of the deadline for ending a query that takes too long, and the part of the whole time that this is at most.
+const ENDING: (Duration, u32) = (Duration::from_secs(2), 4);
 
 /// Most rows that the service gives. One more than is wanted must fit in, or what was cut would look whole.
 const ROWS: usize = 10_000;
@@ -86,9 +86,16 @@ pub(super) async fn query(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<V
         .and_then(Json::as_str)
         .ok_or_else(|| odd("queryId"))?
         .to_owned();
-    let until = talk.until.checked_sub(ENDING).unwrap_or(talk.until);
+    let whole = talk.until.saturating_duration_since(Instant::now());
+    let of = |(most, part): (Duration, u32)| most.min(whole / part);
+    let pause = of(PAUSE);
+    // A look that does not come back leaves time for ending the query as well.
+    let look = Talk {
+        account: talk.account,
+        until: talk.until.checked_sub(of(ENDING)).unwrap_or(talk.until),
+    };
     loop {
-        let answer = talk.read("logs", "get_query_results", json!({"queryId": id})).await;
+        let answer = look.read("logs", "get_query_results", json!({"queryId": id})).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(unknown) => {
@@ -113,8 +120,8 @@ pub(super) async fn query(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<V
                 let rows = rows.ok_or_else(|| odd("results"))?;
                 return Ok(Value::Json(Arc::new(Json::Array(rows))));
             }
-            "Scheduled" | "Running" | "Unknown" if Instant::now() + PAUSE < until => {
-                tokio::time::sleep(PAUSE).await;
+            "Scheduled" | "Running" | "Unknown" if Instant::now() + pause < look.until => {
+                tokio::time::sleep(pause).await;
             }
             "Scheduled" | "Running" | "Unknown" => {
                 end(talk, &id).await;
