@@ -13,7 +13,7 @@ use std::sync::Arc;
 const ELEMENTS: i64 = crate::limits::GIVEN_ELEMENTS;
 
 /// The word for a reply that could not be had.
-fn not_had(word: &str) -> Option<Reason> {
+pub(super) fn not_had(word: &str) -> Option<Reason> {
     Some(match word {
         "timeout" => Reason::Timeout,
         "denied" => Reason::Denied,

@@ -1,6 +1,7 @@
 //! `given`: what operations answer, against the types of their replies.
 
 use super::super::call::Wanted;
+use super::super::given::not_had;
 use super::super::scope::Body;
 use super::names::{Names, Used};
 use crate::diagnostic::Diagnostic;
@@ -8,7 +9,7 @@ use crate::program::scenario::{Given, Reply, ReplyKind, Stub, Until};
 use crate::provider::Effect;
 use crate::source::Span;
 use crate::syntax::tree::{self, GivenKind, GivenLine, GivenValue, Name};
-use crate::value::{Reason, Type, Value};
+use crate::value::{Type, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -246,16 +247,4 @@ impl Body<'_, '_> {
         let finding = self.checker.suggest(finding, &written, known, true);
         self.report(finding);
     }
-}
-
-/// The word for an answer that could not be had.
-fn not_had(word: &str) -> Option<Reason> {
-    Some(match word {
-        "timeout" => Reason::Timeout,
-        "denied" => Reason::Denied,
-        "throttled" => Reason::Throttled,
-        "truncated" => Reason::Truncated,
-        "unknown" => Reason::Unavailable,
-        _ => return None,
-    })
 }
