@@ -136,7 +136,7 @@ async fn a_program_that_has_the_port_is_found_ended_and_the_proxy_started() {
     assert_eq!(field(&now, "state"), Value::variant("running"));
     desk.reported(&[
         "by_a_process",
-        "A program that is no web server of this machine has port",
+        "A program that is no web server's service has port",
         "not_started",
         "Start caddy",
         "busybox",
