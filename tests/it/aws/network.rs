@@ -14,6 +14,11 @@ fn items(value: &Value) -> &[Value] {
     &value.as_list().unwrap_or_else(|| panic!("{value:?}")).items
 }
 
+/// What a rule lets through: the protocol, its ports, its type and code.
+fn reach(rule: &Value) -> [Value; 5] {
+    ["protocol", "from", "to", "icmp_type", "icmp_code"].map(|name| field(rule, name).clone())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_acls_and_flow_logs() {
     let moto = Moto::start(1_000_000);
@@ -33,6 +38,7 @@ async fn rules_acls_and_flow_logs() {
     let permissions = json(j!([
         {"IpProtocol": "tcp", "FromPort": 8080, "ToPort": 8081, "IpRanges": [{"CidrIp": "10.0.0.0/16", "Description": "balancer"}]},
         {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "UserIdGroupPairs": [{"GroupId": group}]},
+        {"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]},
     ]));
     let args = [("GroupId", text(&group)), ("IpPermissions", permissions)];
     done(&world, "ec2.authorize_security_group_ingress", &args).await;
@@ -46,15 +52,30 @@ async fn rules_acls_and_flow_logs() {
                 .join(" ")
         })
         .collect();
-    assert_eq!(items(&rules).len(), 3, "{seen:#?}");
+    assert_eq!(items(&rules).len(), 4, "{seen:#?}");
     assert!(
         seen[0].contains("Bool(true)") && seen[0].contains("8081") && seen[0].contains("balancer"),
         "{seen:#?}"
     );
     assert!(seen[1].contains(&group), "{seen:#?}");
-    assert_eq!(field(&items(&rules)[2], "inbound"), &Value::Bool(false));
     assert_eq!(
-        field(&items(&rules)[2], "protocol"),
+        reach(&items(&rules)[0]),
+        [
+            text("tcp"),
+            Value::Int(8080),
+            Value::Int(8081),
+            Value::None,
+            Value::None
+        ]
+    );
+    assert_eq!(
+        reach(&items(&rules)[2]),
+        [text("icmp"), Value::None, Value::None, Value::Int(8), Value::Int(-1)],
+        "a type and a code are no ports"
+    );
+    assert_eq!(field(&items(&rules)[3], "inbound"), &Value::Bool(false));
+    assert_eq!(
+        field(&items(&rules)[3], "protocol"),
         &text("all"),
         "what leaves is free at first"
     );
@@ -72,6 +93,33 @@ async fn rules_acls_and_flow_logs() {
         order,
         [(yes, first, yes), (yes, last, no), (no, first, yes), (no, last, no)]
     );
+    let acl = field(&items(&entries)[0], "acl").clone();
+    for (number, protocol, more) in [
+        (10, "6", ("PortRange", j!({"From": 443, "To": 444}))),
+        (11, "17", ("PortRange", j!({"From": 53, "To": 53}))),
+        (12, "1", ("IcmpTypeCode", j!({"Type": 3, "Code": -1}))),
+        (13, "58", ("IcmpTypeCode", j!({"Type": -1, "Code": -1}))),
+        (14, "50", ("PortRange", j!({"From": 0, "To": 65535}))),
+    ] {
+        let args = [
+            ("NetworkAclId", acl.clone()),
+            ("RuleNumber", Value::Int(number)),
+            ("Protocol", text(protocol)),
+            ("RuleAction", text("allow")),
+            ("Egress", Value::Bool(false)),
+            ("CidrBlock", text("10.0.0.0/16")),
+            (more.0, json(more.1)),
+        ];
+        done(&world, "ec2.create_network_acl_entry", &args).await;
+    }
+    let entries = world.read("acls.entries", &[("subnet", text(&subnet))]).await;
+    let seen: Vec<[Value; 5]> = items(&entries)[..6].iter().map(reach).collect();
+    let (int, none) = (Value::Int, || Value::None);
+    assert_eq!(seen[0], [text("tcp"), int(443), int(444), none(), none()]);
+    assert_eq!(seen[1], [text("udp"), int(53), int(53), none(), none()]);
+    // The emulator loses types and codes of entries: no answer has them.
+    assert_eq!((&seen[2][0], &seen[3][0]), (&text("icmp"), &text("icmpv6")), "{seen:?}");
+    assert_eq!((&seen[4][0], &seen[5][0]), (&text("50"), &text("all")));
     let none = world.read("acls.entries", &[("subnet", text("subnet-0"))]).await;
     assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
 

@@ -4,14 +4,23 @@ use super::{Talk, int, list, maybe_int, maybe_text, not_there, odd, text};
 use crate::value::{Unknown, Value};
 use serde_json::{Value as Json, json};
 
-/// How the service writes "any protocol".
-const ANY: &str = "-1";
-
+/// The word for a protocol, the same wherever it stands: groups write words, ACLs write numbers.
 fn protocol(json: &Json, name: &str) -> Value {
     match json.get(name).and_then(Json::as_str) {
-        Some(ANY) => Value::text("all"),
+        Some("-1") => Value::text("all"),
+        Some("1") => Value::text("icmp"),
+        Some("6") => Value::text("tcp"),
+        Some("17") => Value::text("udp"),
+        Some("58") => Value::text("icmpv6"),
         _ => text(json, name),
     }
+}
+
+/// Whether this protocol has types and codes instead of ports.
+fn has_types(protocol: &Value) -> bool {
+    ["icmp", "icmpv6"]
+        .into_iter()
+        .any(|word| *protocol == Value::text(word))
 }
 
 /// The rules of a security group, one for each other side: an address range, a group, a list of ranges.
@@ -25,6 +34,15 @@ pub(super) async fn rules(talk: &Talk<'_>, group: &str) -> Result<Value, Unknown
     let mut rules = Vec::new();
     for (name, inbound) in [("IpPermissions", true), ("IpPermissionsEgress", false)] {
         for permission in list(found, name)? {
+            let protocol = protocol(permission, "IpProtocol");
+            // A group writes the type and the code of ICMP where the ports of others stand.
+            let pair = || (maybe_int(permission, "FromPort"), maybe_int(permission, "ToPort"));
+            let nothing = (Value::None, Value::None);
+            let (ports, icmp) = if has_types(&protocol) {
+                (nothing, pair())
+            } else {
+                (pair(), nothing)
+            };
             for (sides, id) in [
                 ("IpRanges", "CidrIp"),
                 ("Ipv6Ranges", "CidrIpv6"),
@@ -38,9 +56,11 @@ pub(super) async fn rules(talk: &Talk<'_>, group: &str) -> Result<Value, Unknown
                         vec![
                             ("group", Value::text(group)),
                             ("inbound", Value::Bool(inbound)),
-                            ("protocol", protocol(permission, "IpProtocol")),
-                            ("from", maybe_int(permission, "FromPort")),
-                            ("to", maybe_int(permission, "ToPort")),
+                            ("protocol", protocol.clone()),
+                            ("from", ports.0.clone()),
+                            ("to", ports.1.clone()),
+                            ("icmp_type", icmp.0.clone()),
+                            ("icmp_code", icmp.1.clone()),
                             ("other", text(side, id)),
                             ("description", maybe_text(side, "Description")),
                         ],
@@ -68,6 +88,7 @@ pub(super) async fn acl(talk: &Talk<'_>, subnet: &str) -> Result<Value, Unknown>
     });
     let entries = entries.into_iter().map(|entry| {
         let ports = entry.get("PortRange").cloned().unwrap_or_default();
+        let icmp = entry.get("IcmpTypeCode").cloned().unwrap_or_default();
         let range = match entry.get("CidrBlock") {
             Some(_) => text(entry, "CidrBlock"),
             None => text(entry, "Ipv6CidrBlock"),
@@ -91,6 +112,8 @@ pub(super) async fn acl(talk: &Talk<'_>, subnet: &str) -> Result<Value, Unknown>
                 ("protocol", protocol(entry, "Protocol")),
                 ("from", maybe_int(&ports, "From")),
                 ("to", maybe_int(&ports, "To")),
+                ("icmp_type", maybe_int(&icmp, "Type")),
+                ("icmp_code", maybe_int(&icmp, "Code")),
                 ("range", range),
             ],
         ))
