@@ -14,7 +14,7 @@ async fn server(answer: impl Fn(usize, &str) -> String + Send + Sync + 'static) 
 }
 
 /// The same, which sees the head of the request too; where it says nothing the request waits for ever.
-async fn server_of(
+pub(super) async fn server_of(
     answer: impl Fn(usize, &str, &str) -> Option<String> + Send + Sync + 'static,
 ) -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,14 +63,14 @@ async fn server_of(
     (url, count)
 }
 
-fn reply(status: u16, headers: &str, body: &str) -> String {
+pub(super) fn reply(status: u16, headers: &str, body: &str) -> String {
     format!(
         "HTTP/1.1 {status} X\r\ncontent-type: application/x-amz-json-1.1\r\ncontent-length: {}\r\n{headers}\r\n{body}",
         body.len()
     )
 }
 
-fn world(url: &str) -> World {
+pub(super) fn world(url: &str) -> World {
     let folder = tempfile::tempdir().unwrap();
     let id = secret(folder.path(), "id", "AKIAEXAMPLE");
     let key = secret(folder.path(), "key", "canary-51d0aa");

@@ -1,5 +1,6 @@
 //! The provider `aws` against an emulator of AWS that checks signatures and rights.
 
+mod answers;
 mod books;
 mod canaries;
 mod faults;
