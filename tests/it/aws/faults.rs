@@ -278,7 +278,10 @@ async fn logs(
             .filter(|name| *name == "getqueryresults")
             .count();
         Some(match target.as_str() {
-            "startquery" => reply(200, "", r#"{"queryId": "q-1"}"#),
+            "startquery" => {
+                assert!(body.contains(r#""logGroupNames":["/ecs/web","/ecs/api"]"#), "{body}");
+                reply(200, "", r#"{"queryId": "q-1"}"#)
+            }
             "getqueryresults" => {
                 let rows = r#"[[{"field": "errors", "value": "7"}]]"#;
                 let body = format!(r#"{{"status": "{}", "results": {rows}}}"#, status(looks)?);
@@ -292,12 +295,12 @@ async fn logs(
     (world(&url), asked)
 }
 
-const QUERY: [(&str, &str); 2] = [("group", "/ecs/web"), ("query", "stats count(*) as errors")];
-
 async fn ended(world: &World, within: std::time::Duration) -> Value {
-    world
-        .read_within("logs.query", &QUERY.map(|(name, value)| (name, text(value))), within)
-        .await
+    let query = [
+        ("groups", texts(&["/ecs/web", "/ecs/api"])),
+        ("query", text("stats count(*) as errors")),
+    ];
+    world.read_within("logs.query", &query, within).await
 }
 
 fn count(asked: &std::sync::Mutex<Vec<String>>, name: &str) -> usize {

@@ -255,7 +255,9 @@ async fn a_task_definition_a_certificate_and_a_query() {
     let arn = [("arn", text(made["CertificateArn"].as_str().unwrap()))];
     assert_eq!(items(&world.read("certificates.used_by", &arn).await).len(), 0);
 
-    done(&world, "logs.create_log_group", &[("logGroupName", text("/shop"))]).await;
+    for group in ["/shop", "/shop/jobs"] {
+        done(&world, "logs.create_log_group", &[("logGroupName", text(group))]).await;
+    }
     let named = [("logGroupName", text("/shop")), ("logStreamName", text("web"))];
     done(&world, "logs.create_log_stream", &named).await;
     let now = jiff::Timestamp::now().as_millisecond();
@@ -270,7 +272,7 @@ async fn a_task_definition_a_certificate_and_a_query() {
     done(&world, "logs.put_log_events", &args).await;
     let query = |most: i64| {
         [
-            ("group", text("/shop")),
+            ("groups", texts(&["/shop", "/shop/jobs"])),
             ("query", text("fields @timestamp, @message")),
             ("at_most", Value::Int(most)),
         ]
@@ -286,7 +288,12 @@ async fn a_task_definition_a_certificate_and_a_query() {
     // The service gives no more than so many: whether there are more could not be told.
     let all = world.read("logs.query", &query(10_000)).await;
     assert_eq!(all.as_unknown().unwrap().reason, Reason::Unparsable, "{all:?}");
-    let none = [("group", text("/none")), ("query", text("fields @message"))];
-    let none = world.read("logs.query", &none).await;
-    assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+    let of = async |groups: &[&str]| {
+        let none = [("groups", texts(groups)), ("query", text("fields @message"))];
+        let none = world.read("logs.query", &none).await;
+        none.as_unknown().unwrap_or_else(|| panic!("{none:?}")).reason
+    };
+    assert_eq!(of(&["/none"]).await, Reason::Missing);
+    assert_eq!(of(&[]).await, Reason::Unparsable);
+    assert_eq!(of(&["/shop"; 51]).await, Reason::Unparsable);
 }

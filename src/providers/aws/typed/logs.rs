@@ -1,7 +1,7 @@
 //! Logs: the lines of a group with an end, and queries over groups.
 
 use super::{Talk, list, milliseconds, odd, seconds_ago, text};
-use crate::providers::arguments::{Arguments, limited};
+use crate::providers::arguments::{Arguments, limited, not_fitting};
 use crate::providers::failure::wrong;
 use crate::value::{Reason, Unknown, Value};
 use jiff::Timestamp;
@@ -18,6 +18,9 @@ const ENDING: (Duration, u32) = (Duration::from_secs(2), 4);
 
 /// Most rows that the service gives. One more than is wanted must fit in, or what was cut would look whole.
 const ROWS: usize = 10_000;
+
+/// Most groups of a query.
+const GROUPS: usize = 50;
 
 /// The column in which the service keeps its own place of a line.
 const PLACE: &str = "@ptr";
@@ -72,8 +75,18 @@ pub(super) async fn lines(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<V
 /// The rows of a query, when it has come to its end. One that does not in time is ended.
 pub(super) async fn query(arguments: Arguments<'_>, talk: &Talk<'_>) -> Result<Value, Unknown> {
     let most = arguments.limit("at_most", ROWS - 1)?;
+    let groups = arguments.value("groups");
+    let groups = groups.as_list().ok_or_else(|| not_fitting("groups"))?;
+    let groups: Vec<&str> = groups.items.iter().filter_map(Value::as_str).collect();
+    if !(1..=GROUPS).contains(&groups.len()) {
+        let problem = format!(
+            "`groups` names {} groups; the service takes 1 to {GROUPS}",
+            groups.len()
+        );
+        return Err(wrong(Reason::Unparsable, problem));
+    }
     let started = json!({
-        "logGroupName": arguments.text("group")?,
+        "logGroupNames": groups,
         "startTime": seconds_ago(arguments.duration("over")?).as_second(),
         "endTime": Timestamp::now().as_second(),
         "queryString": arguments.text("query")?,
