@@ -31,17 +31,27 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
     }
     let mut privileges: Vec<Privilege> = Vec::new();
     let mut silent: BTreeSet<&str> = BTreeSet::new();
+    // Targets that know no rights of their own: whoever reaches them may do everything.
+    let mut open: BTreeSet<&str> = BTreeSet::new();
     let wanted = |name: &str| is_meant(args.to, name);
     for provider in gate.providers().filter(|provider| wanted(provider.name())) {
         if !uses.iter().any(|used| *used.operation.provider == *provider.name()) {
             continue;
         }
         match provider.privileges(&uses) {
-            Some(found) => privileges.extend(found),
+            Some(found) => {
+                if found.is_empty() {
+                    open.insert(provider.name());
+                }
+                privileges.extend(found);
+            }
             None => {
                 silent.insert(provider.name());
             }
         }
+    }
+    if !uses.iter().any(|used| wanted(&used.operation.provider)) {
+        complain("the runbook uses no provider whose rights are printed like this");
     }
     if output.json {
         line(&serde_json::json!({ "privileges": privileges, "not_known_for": silent }).to_string());
@@ -79,6 +89,11 @@ pub fn grants(args: &Grants, global: &Global, output: Output) -> Result<Exit, Fa
             "; put the right name in"
         };
         line(&format!("{}  -- {}{mark}", safe(&privilege.statement), safe(&because)));
+    }
+    for name in open {
+        complain(&format!(
+            "{name}: nothing is to be granted in its target's own words; `--to config` prints what starr must be granted"
+        ));
     }
     for name in silent {
         complain(&format!("{name}: what it needs in its target's own words is not known"));

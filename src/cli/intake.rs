@@ -103,10 +103,26 @@ pub fn values(alert: &Alert, program: &Program, set: &[String]) -> Result<Vec<St
     Ok(values)
 }
 
+/// Whether a value names what the run is about. A threshold or a time does not: with another one it is the same thing that is looked at.
+fn names_something(value: &Value) -> bool {
+    !matches!(
+        value,
+        Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Time(_)
+            | Value::Duration(_)
+            | Value::Ratio(_)
+            | Value::Bytes(_)
+            | Value::Rate(_)
+    )
+}
+
 /// What a run of this runbook with these values is about: the same text for the same, and nothing of the values in it.
 pub fn subject(runbook: &str, arguments: &[(String, Value)]) -> String {
     let mut parts: Vec<[String; 2]> = arguments
         .iter()
+        .filter(|(_, value)| names_something(value))
         .map(|(name, value)| [name.clone(), show(value)])
         .collect();
     parts.sort();
@@ -123,7 +139,8 @@ pub async fn under_way(
     runbook: &str,
     arguments: &[(String, Value)],
 ) -> Result<Option<String>, journal::Error> {
-    let shown: Vec<(&String, String)> = arguments.iter().map(|(name, value)| (name, show(value))).collect();
+    let named = arguments.iter().filter(|(_, value)| names_something(value));
+    let shown: Vec<(&String, String)> = named.map(|(name, value)| (name, show(value))).collect();
     for run in store.runs(ALERT_RUNS).await? {
         if run.ended.is_some() {
             continue;

@@ -42,7 +42,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let planned = args.plan.as_deref().map(Planned::open).transpose()?;
     let alert = intake::alert(args)?;
     if let Some(alert) = alert.as_ref().filter(|alert| !alert.firing) {
-        complain(&format!("{} is over; nothing was run", safe(&alert.line())));
+        complain(&format!("{} {}; nothing was run", safe(&alert.line()), alert.instead));
         return Ok(Exit::Good);
     }
     let file = planned.as_ref().map(Planned::runbook).or_else(|| args.file.clone());

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The label or annotation that names a runbook.
 pub const RUNBOOK: &str = "runbook";
 
+/// Nothing is to be looked at any more.
+const OVER: &str = "is over";
+
 /// One alert, or a group of alerts that fire together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -21,8 +24,10 @@ pub struct Alert {
     /// What the sender calls it.
     pub id: String,
     pub title: String,
-    /// False: it is over.
+    /// Something is to be looked at.
     pub firing: bool,
+    /// What happened instead, where nothing is to be looked at: `is over`.
+    pub instead: &'static str,
     /// What all of them have in common.
     pub labels: BTreeMap<String, String>,
     /// Labels in which the alerts of a group differ.
@@ -134,6 +139,7 @@ fn alertmanager(document: Json) -> Result<Alert, String> {
         id: group.key,
         title,
         firing: !firing.is_empty(),
+        instead: OVER,
         labels,
         differing,
         annotations,
@@ -184,9 +190,11 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
     let hook: Hook = serde_json::from_value(document)
         .map_err(|problem| format!("this is not the web hook of PagerDuty: {problem}"))?;
     let kind = hook.event.event_type;
-    let firing = match kind.as_str() {
-        "incident.resolved" => false,
-        _ if kind.starts_with("incident.") => true,
+    // An incident that nobody took in time is announced again, and one that was taken, noted or passed on is nothing new.
+    let instead = match kind.as_str() {
+        "incident.triggered" | "incident.reopened" | "incident.unacknowledged" => None,
+        "incident.resolved" => Some(OVER),
+        _ if kind.starts_with("incident.") => Some("is known, and something was done to it"),
         _ => {
             return Err(format!(
                 "expected an event of an incident, found `{}`",
@@ -218,7 +226,8 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
         source: "PagerDuty",
         id: incident.id,
         title: incident.title,
-        firing,
+        firing: instead.is_none(),
+        instead: instead.unwrap_or(OVER),
         labels,
         differing: BTreeSet::new(),
         annotations: BTreeMap::new(),

@@ -63,8 +63,24 @@ fn an_incident_gives_its_service_and_its_fields() {
         ("orders", "80")
     );
     assert_eq!(alert.labels.get("empty"), None);
-    let over = document.to_string().replace("incident.triggered", "incident.resolved");
-    assert!(!read(over.as_bytes()).unwrap().firing);
+    for (event, firing) in [
+        ("triggered", true),
+        ("reopened", true),
+        ("unacknowledged", true),
+        ("acknowledged", false),
+        ("annotated", false),
+        ("reassigned", false),
+        ("priority_updated", false),
+        ("responder.added", false),
+        ("resolved", false),
+    ] {
+        let other = document
+            .to_string()
+            .replace("incident.triggered", &format!("incident.{event}"));
+        let alert = read(other.as_bytes()).unwrap();
+        assert_eq!(alert.firing, firing, "{event}");
+        assert_eq!(alert.instead == "is over", firing || event == "resolved", "{event}");
+    }
 }
 
 #[test]

@@ -184,6 +184,13 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
         code == 0 && said.contains("is under way for the same; nothing was started"),
         "{said}"
     );
+    // A threshold makes it no other incident.
+    let higher = alert(
+        &json!({"alertname": "PoolFull", "db": "orders", "above": "9"}),
+        "team/pool-full",
+    );
+    let (code, said) = desk.alerted(&higher, &[]);
+    assert!(code == 0 && said.contains("nothing was started"), "{said}");
     // For another database it is another incident.
     let billing = alert(&json!({"alertname": "PoolFull", "db": "billing"}), "team/pool-full");
     let (_, said) = desk.alerted(&billing, &[]);

@@ -172,19 +172,28 @@ struct Sum {
     memory_limits: f64,
 }
 
-/// What a pod asks for: its containers together, or one of its first containers alone when that is more.
+/// What a pod asks for: its containers together with the first ones that stay beside them, or one of the others of the first, with those that
+/// stay before it, when that is more. Its overhead is added where anything is asked for at all.
 fn asked(pod: &Json, pointer: &str) -> f64 {
-    let of = |list: &str| {
-        json::list(pod, list)
-            .iter()
-            .map(|container| json::amount(container, pointer).unwrap_or(0.0))
-            .collect::<Vec<f64>>()
-    };
-    let together: f64 = of("/spec/containers").iter().sum();
-    let first = of("/spec/initContainers").into_iter().fold(0.0, f64::max);
+    let of = |container: &Json| json::amount(container, pointer).unwrap_or(0.0);
+    let together: f64 = json::list(pod, "/spec/containers").iter().map(of).sum();
+    let (mut staying, mut first) = (0.0_f64, 0.0_f64);
+    for container in json::list(pod, "/spec/initContainers") {
+        if json::text(container, "/restartPolicy") == Some("Always") {
+            staying += of(container);
+            first = first.max(staying);
+        } else {
+            first = first.max(staying + of(container));
+        }
+    }
+    let whole = (together + staying).max(first);
     let resource = pointer.rsplit('/').next().unwrap_or_default();
     let overhead = json::amount(pod, &format!("/spec/overhead/{resource}")).unwrap_or(0.0);
-    together.max(first) + overhead
+    if whole > 0.0 || pointer.contains("/requests/") {
+        whole + overhead
+    } else {
+        0.0
+    }
 }
 
 /// `nodes.allocation`
@@ -330,5 +339,24 @@ mod tests {
         }});
         assert!((asked(&pod, "/resources/requests/cpu") - 1.1).abs() < 1e-9);
         assert!(asked(&pod, "/resources/requests/memory").abs() < 1e-9);
+        assert!(asked(&pod, "/resources/limits/cpu").abs() < 1e-9, "no limit is none");
+    }
+
+    #[test]
+    fn first_containers_that_stay_are_added_and_those_behind_them_run_beside_them() {
+        let container = |cpu: &str, stays: bool| {
+            let policy = if stays {
+                serde_json::json!("Always")
+            } else {
+                serde_json::Value::Null
+            };
+            serde_json::json!({"restartPolicy": policy, "resources": {"requests": {"cpu": cpu}}})
+        };
+        let pod = |first: &[serde_json::Value]| serde_json::json!({"spec": {"containers": [container("1", false)], "initContainers": first}});
+        let cpu = |first: &[serde_json::Value]| asked(&pod(first), "/resources/requests/cpu");
+        assert!((cpu(&[container("200m", true), container("300m", true)]) - 1.5).abs() < 1e-9);
+        // It runs while the one before it is there already.
+        assert!((cpu(&[container("200m", true), container("2", false)]) - 2.2).abs() < 1e-9);
+        assert!((cpu(&[container("2", false), container("200m", true)]) - 2.0).abs() < 1e-9);
     }
 }

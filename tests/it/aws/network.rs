@@ -1,6 +1,8 @@
 //! Who may reach what, what calls a function, what a task is made of: typed looks and their change, against the emulator.
 
-use super::{Moto, done, json, text, texts};
+use super::{Moto, World, done, json, text, texts};
+use crate::support::desk::{Desk, on_a_thread};
+use crate::support::terminal::Terminal;
 use serde_json::json as j;
 use starr::provider::Outcome;
 use starr::value::{Reason, Value};
@@ -156,16 +158,14 @@ async fn rules_acls_and_flow_logs() {
     assert_eq!(field(&me, "number"), &text("123456789012"));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trigger_is_switched_off_and_on_again() {
-    let moto = Moto::start(1_000_000);
-    let world = moto.world("AKIAEXAMPLE", "any");
+/// A function `govern` that is called with what comes into a queue, whose name is given back.
+async fn triggered(world: &World) -> String {
     let trust = j!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}]});
     let args = [
         ("RoleName", text("govern")),
         ("AssumeRolePolicyDocument", text(&trust.to_string())),
     ];
-    let role = done(&world, "iam.create_role", &args).await;
+    let role = done(world, "iam.create_role", &args).await;
     let args = [
         ("FunctionName", text("govern")),
         ("Runtime", text("python3.12")),
@@ -173,8 +173,8 @@ async fn a_trigger_is_switched_off_and_on_again() {
         ("Handler", text("a.b")),
         ("Code", json(j!({"ZipFile": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}))),
     ];
-    done(&world, "lambda.create_function", &args).await;
-    let queue = done(&world, "sqs.create_queue", &[("QueueName", text("decisions"))]).await;
+    done(world, "lambda.create_function", &args).await;
+    let queue = done(world, "sqs.create_queue", &[("QueueName", text("decisions"))]).await;
     let url = text(queue["QueueUrl"].as_str().unwrap());
     let attributes = world
         .json(
@@ -188,8 +188,15 @@ async fn a_trigger_is_switched_off_and_on_again() {
         ("EventSourceArn", text(&arn)),
         ("BatchSize", Value::Int(5)),
     ];
-    done(&world, "lambda.create_event_source_mapping", &args).await;
+    done(world, "lambda.create_event_source_mapping", &args).await;
+    arn
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_is_switched_off_and_on_again() {
+    let moto = Moto::start(1_000_000);
+    let world = moto.world("AKIAEXAMPLE", "any");
+    let arn = triggered(&world).await;
     let triggers = world.read("triggers.list", &[("function", text("govern"))]).await;
     let trigger = items(&triggers)[0].clone();
     assert_eq!(
@@ -220,6 +227,78 @@ async fn a_trigger_is_switched_off_and_on_again() {
     }
     let none = world.read("triggers.get", &[("id", text("no-such"))]).await;
     assert_eq!(none.as_unknown().unwrap().reason, Reason::Missing, "{none:?}");
+}
+
+const PAUSE: &str = r#"use std.aws.{Account}
+
+runbook pause(account: Account = "prod") "Decisions are stopped while they are looked at" {
+  owner    "team-platform"
+  status   production
+  reviewed 2026-11-01 valid 90 d
+  timebox  30 min then escalate
+  reads    aws
+  changes  aws.triggers
+
+  read all   = aws.triggers.list(account, function: "govern") within 20 s
+  let  first = all.first
+  check calm "Is it calm?" {
+    read now_is = aws.triggers.get(account, id: first.id) within 20 s
+    # What would be calm never comes.
+    yes when (now_is.batch default 0) > 1000
+  }
+
+  action stop_it "Switch the trigger off" {
+    risk    low
+    approve by oncall within 5 min seeing first
+    do      aws.triggers.set_enabled(first, to: false) within 1 min
+    undo    restore
+    verify  calm within 2 s every 1 s
+    failed  -> undo, escalate
+  }
+
+  result {
+    resolved when calm
+  }
+
+  reflection {
+    prevent "Let them be stopped one by one" by "team-platform" in 14 d
+    ask     "Who was waiting?"
+  }
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_that_was_switched_off_in_vain_is_switched_on_again() {
+    let moto = Moto::start(1_000_000);
+    let world = moto.world("AKIAEXAMPLE", "swordfish-4711");
+    triggered(&world).await;
+    let secrets = tempfile::tempdir().unwrap();
+    let desk = Desk::new(&format!(
+        "    aws: {{ accounts: {{ prod: {} }} }}
+    grants: [{{ capability: aws, effects: [read, change], targets: [prod] }}]
+",
+        moto.entry(secrets.path(), "AKIAEXAMPLE", "swordfish-4711")
+    ));
+    std::fs::write(desk.path().join("pause.starr"), PAUSE).unwrap();
+    let command = desk.command(&["run", "pause.starr"]);
+    let screen = on_a_thread(move || {
+        let mut terminal = Terminal::start(command);
+        terminal.wait_for("Approve?");
+        terminal.answer("yes");
+        terminal.pass("Who was waiting?");
+        assert_ne!(terminal.end(), 0, "{}", terminal.seen);
+        terminal.seen
+    })
+    .await;
+    assert!(screen.contains("taken back"), "{screen}");
+    let triggers = world.read("triggers.list", &[("function", text("govern"))]).await;
+    assert_eq!(field(&items(&triggers)[0], "enabled"), &Value::Bool(true), "{screen}");
+    // It was off in between: the record says what was sent.
+    let (record, _) = desk.run(&["report"]);
+    assert!(
+        record.contains("triggers.set_enabled") && record.contains("to: no"),
+        "{record}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

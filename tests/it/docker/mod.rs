@@ -49,7 +49,7 @@ impl Host {
             "[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nexit_command_delay = 0\n\
              [containers]\nlog_driver = \"k8s-file\"\ndefault_ulimits = [\"nofile=4096:4096\", \"nproc=4096:4096\"]\n",
         );
-        std::fs::copy(program("busybox"), folder.join("busybox")).unwrap();
+        crate::support::copy_program(&program("busybox"), &folder.join("busybox"));
         file(
             &folder,
             "Containerfile",

@@ -339,7 +339,7 @@ fn only_read(leave: impl Fn(&Desk)) {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
     let program = desk.folder.path().join("starr");
     if root {
-        std::fs::copy(env!("CARGO_BIN_EXE_starr"), &program).unwrap();
+        crate::support::copy_program(env!("CARGO_BIN_EXE_starr").as_ref(), &program);
         set(&program, 0o755);
         chown(desk.folder.path().join("push.starr"), Some(65534), Some(65534)).unwrap();
     }
