@@ -280,18 +280,19 @@ pub async fn top_pods(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Val
         .await
         .map_err(without_metrics)?;
     Ok(listed(&items, |object| {
+        let unknown = || Value::unknown(Reason::Unparsable, "the metrics of a container cannot be read");
+        // What one container uses is not zero because nobody says it.
         let sum = |pointer: &str| {
-            json::list(object, "/containers")
-                .iter()
-                .filter_map(|container| json::amount(container, pointer))
-                .sum::<f64>()
+            let each = json::list(object, "/containers").iter();
+            each.map(|container| json::amount(container, pointer))
+                .sum::<Option<f64>>()
         };
         Value::record(
             "PodUse",
             vec![
                 ("pod", json::must(object, "/metadata/name")),
-                ("cpu", Value::float(sum("/usage/cpu"))),
-                ("memory", json::bytes(sum("/usage/memory"))),
+                ("cpu", sum("/usage/cpu").map_or_else(unknown, Value::float)),
+                ("memory", sum("/usage/memory").map_or_else(unknown, json::bytes)),
             ],
         )
     }))

@@ -8,6 +8,7 @@ mod patches;
 mod previews;
 mod programs;
 mod provider;
+mod reached;
 mod recordings;
 mod rights;
 mod server;

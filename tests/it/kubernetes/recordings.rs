@@ -737,3 +737,39 @@ async fn an_undo_sends_what_was_recorded() {
         assert_eq!(sent[2]["value"], deployment.answer["metadata"]["resourceVersion"]);
     }
 }
+
+/// What several people apply to one object, one after the other: the same statuses, the same data, the same conflicts. Lists with keys, dry runs and
+/// what `kubectl` keeps beside are not known to this server.
+#[test]
+fn the_server_of_the_tests_applies_manifests_as_the_real_one_does() {
+    let Some(exchanges) = exchanges() else { return };
+    let mut world = World::new();
+    world.controller = false;
+    let (mut compared, mut conflicts) = (0, 0);
+    let about = |exchange: &&Exchange| {
+        exchange.name.starts_with("apply/")
+            && exchange.request.content_type.contains("apply-patch")
+            && exchange.request.path.ends_with("/configmaps/settings")
+            && exchange.request.token == "<ADMIN_TOKEN>"
+            && exchange.request.body.is_object()
+            && exchange.request.asks("fieldValidation").is_none()
+    };
+    for exchange in exchanges.iter().filter(about) {
+        let mut request = exchange.request.clone();
+        request.content_type = "application/apply-patch+yaml".to_owned();
+        let reply = world.answer(&request);
+        assert_eq!(reply.status, exchange.status, "{}: {}", exchange.name, reply.body);
+        for pointer in ["/data", "/message", "/details/causes"] {
+            let of = |answer: &Json| answer.pointer(pointer).cloned().unwrap_or_default();
+            if exchange.status != 422 {
+                assert_eq!(of(&reply.body), of(&exchange.answer), "{}: {pointer}", exchange.name);
+            }
+        }
+        compared += 1;
+        conflicts += usize::from(exchange.status == 409);
+    }
+    assert!(
+        compared >= 8 && conflicts >= 2,
+        "only {compared} manifests and {conflicts} conflicts"
+    );
+}

@@ -66,6 +66,7 @@ async fn a_page_is_sent_acknowledged_and_resolved_under_one_key_and_mail_says_th
     let (mine, paged) = (open.clone(), shop.pager.taken.clone());
     let seen = attended(shop.run(), 0, move |person| {
         person.wait_for("Who is at it?");
+        person.wait_for("who: ");
         arrives(&paged);
         person.answer("ann");
         person.approve("Start the shop");
@@ -111,6 +112,7 @@ async fn where_the_page_does_not_arrive_the_next_of_the_row_is_told_and_a_refusa
     let told = shop.chat.taken.clone();
     let seen = attended(shop.run(), 3, move |person| {
         person.wait_for("Who is at it?");
+        person.wait_for("who: ");
         person.answer("ann");
         person.wait_for("Approve?");
         // Not in an hour: nobody was paged.

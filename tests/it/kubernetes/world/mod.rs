@@ -2,12 +2,13 @@
 //! in the forms of the real one, and a controller that rolls deployments.
 
 use super::patches;
-use request::{GROUPS, KINDS, Target, reply, status};
+use request::{GROUPS, KINDS, METRICS, Target, reply, status};
 pub use request::{Reply, Request, is_of_objects, knows};
 use selectors::{fielded, labelled, supported};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+mod applying;
 mod controller;
 mod request;
 mod rights;
@@ -73,6 +74,10 @@ pub struct World {
     pub linger: bool,
     /// Something in the way of changes cannot be asked without changing.
     pub no_dry_run: bool,
+    /// Who set which fields, by the path of the object, of those who apply.
+    pub managers: BTreeMap<String, applying::Managers>,
+    /// There is a server for metrics behind this one.
+    pub metrics: bool,
     /// Programs in containers, by their words: what they say, what they say about errors, their exit code (none: never).
     pub programs: BTreeMap<String, (String, String, Option<i32>)>,
 }
@@ -176,12 +181,13 @@ impl World {
             }
             _ => {}
         }
+        let served = |api: &str| api != METRICS || self.metrics;
         let known = KINDS
             .iter()
-            .any(|(api, ..)| api.split('/').next() == Some(target.group.as_str()))
+            .any(|(api, ..)| served(api) && api.split('/').next() == Some(target.group.as_str()))
             || target.group.is_empty()
             || GROUPS.contains(&target.group.as_str());
-        let Some(kind) = target.kind() else {
+        let Some(kind) = target.kind().filter(|_| served(&target.api)) else {
             return if known {
                 status(
                     404,
@@ -510,6 +516,9 @@ impl World {
 
     fn patch(&mut self, request: &Request, target: &Target) -> Reply {
         let path = Self::path(request, target);
+        if request.content_type == "application/apply-patch+yaml" && target.subresource.is_none() {
+            return self.apply(request, target, &path);
+        }
         let Some(before) = self.objects.get(&path).cloned() else {
             return Self::missing(target);
         };

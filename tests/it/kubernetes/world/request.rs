@@ -2,6 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+/// What another server behind this one serves, where there is one.
+pub const METRICS: &str = "metrics.k8s.io/v1beta1";
+
 /// Kinds of objects by group and plural.
 pub const KINDS: &[(&str, &str, &str)] = &[
     ("v1", "namespaces", "Namespace"),
@@ -25,6 +28,8 @@ pub const KINDS: &[(&str, &str, &str)] = &[
     ("discovery.k8s.io/v1", "endpointslices", "EndpointSlice"),
     ("networking.k8s.io/v1", "ingresses", "Ingress"),
     ("coordination.k8s.io/v1", "leases", "Lease"),
+    (METRICS, "pods", "PodMetrics"),
+    (METRICS, "nodes", "NodeMetrics"),
 ];
 
 /// Groups that the server knows, with or without kinds of ours.
