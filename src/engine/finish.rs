@@ -53,8 +53,7 @@ impl<'r> Frame<'r> {
                 detail,
             });
             self.record_all(exceptions.collect()).await?;
-            let book = self.book();
-            let silent = self.summary() && book.situation.severity.is_empty() && !book.names_escalation();
+            let silent = self.book().is_silent();
             self.run().shared().escalating.silent = silent;
             self.override_if_asked().await?;
             if !self.run().replay.under_way()
@@ -75,11 +74,6 @@ impl<'r> Frame<'r> {
         match self.run_steps(&self.book().steps, Place::Steps).await? {
             Flow::Next | Flow::NextStep | Flow::NextCause => Ok(()),
         }
-    }
-
-    /// A runbook without actions: its goal is the verdict.
-    fn summary(&self) -> bool {
-        self.book().actions.is_empty() && self.book().header.runs.is_empty()
     }
 
     pub fn set_parameters(&mut self, arguments: Vec<(String, Value)>) {
@@ -281,7 +275,7 @@ impl<'r> Frame<'r> {
         let Some(condition) = resolved.or(goal.as_ref()) else {
             return self.by_last_verify().await;
         };
-        let value = if self.summary() && resolved.is_none() {
+        let value = if self.book().is_summary() && resolved.is_none() {
             // Nothing was changed: the answers that are there are the verdict.
             self.answer(condition).await?
         } else {
@@ -360,7 +354,7 @@ impl<'r> Frame<'r> {
 
     /// The end was reached and it is not resolved: somebody has to know. A health summary only says so.
     async fn unresolved(&mut self, why: &str) -> Way<Decided> {
-        if self.summary() {
+        if self.book().is_summary() {
             let reason = format!("the verdict is not good: {why}");
             return Ok(Decided {
                 outcome: Outcome::Stopped(reason.clone()),

@@ -388,10 +388,24 @@ impl Planner<'_> {
             ));
         }
         if runbook.situation.severity.is_empty() {
-            found.push("no `severity`: the environment's default".to_owned());
+            found.push(
+                if runbook.is_silent() {
+                    "no `severity`: a health summary has none until it escalates; then the environment's default"
+                } else {
+                    "no `severity`: the environment's default"
+                }
+                .to_owned(),
+            );
         }
         if !runbook.names_escalation() {
-            found.push("no `escalation`: the environment's matrix".to_owned());
+            found.push(
+                if runbook.is_silent() {
+                    "no `escalation`: nobody is called until it escalates; then the environment's matrix"
+                } else {
+                    "no `escalation`: the environment's matrix"
+                }
+                .to_owned(),
+            );
         }
         if runbook.result.resolved.is_none() {
             found.push(if runbook.goal.is_some() {

@@ -87,6 +87,16 @@ impl Runbook {
         escalation.is_some_and(|escalation| escalation.environment.is_none())
     }
 
+    /// A health summary: it has no actions and runs no other runbook, so its goal is a verdict.
+    pub fn is_summary(&self) -> bool {
+        self.actions.is_empty() && self.header.runs.is_empty()
+    }
+
+    /// A health summary without a severity and an escalation of its own: it has no severity, and calls nobody until it escalates.
+    pub fn is_silent(&self) -> bool {
+        self.is_summary() && self.situation.severity.is_empty() && !self.names_escalation()
+    }
+
     /// The binding of this id.
     pub fn binding(&self, id: BindingId) -> &Binding {
         &self.bindings[id.0]

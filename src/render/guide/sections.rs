@@ -136,7 +136,13 @@ impl Guide<'_> {
             );
         }
         document.heading(3, "How bad is it?");
-        if situation.severity.is_empty() {
+        let silent = self.runbook.is_silent();
+        if silent {
+            document.paragraph(format!(
+                "A health summary has no severity{}. Only when it escalates does the environment's default count.",
+                default_mark(false)
+            ));
+        } else if situation.severity.is_empty() {
             document.paragraph(format!("The severity is the environment's{}.", default_mark(false)));
         } else {
             document.list(situation.severity.iter().map(|row| self.words.severity(row)).collect());
@@ -146,10 +152,21 @@ impl Guide<'_> {
             );
         }
         document.heading(3, "Who is called, and when?");
+        if silent {
+            document.paragraph(format!(
+                "Nobody, whatever a health summary finds{}. Only when it escalates is the row of the environment's matrix sent, at once.",
+                default_mark(false)
+            ));
+        }
         match &self.runbook.result.escalation {
+            None if silent => return,
             Some(escalation) => {
                 if escalation.environment.is_some() {
                     document.paragraph(format!("As the environment's matrix says{}:", default_mark(false)));
+                }
+                if escalation.rows.is_empty() {
+                    document.paragraph("Nobody.");
+                    return;
                 }
                 document.list(escalation.rows.iter().map(|row| self.words.escalation(row)).collect());
             }

@@ -121,7 +121,7 @@ fn run(desk: &Desk, project: &str, port: u16) -> Command {
 async fn a_program_that_has_the_port_is_found_ended_and_the_proxy_started() {
     let (mut holder, desk) = broken("ports-one");
     let seen = attended(run(&desk, "ports-one", holder.port), 0, move |person| {
-        person.approve("Ask 1 processes to end");
+        person.approve("Ask processes to end: 1");
         // It ends by itself: whoever started it sees how.
         let how = holder.child.wait().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&how), Some(15), "{how}");
