@@ -172,6 +172,8 @@ pub const POSTGRES_LOCK_WAIT: Duration = Duration::from_secs(10);
 pub const DOCKER_LINES: usize = 10_000;
 /// docker: what a container or a program in it says.
 pub const DOCKER_OUTPUT_BYTES: usize = 1024 * 1024;
+/// docker: a line of a reply that comes in lines, or what a log says at once.
+pub const DOCKER_PIECE_BYTES: usize = 2 * 1024 * 1024;
 /// docker: containers of a list, and of one call.
 pub const DOCKER_TOGETHER: usize = 500;
 /// exec: what a program says, each stream.
@@ -228,8 +230,8 @@ pub const STATUS_PAGE_COMPONENTS: usize = 1000;
 pub const STATUS_PAGE_NAME_CHARACTERS: usize = 250;
 /// status_page: characters of what is told; what is longer is cut, and says so.
 pub const STATUS_PAGE_BODY_CHARACTERS: usize = 20_000;
-/// redis: one reply.
-pub const REDIS_REPLY_BYTES: usize = 16 * 1024 * 1024;
+/// redis, docker: one reply; mail: what a server says in one conversation.
+pub const REPLY_BYTES: usize = 16 * 1024 * 1024;
 /// redis: keys that one call looks at or changes.
 pub const REDIS_KEYS: usize = 100_000;
 

@@ -421,6 +421,12 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "docker",
+        "one reply",
+        "16 MiB, and 2 MiB for a line or a piece of a log; a larger one is unknown",
+        Some("an_engine_that_never_ends_its_reply_is_cut"),
+    ),
+    row(
+        "docker",
         "containers of one list",
         "500; more are cut",
         Some("a_list_has_only_so_many_containers"),

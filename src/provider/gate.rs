@@ -4,9 +4,11 @@ use super::lock::{Held, Holder, NotTaken};
 use super::native::{PreviewPass, Previewed, Reference, Resolved};
 use super::policy::{Asked, Grounds, Policy, Refusal, Request, Target};
 use super::{Call, Effect, Outcome, Permit, Provider, covers, notes};
+use crate::secrets::{redact, redact_json};
 use crate::value::show::show_std;
-use crate::value::{Reason, Unknown, Value};
+use crate::value::{List, Reason, Record, Unknown, Value};
 use futures::FutureExt;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -238,6 +240,7 @@ impl Gate {
         };
         let work = AssertUnwindSafe(provider.read(call)).catch_unwind();
         match tokio::time::timeout(call.within, work).await {
+            Ok(Ok(Value::Unknown(unknown))) => Value::Unknown(Arc::new(said(&unknown))),
             Ok(Ok(value)) => value,
             Ok(Err(_panic)) => internal(call),
             Err(_elapsed) => Value::unknown(
@@ -267,6 +270,7 @@ impl Gate {
         let pass = PreviewPass { _private: () };
         let work = AssertUnwindSafe(provider.preview(call, &pass)).catch_unwind();
         match tokio::time::timeout(call.within, work).await {
+            Ok(Ok(Previewed::Unknown(unknown))) => Previewed::Unknown(said(&unknown)),
             Ok(Ok(previewed)) => previewed,
             Ok(Err(_panic)) => Previewed::Unknown(refusal("the provider failed (a mistake in starr)".to_owned())),
             Err(_elapsed) => Previewed::Unknown(Unknown {
@@ -333,8 +337,17 @@ impl Gate {
             }
         }
         let permit = Permit { _private: () };
+        let told;
+        let call = if call.operation.effect == Effect::Tell {
+            told = telling(call);
+            &told
+        } else {
+            call
+        };
         let work = AssertUnwindSafe(provider.change(call, &permit)).catch_unwind();
         match tokio::time::timeout(call.within, work).await {
+            Ok(Ok(Outcome::Failed(unknown))) => Outcome::Failed(said(&unknown)),
+            Ok(Ok(Outcome::Unclear(unknown))) => Outcome::Unclear(said(&unknown)),
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => match internal(call) {
                 Value::Unknown(unknown) => Outcome::Unclear((*unknown).clone()),
@@ -362,6 +375,53 @@ pub fn count(call: &Call) -> u64 {
     longest
         .max()
         .map_or(1, |count| u64::try_from(count.max(1)).unwrap_or(u64::MAX))
+}
+
+/// What a provider says about a failure, without secrets of the environment: a server may repeat what it was told.
+fn said(unknown: &Unknown) -> Unknown {
+    Unknown {
+        reason: unknown.reason,
+        detail: redact(&unknown.detail).into_owned(),
+    }
+}
+
+/// A call that tells people something, without secrets of the environment in its texts: a chat is one more place where words are kept.
+fn telling(call: &Call) -> Call {
+    Call {
+        args: call
+            .args
+            .iter()
+            .map(|(name, value)| (name.clone(), without_secrets(value)))
+            .collect(),
+        ..call.clone()
+    }
+}
+
+fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::Text(text) => match redact(text) {
+            Cow::Borrowed(_) => value.clone(),
+            Cow::Owned(clean) => Value::text(clean),
+        },
+        Value::Json(json) => {
+            let mut clean = (**json).clone();
+            redact_json(&mut clean);
+            Value::Json(Arc::new(clean))
+        }
+        Value::List(list) => Value::List(Arc::new(List {
+            items: list.items.iter().map(without_secrets).collect(),
+            truncated: list.truncated,
+        })),
+        Value::Record(record) => Value::Record(Arc::new(Record {
+            type_name: record.type_name.clone(),
+            fields: record
+                .fields
+                .iter()
+                .map(|(name, value)| (name.clone(), without_secrets(value)))
+                .collect(),
+        })),
+        other => other.clone(),
+    }
 }
 
 fn refusal(detail: String) -> Unknown {

@@ -55,6 +55,8 @@ pub mod arguments;
 pub mod aws;
 #[cfg(feature = "azure")]
 pub mod azure;
+#[cfg(any(feature = "redis", feature = "docker", feature = "notify"))]
+pub mod bounded;
 #[cfg(any(feature = "exec", feature = "docker"))]
 pub mod contract;
 pub mod detached;

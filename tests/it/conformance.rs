@@ -1,6 +1,10 @@
 //! What every provider must do, whatever it reaches: its interface text and its code agree, replies are of the declared types,
 //! deadlines and grants hold, a cancelled call leaves nothing behind, secrets stay inside.
 
+mod hostile;
+mod peer;
+mod targets;
+
 use starr::check;
 use starr::provider::gate::{Gate, Grant, Mode};
 use starr::provider::{Call, Effect, Idempotence, Operation, Outcome, Provider};
@@ -90,7 +94,7 @@ fn call(operation: &Arc<Operation>, given: &[(&str, Value)], within: Duration) -
                 .find(|(name, _)| *name == &*param.name)
                 .map(|(_, value)| value.clone())
                 .or_else(|| param.default.clone())
-                .unwrap_or_else(|| harmless(&param.ty));
+                .unwrap_or_else(|| harmless(&param.ty, "no-such-thing", 0));
             (param.name.clone(), value)
         })
         .collect();
@@ -102,19 +106,21 @@ fn call(operation: &Arc<Operation>, given: &[(&str, Value)], within: Duration) -
     }
 }
 
-/// A value of the type that names nothing that exists.
-fn harmless(ty: &Type) -> Value {
+/// A value of the type that names nothing but this resource, with lists of so many elements.
+fn harmless(ty: &Type, resource: &str, elements: usize) -> Value {
+    let inner = |ty: &Type| harmless(ty, resource, elements);
     match ty {
-        Type::Int => Value::Int(0),
+        Type::Int => Value::Int(i64::from(elements > 0)),
         Type::Bool => Value::Bool(false),
         Type::Duration => Value::Duration(50_000_000),
         Type::Text => Value::text("no-such-thing.invalid"),
-        Type::List(_) => Value::list(Vec::new()),
+        Type::List(element) => Value::list((0..elements).map(|_| inner(element)).collect()),
         Type::Json => Value::Json(Arc::new(serde_json::json!([]))),
         Type::Enum(declared) => Value::variant(&declared.values[0]),
         Type::Resource(kind) => Value::Resource {
             kind: kind.name.clone(),
-            name: "no-such-thing".into(),
+            // A cluster and a namespace cannot have the same name.
+            name: if &*kind.name == "Cluster" { "cluster" } else { resource }.into(),
         },
         Type::Code(language) => Value::Code {
             language: Some(*language),
@@ -123,13 +129,9 @@ fn harmless(ty: &Type) -> Value {
         Type::Optional(_) => Value::None,
         Type::Record(declared) => Value::record(
             &declared.name,
-            declared
-                .fields
-                .iter()
-                .map(|(name, ty)| (&**name, harmless(ty)))
-                .collect(),
+            declared.fields.iter().map(|(name, ty)| (&**name, inner(ty))).collect(),
         ),
-        Type::Secret(inside) => Value::Secret(Secret::new(harmless(inside))),
+        Type::Secret(inside) => Value::Secret(Secret::new(inner(inside))),
         Type::Float => Value::float(0.0),
         Type::Bytes => Value::bytes(0),
         Type::Ratio => Value::ratio(0.0),

@@ -527,3 +527,45 @@ fn nothing_is_sent_in_the_clear_or_to_a_name_nobody_granted() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn mail_goes_over_tls_from_the_first_byte_to_a_server_that_is_trusted() {
+    let place = tempfile::tempdir().unwrap();
+    let mut mail = Smtp::start(place.path(), &["--wrapped", "--user", "starr", "--password", PASSWORD]);
+    crate::support::daemon::secret(place.path(), "password", PASSWORD);
+    let config = |more: Json| {
+        let mut server = json!({
+            "host": "localhost", "port": mail.port, "tls": "wrapped", "from": "a@example.org",
+            "user": "starr", "password": {"file": place.path().join("password")}
+        });
+        server
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let all = json!({"server": server, "boxes": {"team": ["b@example.org"]}});
+        serde_json::from_value::<MailConfig>(all).unwrap()
+    };
+    let written = [
+        ("to", Value::text("team")),
+        ("subject", Value::text("x")),
+        ("text", Value::text("y")),
+    ];
+    let (trusting, strange) = (config(json!({"ca": place.path().join("mail.pem")})), config(json!({})));
+    let plain = config(json!({"ca": place.path().join("mail.pem"), "tls": "starttls"}));
+    let sent = tell(Arc::new(Mail::new(&trusting).unwrap()), "send", &written).await;
+    assert!(matches!(&sent, Outcome::Done(_)), "{sent:?}");
+    let message = mail.message();
+    assert_eq!(
+        (&message["authenticated"], message["text"].as_str().map(str::trim)),
+        (&json!(true), Some("y")),
+        "{message}"
+    );
+    // A server that nobody vouches for gets neither the login nor the message; one that is spoken to in the wrong way says so.
+    let sent = tell(Arc::new(Mail::new(&strange).unwrap()), "send", &written).await;
+    assert!(
+        matches!(&sent, Outcome::Failed(why) if why.detail.contains("not trusted")),
+        "{sent:?}"
+    );
+    let sent = tell(Arc::new(Mail::new(&plain).unwrap()), "send", &written).await;
+    assert!(matches!(&sent, Outcome::Failed(_)), "{sent:?}");
+}

@@ -330,6 +330,12 @@ impl App {
                     .send_if(on, method, &path, &[], Some(&body), version, until)
                     .await;
                 match sent {
+                    Ok(answer) if (200..=299).contains(&answer.status) && answer.is_page() => {
+                        Err(Outcome::Unclear(wrong(
+                            Reason::Unparsable,
+                            "the answer is a page for people: was it the service who answered?",
+                        )))
+                    }
                     Ok(answer) if (200..=299).contains(&answer.status) => Ok(answer.json().ok()),
                     Ok(answer) => Err(answer.refused()),
                     Err(failed) => Err(failed.outcome()),

@@ -101,7 +101,7 @@ impl HttpClient for Sender {
             .service
             .exchange(to, asked, Instant::now() + PATIENCE)
             .await
-            .map_err(|failed| Error::with_message(ErrorKind::Connection, failed.unknown.to_string()))?;
+            .map_err(|failed| Error::new(ErrorKind::Connection, NoAnswer(failed.unknown)))?;
         let mut kept = Headers::new();
         for (name, value) in &headers {
             if let Ok(value) = value.to_str() {
@@ -209,21 +209,55 @@ impl Tokens {
                 remember(&text, "an access token of Azure");
                 Ok(SecretText::new(text))
             }
-            Ok(Err(problem)) => {
-                let reason = match problem.kind() {
-                    ErrorKind::Credential | ErrorKind::HttpResponse { .. } => Reason::Denied,
-                    _ => Reason::Unavailable,
-                };
-                Err(wrong(
-                    reason,
-                    format!("no token for the subscription `{}`: {}", self.name, said(&problem)),
-                ))
-            }
+            Ok(Err(problem)) => Err(wrong(
+                reason(&problem),
+                format!("no token for the subscription `{}`: {}", self.name, said(&problem)),
+            )),
             Err(_elapsed) => Err(wrong(
                 Reason::Timeout,
                 format!("no token for the subscription `{}` in time", self.name),
             )),
         }
+    }
+}
+
+/// Our transport got no answer: the library carries it along as the cause of its own error.
+#[derive(Debug)]
+struct NoAnswer(Unknown);
+
+impl std::fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for NoAnswer {}
+
+/// Whether it is a no, or nobody could be asked: the library calls everything a failed authentication.
+fn reason(problem: &Error) -> Reason {
+    let causes = std::iter::successors(Some(problem as &(dyn std::error::Error + 'static)), |cause| {
+        cause.source()
+    });
+    for cause in causes {
+        if let Some(NoAnswer(unknown)) = cause.downcast_ref() {
+            return unknown.reason;
+        }
+        match cause.downcast_ref::<Error>().map(Error::kind) {
+            Some(ErrorKind::HttpResponse { status, .. }) => {
+                return match u16::from(*status) {
+                    429 => Reason::Throttled,
+                    408 | 504 => Reason::Timeout,
+                    500.. => Reason::Unavailable,
+                    _ => Reason::Denied,
+                };
+            }
+            Some(ErrorKind::DataConversion) => return Reason::Unparsable,
+            _ => {}
+        }
+    }
+    match problem.kind() {
+        ErrorKind::Credential => Reason::Denied,
+        _ => Reason::Unavailable,
     }
 }
 

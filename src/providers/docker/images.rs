@@ -9,7 +9,6 @@ use crate::value::{Reason, Value};
 use bollard::auth::DockerCredentials;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{CreateImageOptions, ListImagesOptions};
-use futures::StreamExt;
 use std::collections::HashMap;
 use std::pin::pin;
 
@@ -92,14 +91,8 @@ pub async fn pull(link: &Link, engine: &Engine, call: &Call) -> Result<Value, Fa
         ..CreateImageOptions::default()
     };
     let mut steps = pin!(link.client.create_image(Some(options), None, login));
-    loop {
-        let next = async { steps.next().await.transpose() };
-        match link.wait(next, true).await? {
-            // What was fetched so far is not shown: only that it has ended.
-            Some(_) => {}
-            None => break,
-        }
-    }
+    // What was fetched so far is not shown: only that it has ended.
+    while link.next(&mut steps, true).await?.is_some() {}
     let found = link.wait(link.client.inspect_image(name), false).await;
     let found: ImageInspect = found.map_err(Failure::after_sending)?;
     Ok(values::image(

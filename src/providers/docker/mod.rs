@@ -6,21 +6,25 @@ mod group;
 mod images;
 mod native;
 mod running;
+mod socket;
 mod values;
 
+use crate::limits::DOCKER_PIECE_BYTES;
 use crate::provider::native::{Privilege, Reference, Resolved, Use};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
 use crate::providers::arguments::{Arguments, limited, not_fitting};
+use crate::providers::bounded::{Seen, TOO_LARGE};
 use crate::providers::contract::Does;
 use crate::value::probe::{self, Reply};
 use crate::value::{List, Reason, Value};
+use bollard::Docker as Client;
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, ListNetworksOptions, ListVolumesOptions,
 };
-use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use config::{Config, Engine};
 use failure::{Failure, classify};
 use futures::future::BoxFuture;
+use futures::{Stream, StreamExt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +70,7 @@ pub struct Docker {
 /// An engine that a call talks to, and until when.
 struct Link {
     client: Client,
+    seen: Seen,
     until: Instant,
 }
 
@@ -76,7 +81,36 @@ impl Link {
         work: impl Future<Output = Result<T, bollard::errors::Error>>,
         sent: bool,
     ) -> Result<T, Failure> {
+        self.seen.begin();
+        self.patient(work, sent).await
+    }
+
+    /// Waits for the next piece of a reply that comes in pieces: lines, or what a log says at once.
+    async fn next<T>(
+        &self,
+        pieces: &mut (impl Stream<Item = Result<T, bollard::errors::Error>> + Unpin),
+        sent: bool,
+    ) -> Result<Option<T>, Failure> {
+        self.seen.allow(DOCKER_PIECE_BYTES);
+        let piece = self.patient(async { pieces.next().await.transpose() }, sent).await;
+        piece.map_err(|mut failure| {
+            if failure.unknown.reason == Reason::Truncated {
+                "a piece of the reply is larger than 2 MiB".clone_into(&mut failure.unknown.detail);
+            }
+            failure
+        })
+    }
+
+    async fn patient<T>(
+        &self,
+        work: impl Future<Output = Result<T, bollard::errors::Error>>,
+        sent: bool,
+    ) -> Result<T, Failure> {
         match tokio::time::timeout_at(self.until, work).await {
+            Ok(Err(_)) if self.seen.overflowed() => Err(Failure {
+                definite: !sent,
+                ..Failure::definite(Reason::Truncated, TOO_LARGE)
+            }),
             Ok(result) => result.map_err(|problem| classify(&problem, sent)),
             Err(_elapsed) => Err(Failure {
                 definite: !sent,
@@ -108,14 +142,14 @@ impl Docker {
     }
 
     async fn link(&self, name: &str, until: Instant) -> Result<Link, Failure> {
-        let socket = self.engine(name)?.socket.to_string_lossy().into_owned();
+        let socket = &self.engine(name)?.socket;
         let left = until.saturating_duration_since(Instant::now()).as_secs().max(1);
-        let client = Client::connect_with_unix(&socket, left, API_DEFAULT_VERSION)
-            .map_err(|problem| classify(&problem, false))?;
-        let link = Link { client, until };
+        let seen = Seen::default();
+        let client = socket::client(socket, left, &seen).map_err(|problem| classify(&problem, false))?;
+        let link = Link { client, seen, until };
         // The engine may speak an older version.
         let client = link.wait(link.client.clone().negotiate_version(), false).await?;
-        Ok(Link { client, until })
+        Ok(Link { client, ..link })
     }
 
     async fn answer(&self, call: &Call) -> Result<Value, Failure> {

@@ -16,7 +16,7 @@ use bollard::models::ContainerStatsResponse;
 use bollard::query_parameters::{
     LogsOptions, RestartContainerOptions, StartContainerOptions, StatsOptions, StopContainerOptions,
 };
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use jiff::Timestamp;
 use std::pin::pin;
 use std::sync::Arc;
@@ -163,8 +163,7 @@ async fn collect(
     let mut output = Output::default();
     let mut stream = pin!(stream);
     loop {
-        let next = async { stream.next().await.transpose() };
-        let Some(piece) = link.wait(next, sent).await? else {
+        let Some(piece) = link.next(&mut stream, sent).await? else {
             return Ok(output);
         };
         let (kept, message) = match &piece {
@@ -326,8 +325,7 @@ pub async fn stats(link: &Link, seen: &Seen) -> Result<Value, Failure> {
     let mut readings = pin!(link.client.stats(&seen.id, Some(options)));
     let mut last: Option<ContainerStatsResponse> = None;
     for _ in 0..2 {
-        let next = async { readings.next().await.transpose() };
-        let Some(mut reading) = link.wait(next, false).await? else {
+        let Some(mut reading) = link.next(&mut readings, false).await? else {
             break;
         };
         if let Some(before) = last.take() {

@@ -49,6 +49,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether it is a page for people: a proxy or a login has answered, whatever its status.
+    pub fn is_page(&self) -> bool {
+        self.body.trim_ascii_start().starts_with(b"<")
+    }
+
     /// The body as a document.
     pub fn json(&self) -> Result<serde_json::Value, Unknown> {
         serde_json::from_slice(&self.body).map_err(|_| refusal(Reason::Unparsable, "the reply is not JSON"))

@@ -14,6 +14,7 @@ use rustls::{
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Largest file of certificates, in bytes.
 const PEM_BYTES: u64 = 4 * 1024 * 1024;
@@ -142,6 +143,39 @@ pub fn of_endpoint(endpoint: Option<&EndpointConfig>, secure: bool) -> Result<Cl
 /// The configuration of connections that are not HTTP: whom to trust, and who we are.
 pub fn of_client(ca: Option<&Path>, identity: Option<&Identity>) -> Result<ClientConfig, Unknown> {
     config(verifier(ca)?, identity, ALL_VERSIONS)
+}
+
+/// Why a handshake did not come about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoHandshake {
+    /// The server's certificate is not trusted, and why.
+    Certificate(String),
+    /// It does not speak TLS as it should, or refused our certificate.
+    Refused,
+    /// The connection broke.
+    Broke,
+    /// The host cannot be the name in a certificate.
+    Name,
+}
+
+/// Makes a handshake over a connection.
+pub async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+    config: ClientConfig,
+    host: &str,
+    stream: S,
+) -> Result<tokio_rustls::client::TlsStream<S>, NoHandshake> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| NoHandshake::Name)?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    connector.connect(name, stream).await.map_err(|problem| {
+        match problem
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(inner @ rustls::Error::InvalidCertificate(_)) => NoHandshake::Certificate(words(inner)),
+            Some(_) => NoHandshake::Refused,
+            None => NoHandshake::Broke,
+        }
+    })
 }
 
 /// What was shown in a handshake.

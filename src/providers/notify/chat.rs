@@ -1,11 +1,11 @@
 //! The provider `chat`: messages to channels through incoming web hooks, in the form that Slack reads and others took over.
 
 use super::config::ChatConfig;
-use super::{cut, named, no_read, ready, text, turned_away, until};
+use super::{cut, named, no_read, ready, text, turned_away, unknown, until};
 use crate::limits::CHAT_CHARACTERS;
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::http::service::Service;
-use crate::value::Value;
+use crate::value::{Reason, Value};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use reqwest::Method;
@@ -40,6 +40,15 @@ impl Chat {
         };
         if let Some(outcome) = turned_away(&answer, &String::from_utf8_lossy(&answer.body)) {
             return outcome;
+        }
+        if answer.is_page() {
+            return Outcome::Unclear(unknown(
+                Reason::Unparsable,
+                format!(
+                    "the server answered with status {}, and a page for people: was it the chat who answered?",
+                    answer.status
+                ),
+            ));
         }
         Outcome::Done(Value::record(
             "Posted",

@@ -83,7 +83,7 @@ pub struct ServerConfig {
     pub user: Option<String>,
     #[serde(default)]
     pub password: Option<SecretSource>,
-    /// Certificates (PEM) that are trusted besides the system's.
+    /// Certificates (PEM) of the only authorities that are trusted here.
     #[serde(default)]
     pub ca: Option<PathBuf>,
 }

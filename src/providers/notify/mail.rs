@@ -4,6 +4,8 @@ use super::config::{MailConfig, ServerConfig, Tls};
 use super::{cut, failed, named, no_read, patience, text, unknown};
 use crate::limits::{MAIL_SUBJECT_CHARACTERS, MAIL_TEXT_BYTES};
 use crate::provider::{Call, Health, HealthState, Outcome, Permit, Provider};
+use crate::providers::bounded::{Bounded, Seen, TOO_LARGE};
+use crate::providers::http::tls::{self, NoHandshake};
 use crate::value::{Reason, Unknown, Value};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -11,10 +13,14 @@ use lettre::address::Envelope;
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::client::{
+    AsyncSmtpConnection, AsyncTokioStream, Certificate, CertificateStore, TlsParameters,
+};
 use lettre::transport::smtp::extension::ClientId;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
+use tokio::net::TcpStream;
 
 /// The operations, as in `stdlib/mail.starr`.
 const OPERATIONS: &[&str] = &["send"];
@@ -82,7 +88,7 @@ impl Mail {
             Err(problem) => return failed(Reason::Unparsable, problem),
         };
         let deadline = tokio::time::Instant::now() + patience(call);
-        let connection = tokio::time::timeout_at(deadline, server.connect(patience(call))).await;
+        let connection = tokio::time::timeout_at(deadline, server.connect()).await;
         let mut connection = match connection {
             Ok(Ok(connection)) => connection,
             Ok(Err(problem)) => return Outcome::Failed(problem),
@@ -114,16 +120,12 @@ impl Mail {
 }
 
 impl Server {
-    async fn connect(&self, within: Duration) -> Result<AsyncSmtpConnection, Unknown> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Unknown> {
         let config = &self.config;
-        let wrapped = config.tls == Tls::Wrapped;
-        let port = config.port.unwrap_or(if wrapped { 465 } else { 587 });
         let hello = ClientId::Domain("localhost".to_owned());
-        let tls = if wrapped { Some(self.tls()?) } else { None };
-        let mut connection =
-            AsyncSmtpConnection::connect_tokio1((config.host.as_str(), port), Some(within), &hello, tls, None)
-                .await
-                .map_err(|problem| said(&problem))?;
+        let mut connection = AsyncSmtpConnection::connect_with_transport(self.line().await?, &hello)
+            .await
+            .map_err(|problem| said(&problem))?;
         if config.tls == Tls::Starttls {
             if !connection.can_starttls() {
                 return Err(unknown(
@@ -152,6 +154,37 @@ impl Server {
         Ok(connection)
     }
 
+    /// The connection, over TLS where it begins with it. The library reads lines of any length: this bounds the whole conversation.
+    async fn line(&self) -> Result<Box<Bounded>, Unknown> {
+        let config = &self.config;
+        let wrapped = config.tls == Tls::Wrapped;
+        let port = config.port.unwrap_or(if wrapped { 465 } else { 587 });
+        let tcp = TcpStream::connect((config.host.as_str(), port))
+            .await
+            .map_err(|problem| {
+                unknown(
+                    Reason::Unreachable,
+                    format!("the mail server is not reached: {problem}"),
+                )
+            })?;
+        let plain = Bounded::new(Box::new(tcp), Seen::default());
+        if !wrapped {
+            return Ok(Box::new(plain));
+        }
+        let trust = tls::of_client(config.ca.as_deref(), None)?;
+        match tls::handshake(trust, &config.host, plain).await {
+            Ok(stream) => Ok(Box::new(Bounded::new(Box::new(stream), Seen::default()))),
+            Err(NoHandshake::Certificate(why)) => Err(unknown(
+                Reason::Unreachable,
+                format!("the mail server's certificate is not trusted: {why}"),
+            )),
+            Err(_) => Err(unknown(
+                Reason::Unreachable,
+                "the mail server does not speak TLS from the first byte; does it want `tls: starttls`?",
+            )),
+        }
+    }
+
     fn tls(&self) -> Result<TlsParameters, Unknown> {
         let unusable = |problem: String| unknown(Reason::Unavailable, problem);
         let mut builder = TlsParameters::builder(self.config.host.clone());
@@ -159,28 +192,41 @@ impl Server {
             let shown = path.display();
             let pem = std::fs::read(path).map_err(|problem| unusable(format!("cannot read {shown}: {problem}")))?;
             let certificate = Certificate::from_pem(&pem).map_err(|problem| unusable(format!("{shown}: {problem}")))?;
-            builder = builder.add_root_certificate(certificate);
+            builder = builder
+                .certificate_store(CertificateStore::None)
+                .add_root_certificate(certificate);
         }
         builder.build_rustls().map_err(|problem| unusable(problem.to_string()))
     }
 }
 
+impl AsyncTokioStream for Bounded {
+    fn peer_addr(&self) -> std::io::Result<SocketAddr> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// What the server or the way to it said.
 fn said(problem: &Error) -> Unknown {
+    let mut detail = problem.to_string();
+    let mut source = std::error::Error::source(problem);
+    while let Some(inner) = source {
+        let words = inner.to_string();
+        // The library and the system wrap the same words.
+        if !detail.ends_with(&words) {
+            detail.push_str(": ");
+            detail.push_str(&words);
+        }
+        source = inner.source();
+    }
     let reason = match problem.status().map(|code| code.to_string()) {
         Some(code) if code.starts_with("421") || code.starts_with("45") => Reason::Throttled,
         Some(code) if code.starts_with("53") || code.starts_with("55") => Reason::Denied,
         Some(_) => Reason::Unavailable,
+        None if detail.contains(TOO_LARGE) => Reason::Truncated,
         None if problem.is_timeout() => Reason::Timeout,
         None => Reason::Unreachable,
     };
-    let mut detail = problem.to_string();
-    let mut source = std::error::Error::source(problem);
-    while let Some(inner) = source {
-        detail.push_str(": ");
-        detail.push_str(&inner.to_string());
-        source = inner.source();
-    }
     unknown(reason, cut(&detail, 300))
 }
 
@@ -236,7 +282,7 @@ impl Provider for Mail {
         async move {
             let Some(server) = &self.server else { return Vec::new() };
             let patience = Duration::from_secs(5);
-            let tried = tokio::time::timeout(patience, server.connect(patience)).await;
+            let tried = tokio::time::timeout(patience, server.connect()).await;
             let (state, detail) = match tried {
                 Ok(Ok(mut connection)) => {
                     let _ = tokio::time::timeout(patience, connection.quit()).await;

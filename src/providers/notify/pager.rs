@@ -1,7 +1,7 @@
 //! The provider `pager`: pages by the PagerDuty Events API v2. A key joins everything that is said about one incident.
 
 use super::config::PagerConfig;
-use super::{cut, failed, named, no_read, ready, text, turned_away, until};
+use super::{cut, failed, named, no_read, ready, text, turned_away, unknown, until};
 use crate::limits::{PAGE_KEY_BYTES, PAGE_SUMMARY_CHARACTERS};
 use crate::provider::{Call, Health, Outcome, Permit, Provider};
 use crate::providers::http::service::Service;
@@ -69,6 +69,15 @@ impl Pager {
         let field = |name: &str| said.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
         if let Some(outcome) = turned_away(&answer, &field("message")) {
             return outcome;
+        }
+        if field("status") != "success" {
+            return Outcome::Unclear(unknown(
+                Reason::Unparsable,
+                format!(
+                    "the server answered with status {}, but not as the Events API does: was it the pager who answered?",
+                    answer.status
+                ),
+            ));
         }
         Outcome::Done(Value::record(
             "Page",

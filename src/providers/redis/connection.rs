@@ -1,21 +1,15 @@
 //! A connection of its own for each call: nothing is left over from another one. Names, TLS and login are explicit, replies are bounded.
 
 use super::config::{Login, Role, Server};
-use super::failure::{Failure, Refusal, TOO_LARGE, classify, refusal};
-use crate::limits::REDIS_REPLY_BYTES;
-use crate::providers::http::tls;
+use super::failure::{Failure, Refusal, classify, refusal};
+use crate::providers::bounded::{Bounded, Seen, Stream};
+use crate::providers::http::tls::{self, NoHandshake};
 use crate::providers::names;
 use crate::secrets::SecretText;
 use crate::value::Reason;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisError, Value as Reply};
-use rustls::pki_types::ServerName;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::Instant;
 
@@ -55,8 +49,7 @@ impl Closed {
 /// A connection that has been let in.
 pub struct Link {
     connection: MultiplexedConnection,
-    /// Bytes read of the reply under way.
-    read: Arc<AtomicUsize>,
+    seen: Seen,
     driver: tokio::task::JoinHandle<()>,
     until: Instant,
 }
@@ -65,70 +58,6 @@ impl Drop for Link {
     fn drop(&mut self) {
         // The socket closes with its driver.
         self.driver.abort();
-    }
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-/// A stream of which a reply can take only so much, and that keeps the first words: a server without room says so and hangs up
-/// before anybody has asked, and then writing fails before these words are read.
-struct Bounded {
-    inner: Box<dyn Stream>,
-    read: Arc<AtomicUsize>,
-    first: FirstWords,
-}
-
-/// The first bytes that came.
-type FirstWords = Arc<Mutex<Vec<u8>>>;
-
-/// How many of them are kept.
-const FIRST: usize = 256;
-
-impl Bounded {
-    fn keep(&self, bytes: &[u8]) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = FIRST.saturating_sub(first.len()).min(bytes.len());
-        first.extend_from_slice(&bytes[..room]);
-    }
-}
-
-impl AsyncRead for Bounded {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
-        let read = buffer.filled().len() - before;
-        self.keep(&buffer.filled()[before..]);
-        if self.read.fetch_add(read, Ordering::Relaxed) + read > REDIS_REPLY_BYTES {
-            return Poll::Ready(Err(std::io::Error::other(TOO_LARGE)));
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Bounded {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
-        if matches!(polled, Poll::Ready(Err(_))) {
-            let mut last = [0; FIRST];
-            let mut buffer = ReadBuf::new(&mut last);
-            if let Poll::Ready(Ok(())) = Pin::new(&mut self.inner).poll_read(context, &mut buffer) {
-                self.keep(buffer.filled());
-            }
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
 
@@ -154,13 +83,8 @@ async fn enter(server: &Server, role: Role, database: u16, until: Instant) -> Re
         None => None,
     };
     let inner = stream(server, role, until).await?;
-    let read = Arc::new(AtomicUsize::new(0));
-    let first = FirstWords::default();
-    let bounded = Bounded {
-        inner,
-        first: Arc::clone(&first),
-        read: Arc::clone(&read),
-    };
+    let seen = Seen::default();
+    let bounded = Bounded::new(inner, seen.clone());
     // Deadlines are those of the call.
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(None)
@@ -172,7 +96,7 @@ async fn enter(server: &Server, role: Role, database: u16, until: Instant) -> Re
         .map_err(|problem| turned_away(&problem))?;
     let mut link = Link {
         connection,
-        read,
+        seen: seen.clone(),
         driver: tokio::spawn(driver),
         until,
     };
@@ -180,7 +104,7 @@ async fn enter(server: &Server, role: Role, database: u16, until: Instant) -> Re
         .await
         .map_err(|problem| {
             // What it said before it hung up says more than that it did.
-            let first = first.lock().unwrap_or_else(PoisonError::into_inner);
+            let first = seen.first();
             let said = (problem.is_io_error() && first.first() == Some(&b'-'))
                 .then(|| ::redis::parse_redis_value(&first).and_then(Reply::extract_error).err())
                 .flatten();
@@ -234,31 +158,23 @@ async fn stream(server: &Server, role: Role, until: Instant) -> Result<Box<dyn S
     let ours = |unknown| Closed::Other(Failure::from(unknown));
     let identity = server.login(role).and_then(|login| login.client.as_ref());
     let config = tls::of_client(server.ca.as_deref(), identity).map_err(ours)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        Closed::Other(Failure::definite(
-            Reason::Unavailable,
-            "`host` cannot be the name in a certificate",
-        ))
-    })?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    match connector.connect(name, tcp).await {
+    match tls::handshake(config, host, tcp).await {
         Ok(stream) => Ok(Box::new(stream)),
-        Err(problem) => Err(
-            match problem
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            {
-                Some(inner @ rustls::Error::InvalidCertificate(_)) => Closed::Certificate(tls::words(inner)),
-                Some(_) => Closed::Other(Failure::definite(
-                    Reason::Unreachable,
-                    "the server does not speak TLS as it should, or refused our certificate",
-                )),
-                None => Closed::Other(Failure::definite(
+        Err(NoHandshake::Certificate(why)) => Err(Closed::Certificate(why)),
+        Err(problem) => {
+            let (reason, words) = match problem {
+                NoHandshake::Name => (Reason::Unavailable, "`host` cannot be the name in a certificate"),
+                NoHandshake::Broke => (
                     Reason::Unreachable,
                     "the connection broke in the TLS handshake; does this port speak TLS?",
-                )),
-            },
-        ),
+                ),
+                _ => (
+                    Reason::Unreachable,
+                    "the server does not speak TLS as it should, or refused our certificate",
+                ),
+            };
+            Err(Closed::Other(Failure::definite(reason, words)))
+        }
     }
 }
 
@@ -316,7 +232,7 @@ impl Link {
     }
 
     async fn send(&mut self, command: &Cmd, change: bool) -> Result<Reply, Failure> {
-        self.read.store(0, Ordering::Relaxed);
+        self.seen.begin();
         match tokio::time::timeout_at(self.until, self.connection.send_packed_command(command)).await {
             Ok(Ok(reply)) => reply.extract_error().map_err(|problem| classify(&problem, change)),
             Ok(Err(problem)) => Err(classify(&problem, change)),
@@ -326,7 +242,7 @@ impl Link {
 
     /// Asks several things at once. Each has its own answer; what the server refuses is an error in its place.
     pub async fn ask_all(&mut self, pipeline: &Pipeline) -> Result<Vec<Result<Reply, Failure>>, Failure> {
-        self.read.store(0, Ordering::Relaxed);
+        self.seen.begin();
         let count = pipeline.cmd_iter().count();
         let asked = self.connection.send_packed_commands(pipeline, 0, count);
         match tokio::time::timeout_at(self.until, asked).await {

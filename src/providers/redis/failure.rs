@@ -1,5 +1,6 @@
 //! What a failed conversation with the server means: which kind of not knowing, and whether a change may have happened.
 
+use crate::providers::bounded::TOO_LARGE;
 pub use crate::providers::failure::{Failure, crop};
 use crate::value::Reason;
 use ::redis::{ErrorKind, RedisError};
@@ -88,9 +89,6 @@ pub fn classify(error: &RedisError, sent: bool) -> Failure {
     };
     if sent { failure.after_sending() } else { failure }
 }
-
-/// The words of a reply that is larger than what is read.
-pub const TOO_LARGE: &str = "the reply is larger than 16 MiB";
 
 #[cfg(test)]
 mod tests {
