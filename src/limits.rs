@@ -202,6 +202,8 @@ pub const GITHUB_TITLE_CHARACTERS: usize = 256;
 pub const GITHUB_BODY_CHARACTERS: usize = 60_000;
 /// github: labels that are looked at.
 pub const GITHUB_LABELS: usize = 1000;
+/// github: characters of the words that are looked for.
+pub const GITHUB_QUERY_CHARACTERS: usize = 200;
 /// github: issues of one call.
 pub const GITHUB_ISSUES: usize = 1000;
 /// github: the newest issues among which one that was sent before is looked for.

@@ -1,5 +1,6 @@
 //! Calls: operations of providers, and the arguments of library checks, actions and runbooks.
 
+use super::library::Embedded;
 use super::modules::ItemRef;
 use super::names::listed;
 use super::operations::{OperationRef, ProviderTable};
@@ -186,9 +187,12 @@ impl Body<'_, '_> {
         }
         let finding = Diagnostic::error("unknown-name", root.span, format!("there is no `{}`", root.text));
         let known = self.checker.provider_names(file);
-        let mut finding = self
-            .checker
-            .suggest(finding, root, known.iter().map(String::as_str), false);
+        let mut finding = match Embedded::import(&root.text, &["check", "action"]) {
+            Some(help) => finding.help(help),
+            None => self
+                .checker
+                .suggest(finding, root, known.iter().map(String::as_str), false),
+        };
         if finding.help.is_none() && place != Place::Change {
             finding = finding.help("operations are called as `provider.operation(…)`");
         }
@@ -486,7 +490,9 @@ impl Body<'_, '_> {
             name.span,
             format!("there is no function `{}`", name.text),
         );
-        let finding = if crate::program::Method::from_name(&name.text).is_some() {
+        let finding = if let Some(help) = Embedded::import(&name.text, &["check"]) {
+            finding.help(help)
+        } else if crate::program::Method::from_name(&name.text).is_some() {
             finding.help(format!("it is written behind a list: `[a, b].{}`", name.text))
         } else {
             finding.help("the language has no functions: use a check of a library, or a list operation behind a dot")

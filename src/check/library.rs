@@ -88,6 +88,24 @@ impl Embedded {
         MODULES.iter().map(|(path, _)| *path)
     }
 
+    /// The lines that would bring in what has this name and is one of these kinds (`check`, `resource`); `None` when no module has it.
+    pub(super) fn import(name: &str, kinds: &[&str]) -> Option<String> {
+        let declares = |line: &str| {
+            kinds.iter().any(|kind| {
+                let rest = line.strip_prefix(kind).and_then(|rest| rest.strip_prefix(' '));
+                rest.and_then(|rest| rest.strip_prefix(name))
+                    .is_some_and(|behind| !behind.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
+            })
+        };
+        let mut all: Vec<String> = MODULES
+            .iter()
+            .filter(|(_, text)| text.lines().any(declares))
+            .map(|(path, _)| format!("`use {path}.{{{name}}}`"))
+            .collect();
+        all.sort_unstable();
+        (!all.is_empty()).then(|| all.join(" or "))
+    }
+
     /// The number of the module with this path.
     pub(super) fn number(path: &str) -> Option<usize> {
         MODULES.iter().position(|(known, _)| *known == path)

@@ -616,3 +616,21 @@ scenario "Other" {
     has("unknown-name", "pager.page", "there is");
     has("unknown-name", "\"Wrng\"", "did you mean `Wrong`?");
 }
+
+#[test]
+fn what_a_module_has_is_named_with_the_line_that_brings_it_in() {
+    let checked = small(
+        "runbook slow(cache: Redis, plain: Redi) \"Slow\" {\n  timebox 30 min then escalate\n  situation {\n    check full = \
+         memory_full(cache)\n    symptom busy \"Busy?\" {\n      yes when end_sessions(cache)\n    }\n  }\n  task {\n    goal not busy\n  }\n}\n",
+    );
+    let help = |text: &str| {
+        let finding = checked
+            .diagnostics
+            .iter()
+            .find(|finding| checked.sources.text(finding.span) == text);
+        finding.and_then(|finding| finding.help.clone()).unwrap_or_default()
+    };
+    assert_eq!(help("Redis"), "`use std.redis.{Redis}`");
+    assert_eq!(help("memory_full"), "`use std.redis.{memory_full}`");
+    assert!(!help("Redi").contains("use "), "{}", help("Redi"));
+}

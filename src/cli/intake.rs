@@ -4,6 +4,7 @@ use super::Failure;
 use super::args::Run;
 use super::output::{Output, complain, line};
 use crate::intake::{self, Alert};
+use crate::journal::event::Person;
 use crate::journal::{self, Event};
 use crate::limits::{ALERT_BYTES, ALERT_RUNS};
 use crate::program::{BindingKind, Program};
@@ -13,6 +14,7 @@ use crate::value::{Type, Value};
 use sha2::{Digest as _, Sha256};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The alert of `--alert`, when there is one.
 ///
@@ -167,16 +169,56 @@ pub async fn under_way(
     Ok(None)
 }
 
-/// Says that a run for the same is under way.
-pub fn attached(id: &str, output: Output) {
+/// Attaches an alert to the run that is under way for the same; false when there is none.
+///
+/// # Errors
+/// The journal cannot be read or written.
+pub async fn attach_to_same(
+    journal: &journal::Location,
+    runbook: &str,
+    arguments: &[(String, Value)],
+    alert: &Alert,
+    output: Output,
+) -> Result<bool, journal::Error> {
+    let store = super::run::open_journal(journal).await?;
+    let found = under_way(&store, runbook, arguments).await?;
+    if let Some(id) = &found {
+        attach(&store, id, alert, output).await?;
+    }
+    store.close().await?;
+    Ok(found.is_some())
+}
+
+/// Longest wait for the first entry of a run that began in this instant.
+const FIRST_ENTRY: Duration = Duration::from_secs(5);
+
+/// Writes an alert into the record of the run that is under way for the same, and says so. The run's way is not changed by it.
+///
+/// # Errors
+/// The journal cannot be written.
+pub async fn attach(store: &journal::Store, id: &str, alert: &Alert, output: Output) -> Result<(), journal::Error> {
+    let event = Event::AlertAttached {
+        alert: alert.event(),
+        by: Person {
+            name: super::login(),
+            by: "login".to_owned(),
+        },
+    };
+    let until = Instant::now() + FIRST_ENTRY;
+    while store.entries(id).await?.is_empty() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let entry = store.attach(id, &event).await?;
     if output.json {
-        line(&serde_json::json!({ "attached_to": id }).to_string());
+        line(&serde_json::json!({ "attached_to": id, "entry": entry }).to_string());
     } else {
         complain(&format!(
-            "run {0} of this runbook is under way for the same; nothing was started. `starr show {0}` is what it does",
+            "run {0} of this runbook is under way for the same: its record says so (entry {entry}), and nothing was started. \
+             `starr show {0}` is what it does",
             safe(id)
         ));
     }
+    Ok(())
 }
 
 /// What an alerting rule says about this runbook: its name, and the command with the labels that it needs.

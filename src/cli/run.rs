@@ -35,6 +35,33 @@ use std::time::Duration;
 /// Longest time an emergency override lasts.
 const OVERRIDE_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// Tells the run that is under way for an alert what happened to it; false when there is none.
+fn tell_run(
+    alert: &Alert,
+    args: &Run,
+    global: &Global,
+    environment: &Environment,
+    output: Output,
+) -> Result<bool, Failure> {
+    let path = journal_path(global, environment)?;
+    if !path.exists() || (args.file.is_none() && alert.runbook().is_none()) {
+        return Ok(false);
+    }
+    let file = match &args.file {
+        Some(file) => file.clone(),
+        None => intake::runbook(alert, &args.runbooks)?,
+    };
+    let program = load::trusted(&file, environment, output)?;
+    let Some(book) = program.runbooks.first() else {
+        return Ok(false);
+    };
+    let mut set = args.set.clone();
+    set.extend(intake::values(alert, &program, &args.set)?);
+    let arguments = arguments(&program, &set, environment)?;
+    let told = super::runtime()?.block_on(intake::attach_to_same(&path, &book.name, &arguments, alert, output))?;
+    Ok(told)
+}
+
 /// Runs a runbook to its end.
 pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure> {
     let loaded = config::load(global.config.as_deref())?;
@@ -42,7 +69,16 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let planned = args.plan.as_deref().map(Planned::open).transpose()?;
     let alert = intake::alert(args)?;
     if let Some(alert) = alert.as_ref().filter(|alert| !alert.firing) {
-        complain(&format!("{} {}; nothing was run", safe(&alert.line()), alert.instead));
+        // What happened to an alert starts nothing; a run that is under way for it is told, where there is one.
+        match tell_run(alert, args, global, environment, output) {
+            Ok(true) => {}
+            Ok(false) => complain(&format!("{}; nothing was run", safe(&alert.event()))),
+            Err(problem) => complain(&format!(
+                "{}; nothing was run, and whether a run is under way for it is not known: {}",
+                safe(&alert.event()),
+                problem.message
+            )),
+        }
         return Ok(Exit::Good);
     }
     let file = planned.as_ref().map(Planned::runbook).or_else(|| args.file.clone());
@@ -84,17 +120,10 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     }
 
     let runtime = super::runtime()?;
-    if alert.is_some() {
-        let before = runtime.block_on(async {
-            let store = open_journal(&path).await?;
-            let found = intake::under_way(&store, &book.name, &arguments).await?;
-            store.close().await?;
-            Ok::<_, journal::Error>(found)
-        })?;
-        if let Some(id) = before {
-            intake::attached(&id, output);
-            return Ok(Exit::Good);
-        }
+    if let Some(alert) = &alert
+        && runtime.block_on(intake::attach_to_same(&path, &book.name, &arguments, alert, output))?
+    {
+        return Ok(Exit::Good);
     }
     let console = Console::new(output);
     let operator = operator();
@@ -127,7 +156,9 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let journal = match store.begin_about(header, Some(about)).await? {
             Begun::Mine(journal) => journal,
             Begun::UnderWay(id) => {
-                intake::attached(&id, output);
+                if let Some(alert) = &alert {
+                    intake::attach(&store, &id, alert, output).await?;
+                }
                 drop(sealing);
                 if let Some(store) = Arc::into_inner(store) {
                     store.close().await?;

@@ -93,6 +93,7 @@ const BESIDE: &[&str] = &[
     "log_changed",
     "payloads_erased",
     "bundled",
+    "alert_attached",
 ];
 
 impl Replay {

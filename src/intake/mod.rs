@@ -16,6 +16,8 @@ pub const RUNBOOK: &str = "runbook";
 /// Nothing is to be looked at any more.
 const OVER: &str = "is over";
 
+const FIRES: &str = "fires";
+
 /// One alert, or a group of alerts that fire together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alert {
@@ -26,8 +28,8 @@ pub struct Alert {
     pub title: String,
     /// Something is to be looked at.
     pub firing: bool,
-    /// What happened instead, where nothing is to be looked at: `is over`.
-    pub instead: &'static str,
+    /// What happened to it: `fires`, `is over`, `was acknowledged by Maria`.
+    pub happened: String,
     /// What all of them have in common.
     pub labels: BTreeMap<String, String>,
     /// Labels in which the alerts of a group differ.
@@ -45,6 +47,11 @@ impl Alert {
     /// One line for the record.
     pub fn line(&self) -> String {
         format!("{}: {} ({})", self.source, self.title, self.id)
+    }
+
+    /// The same with what happened to it.
+    pub fn event(&self) -> String {
+        format!("{} {}", self.line(), self.happened)
     }
 }
 
@@ -139,7 +146,7 @@ fn alertmanager(document: Json) -> Result<Alert, String> {
         id: group.key,
         title,
         firing: !firing.is_empty(),
-        instead: OVER,
+        happened: if firing.is_empty() { OVER } else { FIRES }.to_owned(),
         labels,
         differing,
         annotations,
@@ -155,6 +162,9 @@ struct Hook {
 #[derive(Deserialize)]
 struct Happened {
     event_type: String,
+    /// Who did it.
+    #[serde(default)]
+    agent: Option<Named>,
     data: Incident,
 }
 
@@ -191,10 +201,23 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
         .map_err(|problem| format!("this is not the web hook of PagerDuty: {problem}"))?;
     let kind = hook.event.event_type;
     // An incident that nobody took in time is announced again, and one that was taken, noted or passed on is nothing new.
-    let instead = match kind.as_str() {
-        "incident.triggered" | "incident.reopened" | "incident.unacknowledged" => None,
-        "incident.resolved" => Some(OVER),
-        _ if kind.starts_with("incident.") => Some("is known, and something was done to it"),
+    let firing = matches!(
+        kind.as_str(),
+        "incident.triggered" | "incident.reopened" | "incident.unacknowledged"
+    );
+    let by = hook
+        .event
+        .agent
+        .map(|agent| agent.summary)
+        .filter(|name| !name.is_empty());
+    let by = by.map(|name| format!(" by {name}")).unwrap_or_default();
+    let happened = match kind.as_str() {
+        "incident.triggered" => FIRES.to_owned(),
+        "incident.resolved" => format!("{OVER}, resolved{by}"),
+        _ if kind.starts_with("incident.") => {
+            let word: String = kind["incident.".len()..].chars().take(60).collect();
+            format!("was {}{by}", word.replace(['_', '.'], " "))
+        }
         _ => {
             return Err(format!(
                 "expected an event of an incident, found `{}`",
@@ -226,8 +249,8 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
         source: "PagerDuty",
         id: incident.id,
         title: incident.title,
-        firing: instead.is_none(),
-        instead: instead.unwrap_or(OVER),
+        firing,
+        happened,
         labels,
         differing: BTreeSet::new(),
         annotations: BTreeMap::new(),

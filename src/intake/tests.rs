@@ -79,7 +79,12 @@ fn an_incident_gives_its_service_and_its_fields() {
             .replace("incident.triggered", &format!("incident.{event}"));
         let alert = read(other.as_bytes()).unwrap();
         assert_eq!(alert.firing, firing, "{event}");
-        assert_eq!(alert.instead == "is over", firing || event == "resolved", "{event}");
+        let happened = match event {
+            "triggered" => "fires".to_owned(),
+            "resolved" => "is over, resolved".to_owned(),
+            other => format!("was {}", other.replace(['_', '.'], " ")),
+        };
+        assert_eq!(alert.happened, happened, "{event}");
     }
 }
 

@@ -375,6 +375,12 @@ pub enum Event {
         because: String,
         by: Person,
     },
+    /// While the run was under way another alert came for the same, or something happened to an alert. Written by whoever took it in.
+    AlertAttached {
+        /// Who sent it, what it is about, and what happened to it.
+        alert: String,
+        by: Person,
+    },
     /// The run was put into one file for somebody else.
     Bundled {
         /// SHA-256 of the file, in hexadecimal digits.
@@ -470,6 +476,7 @@ impl Event {
             Event::KeyChanged { .. } => (Action, "key_changed"),
             Event::LogChanged { .. } => (Action, "log_changed"),
             Event::PayloadsErased { .. } => (Reflection, "payloads_erased"),
+            Event::AlertAttached { .. } => (Situation, "alert_attached"),
             Event::Bundled { .. } => (Reflection, "bundled"),
         }
     }
@@ -492,6 +499,7 @@ impl Event {
             | Event::KeyChanged { by, .. }
             | Event::LogChanged { by, .. }
             | Event::PayloadsErased { by, .. }
+            | Event::AlertAttached { by, .. }
             | Event::Bundled { by, .. }
             | Event::Resumed { by, .. }
             | Event::TakenOver { by, .. } => Some(by),

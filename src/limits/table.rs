@@ -499,6 +499,12 @@ pub const TABLE: &[Limit] = &[
     ),
     row(
         "github",
+        "characters of the words that are looked for, their quotation marks included",
+        "200; more is unknown",
+        Some("issues_are_looked_for_by_their_words"),
+    ),
+    row(
+        "github",
         "labels that are looked at, and issues of one call",
         "1,000",
         Some("what_there_is_too_much_of_is_cut_or_refused"),

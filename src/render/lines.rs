@@ -275,6 +275,10 @@ pub fn lines(event: &Event) -> Vec<Line> {
                 note(because)
             ),
         )],
+        Event::AlertAttached { alert, .. } => vec![line(
+            Tone::Attention,
+            format!("while this run was under way: {}", safe(alert)),
+        )],
         Event::Bundled { digest, bytes, by } => vec![line(
             Tone::Plain,
             format!(

@@ -181,7 +181,9 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
     first.wait_for("Type yes, no or unknown");
     let (code, said) = desk.alerted(&orders, &[]);
     assert!(
-        code == 0 && said.contains("is under way for the same; nothing was started"),
+        code == 0
+            && said.contains("is under way for the same: its record says so")
+            && said.contains("nothing was started"),
         "{said}"
     );
     // A threshold makes it no other incident.
@@ -195,14 +197,67 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
     let billing = alert(&json!({"alertname": "PoolFull", "db": "billing"}), "team/pool-full");
     let (_, said) = desk.alerted(&billing, &[]);
     assert!(said.contains("Is billing full?"), "{said}");
+    // That it is over, and that somebody took it, starts nothing and is told to the run for the same.
+    let mut over = orders.clone();
+    over["alerts"][0]["status"] = json!("resolved");
+    let taken = json!({"event": {"event_type": "incident.acknowledged", "agent": {"summary": "Maria\u{1b}[2J"}, "data": {
+        "id": "P1", "title": "Pool full", "custom_fields": [
+            {"name": "runbook", "value": "team/pool-full"}, {"name": "db", "value": "orders"}]}}});
+    let mut attached_to = String::new();
+    for told in [&over, &taken] {
+        let (code, said) = desk.alerted(told, &["--json"]);
+        let said: Json = serde_json::from_str(&said).unwrap();
+        assert!(code == 0 && said["entry"].is_u64(), "{said}");
+        said["attached_to"].as_str().unwrap().clone_into(&mut attached_to);
+    }
+    let mut elsewhere = over.clone();
+    elsewhere["alerts"][0]["labels"]["db"] = json!("nobody");
+    let (code, said) = desk.alerted(&elsewhere, &[]);
+    assert!(code == 0 && said.contains("is over; nothing was run"), "{said}");
     first.answer("no");
     first.wait_for("a note");
     first.answer("");
     assert_eq!(first.end(), 0, "{}", first.seen);
+    // The record has them between what the run itself wrote, and is intact.
+    let shown = desk.starr(&["show", &attached_to]).1;
+    for words in [
+        "while this run was under way: Alertmanager: PoolFull",
+        "PoolFull ({}:{db=\"orders\"}) is over",
+        "PagerDuty: Pool full (P1) was acknowledged by Maria",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    assert_eq!(shown.matches("while this run was under way").count(), 4, "{shown}");
+    let (code, said) = desk.starr(&["journal", "verify"]);
+    assert_eq!(code, 0, "{said}");
     // Once it is over, an alert starts the next.
     let (_, said) = desk.alerted(&orders, &[]);
     assert!(said.contains("Is orders full?"), "{said}");
     assert_eq!(desk.runs(), 3);
+}
+
+#[test]
+fn a_run_to_which_an_alert_was_attached_goes_on_after_its_process_ended() {
+    let desk = Desk::new();
+    let orders = alert(&json!({"alertname": "PoolFull", "db": "orders"}), "team/pool-full");
+    std::fs::write(desk.0.path().join("alert.json"), orders.to_string()).unwrap();
+    let mut first = Terminal::start(desk.command(&["run", "--alert", "alert.json"]));
+    first.wait_for("Type yes, no or unknown");
+    let (_, said) = desk.alerted(&orders, &["--json"]);
+    let said: Json = serde_json::from_str(&said).unwrap();
+    let id = said["attached_to"].as_str().unwrap().to_owned();
+    first.kill();
+    let mut second = Terminal::start(desk.command(&["resume", &id]));
+    second.wait_for("Type yes, no or unknown");
+    second.answer("no");
+    second.wait_for("a note");
+    second.answer("");
+    assert_eq!(second.end(), 0, "{}", second.seen);
+    let shown = desk.starr(&["show", &id]).1;
+    assert_eq!(shown.matches("while this run was under way").count(), 1, "{shown}");
+    let (code, said) = desk.starr(&["journal", "verify"]);
+    assert_eq!(code, 0, "{said}");
 }
 
 /// Asks for so long that every process of one instant meets the one that is first.
@@ -250,7 +305,7 @@ fn all_at_once(desk: &Desk) -> usize {
         .count();
     let attached = ended
         .iter()
-        .filter(|(code, said)| *code == 0 && said.contains("is under way for the same; nothing was started"))
+        .filter(|(code, said)| *code == 0 && said.contains("is under way for the same: its record says so"))
         .count();
     assert_eq!((ran, attached), (1, 3), "{ended:#?}");
     let (_, listed) = desk.starr(&["runs", "--json"]);

@@ -40,6 +40,7 @@ pub const OPERATIONS: &[(&str, bool)] = &[
     ("collector", true),
     ("threads", true),
     ("profile", true),
+    ("heap", true),
     ("limits", true),
     ("workflow", true),
     ("errors", true),

@@ -53,7 +53,7 @@ fn number(json: &Json) -> Option<i64> {
 }
 
 /// An issue as a record.
-fn issue(repository: &Value, json: &Json) -> Value {
+pub(super) fn issue(repository: &Value, json: &Json) -> Value {
     Value::record(
         "Issue",
         vec![

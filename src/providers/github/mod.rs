@@ -2,6 +2,7 @@
 
 pub mod config;
 mod issues;
+mod search;
 mod text;
 
 use super::arguments::{Arguments, patience};
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 const OPERATIONS: &[&str] = &[
     "labels",
     "issues.list",
+    "issues.search",
     "issues.create",
     "issues.comment",
     "issues.close",
@@ -36,6 +38,8 @@ const PAGES: usize = 100;
 /// The provider `github`: the repositories of an environment.
 pub struct GitHub {
     service: Service,
+    /// By name: the interface's own address, and owner and name as GitHub has them.
+    places: BTreeMap<String, (String, String)>,
 }
 
 fn odd() -> Unknown {
@@ -81,7 +85,17 @@ impl GitHub {
     pub fn new(config: &Config) -> Result<Self, String> {
         let endpoints = config.repositories.iter();
         let endpoints = endpoints.map(|(name, repository)| (name.clone(), repository.endpoint()));
-        Service::new("repository", "github.repositories", &endpoints.collect()).map(|service| Self { service })
+        let service = Service::new("repository", "github.repositories", &endpoints.collect())?;
+        let place = |repository: &config::RepositoryConfig| {
+            let base = repository.url.trim_end_matches('/').to_owned();
+            (base, repository.repository.clone())
+        };
+        let places = config.repositories.iter();
+        let places = places.map(|(name, repository)| (name.clone(), place(repository)));
+        Ok(Self {
+            service,
+            places: places.collect(),
+        })
     }
 
     /// The first `most` things of a listing that are wanted, page by page.
@@ -145,6 +159,7 @@ impl GitHub {
         match &*call.operation.path {
             "labels" => self.labels(arguments, until).await,
             "issues.list" => self.issues(call, until).await,
+            "issues.search" => self.search(call, until).await,
             other => Err(wrong(Reason::Internal, format!("`github.{other}` is not a read"))),
         }
     }

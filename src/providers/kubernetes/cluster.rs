@@ -298,66 +298,45 @@ pub async fn top_pods(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Val
     }))
 }
 
-/// `top.nodes`
+/// `top.nodes`: what is used, and its share of what pods may have of the node. Without a right to list nodes the shares are unknown.
 pub async fn top_nodes(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value, Failure> {
+    let at_most = arguments.limit("at_most", 5_000)?;
     let items = place
-        .list(
-            &place.path(METRICS, "nodes", None)?,
-            &[],
-            arguments.limit("at_most", 5_000)?,
-        )
+        .list(&place.path(METRICS, "nodes", None)?, &[], at_most)
         .await
         .map_err(without_metrics)?;
+    let nodes = place.list("/api/v1/nodes", &[], at_most).await;
+    let share = |name: Option<&str>, part: Option<f64>, pointer: &str| {
+        let nodes = nodes.as_ref().map_err(|failure| Arc::new(failure.unknown.clone()));
+        let nodes = match nodes {
+            Ok(nodes) => nodes,
+            Err(unknown) => return Value::Unknown(unknown),
+        };
+        let node = nodes
+            .items
+            .iter()
+            .find(|node| json::text(node, "/metadata/name") == name);
+        match (part, node.and_then(|node| json::amount(node, pointer))) {
+            (Some(part), Some(whole)) if whole > 0.0 => Value::ratio(part / whole),
+            _ => Value::unknown(Reason::Missing, "nobody says how much of the node pods may have"),
+        }
+    };
     Ok(listed(&items, |object| {
         let unknown = || Value::unknown(Reason::Unparsable, "the metrics of a node cannot be read");
+        let name = json::text(object, "/metadata/name");
+        let (cpu, memory) = (
+            json::amount(object, "/usage/cpu"),
+            json::amount(object, "/usage/memory"),
+        );
         Value::record(
             "NodeUse",
             vec![
                 ("node", json::must(object, "/metadata/name")),
-                (
-                    "cpu",
-                    json::amount(object, "/usage/cpu").map_or_else(unknown, Value::float),
-                ),
-                (
-                    "memory",
-                    json::amount(object, "/usage/memory").map_or_else(unknown, json::bytes),
-                ),
+                ("cpu", cpu.map_or_else(unknown, Value::float)),
+                ("cpu_share", share(name, cpu, "/status/allocatable/cpu")),
+                ("memory", memory.map_or_else(unknown, json::bytes)),
+                ("memory_share", share(name, memory, "/status/allocatable/memory")),
             ],
         )
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::asked;
-
-    #[test]
-    fn a_pod_asks_for_its_containers_together_or_its_largest_first_one() {
-        let pod = serde_json::json!({"spec": {
-            "containers": [{"resources": {"requests": {"cpu": "250m"}}}, {"resources": {"requests": {"cpu": "0.5"}}}, {}],
-            "initContainers": [{"resources": {"requests": {"cpu": "1"}}}],
-            "overhead": {"cpu": "100m"},
-        }});
-        assert!((asked(&pod, "/resources/requests/cpu") - 1.1).abs() < 1e-9);
-        assert!(asked(&pod, "/resources/requests/memory").abs() < 1e-9);
-        assert!(asked(&pod, "/resources/limits/cpu").abs() < 1e-9, "no limit is none");
-    }
-
-    #[test]
-    fn first_containers_that_stay_are_added_and_those_behind_them_run_beside_them() {
-        let container = |cpu: &str, stays: bool| {
-            let policy = if stays {
-                serde_json::json!("Always")
-            } else {
-                serde_json::Value::Null
-            };
-            serde_json::json!({"restartPolicy": policy, "resources": {"requests": {"cpu": cpu}}})
-        };
-        let pod = |first: &[serde_json::Value]| serde_json::json!({"spec": {"containers": [container("1", false)], "initContainers": first}});
-        let cpu = |first: &[serde_json::Value]| asked(&pod(first), "/resources/requests/cpu");
-        assert!((cpu(&[container("200m", true), container("300m", true)]) - 1.5).abs() < 1e-9);
-        // It runs while the one before it is there already.
-        assert!((cpu(&[container("200m", true), container("2", false)]) - 2.2).abs() < 1e-9);
-        assert!((cpu(&[container("2", false), container("200m", true)]) - 2.0).abs() < 1e-9);
-    }
 }

@@ -293,7 +293,10 @@ impl Rights<'_> {
                 self.change("batch", "jobs", &["create"]);
             }
             "top.pods" => self.read("metrics.k8s.io", "pods", &["list"]),
-            "top.nodes" => self.read("metrics.k8s.io", "nodes", &["list"]),
+            "top.nodes" => {
+                self.read("metrics.k8s.io", "nodes", &["list"]);
+                self.read("", "nodes", &["list"]);
+            }
             "objects.get" => self.object(Read, &["get"], true),
             "objects.list" => self.object(Read, &["list"], false),
             "objects.wait_gone" => self.object(Read, &["list", "watch"], true),

@@ -629,6 +629,14 @@ pub fn others() -> Vec<Recorded> {
             },
         ),
         (
+            16.2,
+            "",
+            Event::AlertAttached {
+                alert: text("Alertmanager: PoolFull (group) fires"),
+                by: maria(),
+            },
+        ),
+        (
             16.5,
             "",
             Event::Bundled {

@@ -45,7 +45,7 @@ fn every_kind_of_event_is_in_the_samples_and_its_tag_is_its_kind() {
         assert_eq!(serde_json::from_value::<Event>(data).unwrap(), event);
         kinds.insert(event.kind());
     }
-    assert_eq!(kinds.len(), 43, "{kinds:?}");
+    assert_eq!(kinds.len(), 44, "{kinds:?}");
 }
 
 #[test]

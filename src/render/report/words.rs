@@ -497,6 +497,7 @@ fn event_sentence(event: &Event) -> String {
         Event::PayloadsErased { entries, because, .. } => {
             format!("{} erased: {because}", count(entries.len(), "payload", "payloads"))
         }
+        Event::AlertAttached { alert, .. } => format!("while this run was under way: {alert}"),
         Event::Bundled { digest, bytes, .. } => format!("a bundle of {bytes} bytes was made, SHA-256 {digest}"),
         Event::Prevention { title, by, due } => {
             let by = by.as_ref().map(|by| format!(", by {by}")).unwrap_or_default();

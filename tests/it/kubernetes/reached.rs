@@ -131,6 +131,9 @@ async fn a_node_is_opened_again_and_what_its_pods_asked_for_is_added_up() {
     let nodes = items(&read(&gate, "top.nodes", &[]).await);
     assert_eq!(field(&nodes[0], "cpu"), Value::Float(1.2));
     assert_eq!(field(&nodes[0], "memory"), gi(3));
+    // Of what pods may have there: four processors and eight gibibytes.
+    assert_eq!(field(&nodes[0], "cpu_share"), Value::ratio(0.3));
+    assert_eq!(field(&nodes[0], "memory_share"), Value::ratio(0.375));
 }
 
 fn settings(data: Json) -> Vec<(&'static str, Value)> {

@@ -34,6 +34,33 @@ fn issue(number: usize, body: &str) -> Json {
     })
 }
 
+/// As the search does: words in quotation marks stand in the issue, the others are qualifiers.
+fn searched(kept: &Kept, asked: &Asked) -> Json {
+    let query = &asked.query["q"];
+    let (quoted, plain): (Vec<_>, Vec<_>) = query.split(' ').partition(|word| word.starts_with('"'));
+    assert!(
+        plain.contains(&"repo:team/shop") && plain.contains(&"is:issue"),
+        "{query}"
+    );
+    let state = plain.iter().find_map(|word| word.strip_prefix("state:"));
+    let holds = |one: &&Json, word: &str| {
+        let text = format!("{} {}", one["title"], one["body"]).to_lowercase();
+        text.contains(&word.trim_matches('"').to_lowercase())
+    };
+    let found: Vec<Json> = kept
+        .issues
+        .iter()
+        .filter(|one| state.is_none_or(|state| one["state"] == *state))
+        .filter(|one| quoted.iter().all(|word| holds(one, word)))
+        .map(|one| {
+            let mut one = one.clone();
+            one["repository_url"] = json!("https://api.git.test/repos/Team/Shop");
+            one
+        })
+        .collect();
+    json!({"total_count": found.len(), "incomplete_results": kept.silent, "items": page(&found[..found.len().min(1000)], asked)})
+}
+
 /// Answers as `/repos/team/shop` does.
 fn answer(kept: &Shared, asked: &Asked) -> Option<(u16, Json)> {
     let mut kept = kept.lock().unwrap();
@@ -45,6 +72,9 @@ fn answer(kept: &Shared, asked: &Asked) -> Option<(u16, Json)> {
     }
     assert_eq!(asked.header("accept"), "application/vnd.github+json");
     assert_eq!(asked.header("x-github-api-version"), "2022-11-28");
+    if asked.path == "/search/issues" {
+        return Some((200, searched(&kept, asked)));
+    }
     let path = asked.path.strip_prefix("/repos/team/shop")?.to_owned();
     let sent = asked.json();
     let made = match (asked.method.as_str(), path.as_str()) {
@@ -415,4 +445,43 @@ async fn a_page_that_is_shorter_than_was_asked_for_is_not_the_last_when_another_
     let led_away = labels(&server(95, Some(away))).await;
     assert_eq!(reason(&led_away).0, Reason::Denied);
     assert!(other.asked().is_empty());
+}
+
+#[tokio::test]
+async fn issues_are_looked_for_by_their_words() {
+    let (kept, server) = repository();
+    let world = world(&server);
+    let mut closed = issue(3, "the pool is exhausted, again");
+    closed["state"] = json!("closed");
+    kept.lock().unwrap().issues = vec![issue(1, "pool exhausted"), issue(2, "pool"), closed];
+    let numbers = |list: &Value| items(list).iter().map(|one| field(one, "number")).collect::<Vec<_>>();
+    let words = |text: &str| ("words", Value::text(text));
+    let found = world.read("issues.search", &[words("Pool exhausted")]).await;
+    assert_eq!(numbers(&found), [Value::Int(1), Value::Int(3)]);
+    let open = [words("exhausted"), ("state", Value::variant("open"))];
+    assert_eq!(numbers(&world.read("issues.search", &open).await), [Value::Int(1)]);
+    // What looks like a qualifier or an operator is a word, and stands nowhere.
+    for odd in ["repo:other/x", "pool OR is:open", "\"pool\" NOT-there"] {
+        assert!(
+            numbers(&world.read("issues.search", &[words(odd)]).await).is_empty(),
+            "{odd}"
+        );
+    }
+    for odd in ["", " \" ", &"x ".repeat(100)] {
+        let unknown = reason(&world.read("issues.search", &[words(odd)]).await);
+        assert_eq!(unknown.0, Reason::Unparsable, "{odd}");
+    }
+    // More than are wanted, more than GitHub gives, and what GitHub did not look at: a list that was cut, not one that is short.
+    kept.lock().unwrap().issues = (1..=1200).map(|number| issue(number, "pool")).collect();
+    for (most, count) in [(150, 150), (1000, 1000)] {
+        let found = world
+            .read("issues.search", &[words("pool"), ("at_most", Value::Int(most))])
+            .await;
+        let list = found.as_list().unwrap();
+        assert_eq!((list.items.len(), list.truncated), (count, true));
+    }
+    kept.lock().unwrap().issues.truncate(1);
+    kept.lock().unwrap().silent = true;
+    let found = world.read("issues.search", &[words("pool")]).await;
+    assert!(found.as_list().unwrap().truncated, "{found:?}");
 }
