@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Row};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// When a call must be over.
 #[derive(Clone, Copy, Debug)]
@@ -78,9 +78,7 @@ pub struct Pool {
     database: Arc<Database>,
     role: Role,
     permits: Arc<Semaphore>,
-    links: Mutex<Links>,
-    /// Somebody has let go of a connection.
-    free: Notify,
+    links: Arc<Mutex<Links>>,
     own: Own,
 }
 
@@ -90,7 +88,14 @@ struct Links {
     idle: Vec<Link>,
     /// In use, or being opened.
     busy: usize,
+    /// Calls that wait for one that is in use, the longest first. One that is dropped here looks again.
+    waiting: VecDeque<oneshot::Sender<(Link, Busy)>>,
 }
+
+/// What makes a session as it was when it began, behind the transaction of a call: what `DISCARD ALL` does, in the words that may stand in one message with
+/// others. Nothing before it is left when what follows begins.
+const RESET: &str = "ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; \
+                     SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES";
 
 /// How long a call waits for a connection that is in use before it opens another: most calls are over sooner than a connection is open.
 const GIVEN_BACK: Duration = Duration::from_millis(10);
@@ -104,18 +109,33 @@ const OWN: usize = 256;
 /// A connection in use. Dropped without [`Lease::give_back`] it is closed: nobody uses a connection in an unknown state.
 pub struct Lease<'a> {
     link: Link,
-    busy: Busy<'a>,
-    _permit: OwnedSemaphorePermit,
+    busy: Busy,
+    pool: &'a Pool,
+    permit: OwnedSemaphorePermit,
 }
 
 /// A connection of the pool is in use, or being opened, until this is dropped.
-struct Busy<'a>(&'a Pool);
+struct Busy(Arc<Mutex<Links>>);
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        locked(&self.0.links).busy -= 1;
-        self.0.free.notify_one();
+        let mut links = locked(&self.0);
+        links.busy -= 1;
+        // Somebody who waits looks again: there may be an idle one, or room for another.
+        let waiting = links.waiting.pop_front();
+        drop(links);
+        drop(waiting);
     }
+}
+
+/// What there is for a call.
+enum Taken {
+    /// A connection that is as when it began.
+    Fresh(Link, Busy),
+    /// One that another call used until now; it is reset with the first message of this one.
+    Used(Link, Busy),
+    /// Another is to be opened.
+    Room(Busy),
 }
 
 impl Pool {
@@ -127,8 +147,7 @@ impl Pool {
             database,
             role,
             permits,
-            links: Mutex::default(),
-            free: Notify::new(),
+            links: Arc::default(),
             own,
         }
     }
@@ -142,53 +161,64 @@ impl Pool {
             )
             .await?
             .map_err(|_| Failure::definite(Reason::Internal, "the own connections are closed"))?;
-        let set_up = async |link: &mut Link| {
-            let first = sqlx::raw_sql(AssertSqlSafe(first()));
+        let set_up = async |link: &mut Link, used: bool| {
+            let first = first();
+            let first = if used { format!("{RESET}; {first}") } else { first };
+            let first = sqlx::raw_sql(AssertSqlSafe(first));
             deadline.wait("the server", first.execute(&mut link.connection)).await
         };
         let mut until = Some(Instant::now() + GIVEN_BACK);
         loop {
-            let (idle, busy) = self.taken(&mut until, deadline).await;
-            let Some(mut link) = idle else {
-                let mut link = self.open(deadline).await?;
-                set_up(&mut link)
-                    .await?
-                    .map_err(|problem| classify(&problem, false, false))?;
-                return Ok(Lease {
-                    link,
-                    busy,
-                    _permit: permit,
-                });
+            let (mut link, busy, used) = match self.taken(&mut until, deadline).await {
+                Taken::Fresh(link, busy) => (link, busy, false),
+                Taken::Used(link, busy) => (link, busy, true),
+                Taken::Room(busy) => {
+                    let mut link = self.open(deadline).await?;
+                    set_up(&mut link, false)
+                        .await?
+                        .map_err(|problem| classify(&problem, false, false))?;
+                    return Ok(self.lent(link, busy, permit));
+                }
             };
             // It may have been closed by the server since its last use. One that does not answer is dropped.
-            if set_up(&mut link).await?.is_ok() {
-                return Ok(Lease {
-                    link,
-                    busy,
-                    _permit: permit,
-                });
+            if set_up(&mut link, used).await?.is_ok() {
+                return Ok(self.lent(link, busy, permit));
             }
         }
     }
 
-    /// A connection that is idle, or the word that another is to be opened: where none is open, or none was given back by `until`, which is waited
-    /// for once.
-    async fn taken(&self, until: &mut Option<Instant>, deadline: Deadline) -> (Option<Link>, Busy<'_>) {
+    fn lent(&self, link: Link, busy: Busy, permit: OwnedSemaphorePermit) -> Lease<'_> {
+        Lease {
+            link,
+            busy,
+            pool: self,
+            permit,
+        }
+    }
+
+    /// A connection that is idle, or one that is given back until `until`, which is waited for once; otherwise, and where none is open, the word that another
+    /// is to be opened.
+    async fn taken(&self, until: &mut Option<Instant>, deadline: Deadline) -> Taken {
         loop {
+            let (waiting, given) = oneshot::channel();
             {
                 let mut links = locked(&self.links);
                 let idle = links.idle.pop();
                 if idle.is_some() || links.busy == 0 || until.is_none() {
                     links.busy += 1;
-                    return (idle, Busy(self));
+                    let busy = Busy(Arc::clone(&self.links));
+                    return match idle {
+                        Some(link) => Taken::Fresh(link, busy),
+                        None => Taken::Room(busy),
+                    };
                 }
+                links.waiting.push_back(waiting);
             }
             let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
-            if tokio::time::timeout(left.min(deadline.left()), self.free.notified())
-                .await
-                .is_err()
-            {
-                *until = None;
+            match tokio::time::timeout(left.min(deadline.left()), given).await {
+                Ok(Ok((link, busy))) => return Taken::Used(link, busy),
+                Ok(Err(_dropped)) => {}
+                Err(_elapsed) => *until = None,
             }
         }
     }
@@ -223,14 +253,25 @@ impl Pool {
 }
 
 impl Lease<'_> {
-    /// Resets the session and keeps it for the next call. One that cannot be reset is closed.
-    pub async fn give_back(mut self, deadline: Deadline) {
-        let reset = async {
-            sqlx::raw_sql("ROLLBACK").execute(&mut self.link.connection).await?;
-            sqlx::raw_sql("DISCARD ALL").execute(&mut self.link.connection).await
-        };
+    /// Hands the session to a call that waits for it, which resets it with its own first message; otherwise resets it and keeps it for the next
+    /// call. One that cannot be reset is closed.
+    pub async fn give_back(self, deadline: Deadline) {
+        // Until the session is reset nobody else may take the place of this call.
+        let _permit = self.permit;
+        let mut given = (self.link, self.busy);
+        loop {
+            let waiting = locked(&self.pool.links).waiting.pop_front();
+            let Some(waiting) = waiting else { break };
+            match waiting.send(given) {
+                Ok(()) => return,
+                // It does not wait any more.
+                Err(back) => given = back,
+            }
+        }
+        let (mut link, _busy) = given;
+        let reset = sqlx::raw_sql(RESET).execute(&mut link.connection);
         if let Ok(Ok(_)) = deadline.wait("the reset", reset).await {
-            locked(&self.busy.0.links).idle.push(self.link);
+            locked(&self.pool.links).idle.push(link);
         }
     }
 
@@ -246,7 +287,7 @@ impl Lease<'_> {
 
     /// Our own processes on the server: their numbers, and when they began.
     pub fn own(&self) -> (Vec<i32>, Vec<i64>) {
-        locked(&self.busy.0.own).iter().copied().unzip()
+        locked(&self.pool.own).iter().copied().unzip()
     }
 
     /// Denied unless this login sees what other roles' sessions do: a list with holes would look like a short list.

@@ -121,6 +121,52 @@ async fn nothing_of_one_check_reaches_the_next() {
         .await;
 }
 
+/// The same where the next check waits for the connection, and resets it with its own first message.
+#[tokio::test]
+async fn nothing_of_one_check_reaches_one_that_waits_for_its_connection() {
+    let (place, _) = writable().await;
+    let mut admin = place.admin().await;
+    run(
+        &mut admin,
+        "create function waiting_rename() returns text language sql as $$ select set_config('application_name', 'left behind', false) $$;
+         create function waiting_hold() returns text language sql as $$ select pg_advisory_lock_shared(43)::text $$",
+    )
+    .await;
+    let look = "select current_setting('application_name') as name, current_setting('transaction_read_only') as only, pg_backend_pid() as pid,
+                (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks";
+    let mut pids = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::of(one(place.entry(folder.path(), ", connections: 6")), folder);
+        // One connection is open; the others wait for it rather than for one of their own.
+        world.query("select 1", vec![]).await;
+        let changed = (0..3).map(|_| world.query("select waiting_rename(), waiting_hold()", vec![]));
+        let looks = (0..3).map(|_| world.query(look, vec![]));
+        let (_, seen) = tokio::join!(futures::future::join_all(changed), futures::future::join_all(looks));
+        for seen in seen.iter().map(json) {
+            assert_eq!(
+                (&seen[0]["name"], &seen[0]["only"], &seen[0]["locks"]),
+                (&"starr".into(), &"on".into(), &0.into()),
+                "{seen:?}"
+            );
+            pids.insert(seen[0]["pid"].as_i64().unwrap());
+        }
+    }
+    let log = Server::shared().log();
+    let at_once = pids.iter().any(|pid| {
+        let of_it = |line: &&str| {
+            line.contains(&format!("[{pid}]")) && line.contains("ROLLBACK; SET SESSION AUTHORIZATION DEFAULT")
+        };
+        log.lines().any(|line| of_it(&line) && line.contains("BEGIN READ ONLY"))
+    });
+    let shown: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("SESSION AUTHORIZATION"))
+        .take(5)
+        .collect();
+    assert!(at_once, "no check took a connection over: {pids:?} {shown:#?}");
+}
+
 /// Case A-SQ-4.
 #[tokio::test]
 async fn a_login_that_could_do_anything_is_refused() {
@@ -228,7 +274,7 @@ async fn the_servers_log_shows_the_transaction_around_every_check() {
             .iter()
             .position(|line| line.contains(&format!("= '{mark}'")))
             .unwrap();
-        if own[used..].iter().any(|line| line.contains("DISCARD ALL")) || Instant::now() > deadline {
+        if own[used..].iter().any(|line| line.contains("DISCARD SEQUENCES")) || Instant::now() > deadline {
             break (log, own, used);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -244,7 +290,10 @@ async fn the_servers_log_shows_the_transaction_around_every_check() {
             .any(|line| line.contains("SET LOCAL statement_timeout"))
     );
     assert!(behind.iter().any(|line| line.contains("ROLLBACK")), "{behind:?}");
-    assert!(behind.iter().any(|line| line.contains("DISCARD ALL")), "{behind:?}");
+    assert!(
+        behind.iter().any(|line| line.contains("DISCARD SEQUENCES")),
+        "{behind:?}"
+    );
     assert!(
         !log.lines()
             .any(|line| line.contains(&format!("statement: select '{mark}'"))),
