@@ -59,6 +59,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.app", include_str!("../../stdlib/app.starr")),
     ("std.azure", include_str!("../../stdlib/azure.starr")),
     ("std.aws_metrics", include_str!("../../stdlib/aws_metrics.starr")),
+    ("std.azure_checks", include_str!("../../stdlib/azure_checks.starr")),
     ("std.azure_metrics", include_str!("../../stdlib/azure_metrics.starr")),
     ("std.azure_queries", include_str!("../../stdlib/azure_queries.starr")),
     ("std.chat", include_str!("../../stdlib/chat.starr")),

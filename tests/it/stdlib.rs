@@ -23,6 +23,8 @@ fn examples_come_out_as_they_say() {
             .unwrap_or_else(|| panic!("{path}: {:?}", checked.diagnostics));
         let results = starr::eval::examples::run(&program);
         let least = match path {
+            // Its checks are a module of their own.
+            "std.azure" => 0,
             // These have no checks: whom to tell is a project's own, and whoever is told answers nothing.
             "std.chat" | "std.escalation" | "std.mail" | "std.pager" => 0,
             // It has few.

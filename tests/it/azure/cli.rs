@@ -5,7 +5,8 @@ use super::{CLIENT, cloud};
 use crate::support::desk::Desk;
 use std::os::unix::fs::PermissionsExt as _;
 
-const BOOK: &str = r#"use std.azure.{Group, not_ready}
+const BOOK: &str = r#"use std.azure.{Group}
+use std.azure_checks.{not_ready}
 
 runbook scale_out(group: Group, app: Text) "More replicas" {
   owner    "team-platform"
