@@ -22,7 +22,7 @@ pub fn merge(object: &mut Json, patch: &Json) {
 }
 
 /// The key by which a list's elements are told apart, as the schema has it.
-fn merge_key(list: &str) -> Option<&'static str> {
+pub fn merge_key(list: &str) -> Option<&'static str> {
     Some(match list {
         "containers" | "initContainers" | "env" | "volumes" => "name",
         "ports" => "containerPort",

@@ -507,6 +507,9 @@ impl World {
                     made["metadata"][field] = value.clone();
                 }
             }
+            if !dry {
+                self.taken_over(request, target, &path, &["spec", "replicas"]);
+            }
             return as_scale(self.store(&path, target, dry, made));
         }
         let mut made = request.body.clone();
