@@ -123,8 +123,8 @@ impl Redis {
         let role = if change { Role::Change } else { Role::Read };
         let user = server
             .and_then(|server| server.login(role))
-            // A login that names no user is the server's own, `default`.
-            .map(|login| login.user.clone().unwrap_or_else(|| "default".to_owned()))
+            // A login that names no user is the server's own, `default`, which mostly may do everything: one of its own is proposed.
+            .and_then(|login| login.user.clone())
             .unwrap_or_else(|| format!("starr-{}", role.word()));
         let operation = used.operation.full_name();
         let mut rule = |rule: &str, complete: bool| {
