@@ -8,6 +8,7 @@ mod exchange;
 pub(crate) mod fault;
 pub(crate) mod headers;
 mod native;
+mod preflight;
 pub(crate) mod raw;
 #[cfg(test)]
 mod server;
@@ -41,6 +42,7 @@ const OPERATIONS: &[&str] = &[
     "get",
     "head",
     "certificate",
+    "preflight",
     "post",
     "post_keyed",
     "put",
@@ -137,6 +139,18 @@ impl Http {
         Ok(reply)
     }
 
+    async fn preflight(&self, call: &Call) -> Result<Value, Unknown> {
+        let asked = preflight::Asked::of(call)?;
+        let (endpoint, mut request) = self.request(call, Method::OPTIONS)?;
+        asked.put_into(&mut request)?;
+        let client = self.clients.get(&endpoint, false)?;
+        // A browser follows no redirect here.
+        let (response, _) = exchange::send(&client, request, false, Instant::now() + patience(call))
+            .await
+            .map_err(Failed::unknown)?;
+        Ok(asked.answer(response.status().as_u16(), response.headers()))
+    }
+
     async fn probe(&self, call: &Call) -> Result<Value, Unknown> {
         let begin = Instant::now();
         let (endpoint, request) = self.request(call, Method::GET)?;
@@ -160,6 +174,7 @@ impl Http {
             "probe" => self.probe(call).await,
             "get" => self.get(call, Method::GET).await,
             "head" => self.get(call, Method::HEAD).await,
+            "preflight" => self.preflight(call).await,
             "certificate" => {
                 let endpoint = self.endpoint(call)?;
                 let late = refusal(Reason::Timeout, "no handshake in time");

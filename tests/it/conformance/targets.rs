@@ -108,6 +108,7 @@ pub fn target(name: &str, peer: &Peer) -> Target {
     };
     match name {
         "http" => Target {
+            given: vec![text("origin", "https://app.example.org"), text("method", "POST")],
             // A plain endpoint has none.
             asks_nobody: &["certificate"],
             ..http(Arc::new(
