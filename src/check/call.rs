@@ -1,6 +1,5 @@
 //! Calls: operations of providers, and the arguments of library checks, actions and runbooks.
 
-use super::library::Embedded;
 use super::modules::ItemRef;
 use super::names::listed;
 use super::operations::{OperationRef, ProviderTable};
@@ -187,7 +186,7 @@ impl Body<'_, '_> {
         }
         let finding = Diagnostic::error("unknown-name", root.span, format!("there is no `{}`", root.text));
         let known = self.checker.provider_names(file);
-        let mut finding = match Embedded::import(&root.text, &["check", "action"]) {
+        let mut finding = match self.checker.import(&root.text, &["check", "action"]) {
             Some(help) => finding.help(help),
             None => self
                 .checker
@@ -490,7 +489,7 @@ impl Body<'_, '_> {
             name.span,
             format!("there is no function `{}`", name.text),
         );
-        let finding = if let Some(help) = Embedded::import(&name.text, &["check"]) {
+        let finding = if let Some(help) = self.checker.import(&name.text, &["check"]) {
             finding.help(help)
         } else if crate::program::Method::from_name(&name.text).is_some() {
             finding.help(format!("it is written behind a list: `[a, b].{}`", name.text))

@@ -200,6 +200,16 @@ impl<'c> Checker<'c> {
         self.suggestions < SUGGESTIONS
     }
 
+    /// The line that would bring in what a module of the library has under this name; as often as there are suggestions.
+    pub fn import(&mut self, name: &str, kinds: &[&str]) -> Option<String> {
+        if !self.may_suggest() {
+            return None;
+        }
+        let found = Embedded::import(name, kinds)?;
+        self.suggestions += 1;
+        Some(found)
+    }
+
     /// `finding` with a suggestion and, when nothing is near, the list of what there is.
     pub fn suggest<'a>(
         &mut self,

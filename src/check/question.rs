@@ -2,7 +2,6 @@
 
 use super::call::{Place, Wanted};
 use super::expression::strip;
-use super::library::Embedded;
 use super::members::answer_type;
 use super::modules::ItemRef;
 use super::scope::{Body, Scope, What, error, reference};
@@ -412,7 +411,7 @@ impl Body<'_, '_> {
                     .checker
                     .suggest(finding, name, known.iter().map(|known| known.as_str()), false);
                 if finding.help.is_none() {
-                    let help = Embedded::import(&name.text, &[kind]);
+                    let help = self.checker.import(&name.text, &[kind]);
                     finding = finding.help(help.unwrap_or_else(|| "import it: `use MODULE.{…}`".to_owned()));
                 }
                 self.report(finding);

@@ -1,6 +1,5 @@
 //! Written types, and which types fit where.
 
-use super::library::Embedded;
 use super::modules::{Checker, ItemRef};
 use crate::diagnostic::Diagnostic;
 use crate::source::{FileId, Span};
@@ -133,7 +132,7 @@ impl Checker<'_> {
                         let finding =
                             Diagnostic::error("unknown-name", name.span, format!("there is no type `{}`", name.text));
                         let known: Vec<&str> = known.collect();
-                        let finding = match Embedded::import(&name.text, &["resource", "record", "enum"]) {
+                        let finding = match self.import(&name.text, &["resource", "record", "enum"]) {
                             Some(help) => finding.help(help),
                             None => self.suggest(finding, name, known, false),
                         };

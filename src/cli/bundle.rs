@@ -5,7 +5,7 @@ use super::journal::{existing, found};
 use super::output::{Output, line, print};
 use super::{Exit, Failure, run};
 use crate::config;
-use crate::journal::event::{Event, Person};
+use crate::journal::event::Event;
 use crate::journal::{Recorded, Store};
 use crate::render;
 use crate::render::safe::safe;
@@ -25,13 +25,6 @@ pub fn bundle(args: &Bundle, global: &Global, output: Output) -> Result<Exit, Fa
     match &args.check {
         Some(file) => check(file, global, output),
         None => make(args, global, output),
-    }
-}
-
-fn person() -> Person {
-    Person {
-        name: super::login(),
-        by: "login".to_owned(),
     }
 }
 
@@ -110,7 +103,7 @@ fn make(args: &Bundle, global: &Global, output: Output) -> Result<Exit, Failure>
         let event = Event::Bundled {
             digest: digest.clone(),
             bytes: bytes.len() as u64,
-            by: person(),
+            by: super::login_as_person(),
         };
         // A file that the journal does not know would not be a bundle.
         let entry = store.attach(&id, &event).await.inspect_err(|_| {

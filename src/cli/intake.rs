@@ -4,7 +4,6 @@ use super::Failure;
 use super::args::Run;
 use super::output::{Output, complain, line};
 use crate::intake::{self, Alert};
-use crate::journal::event::Person;
 use crate::journal::{self, Event};
 use crate::limits::{ALERT_BYTES, ALERT_RUNS};
 use crate::program::{BindingKind, Program};
@@ -199,10 +198,7 @@ const FIRST_ENTRY: Duration = Duration::from_secs(5);
 pub async fn attach(store: &journal::Store, id: &str, alert: &Alert, output: Output) -> Result<(), journal::Error> {
     let event = Event::AlertAttached {
         alert: alert.event(),
-        by: Person {
-            name: super::login(),
-            by: "login".to_owned(),
-        },
+        by: super::login_as_person(),
     };
     let until = Instant::now() + FIRST_ENTRY;
     while store.entries(id).await?.is_empty() && Instant::now() < until {

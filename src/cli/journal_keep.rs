@@ -7,7 +7,7 @@ use super::{Exit, Failure, run};
 use crate::config::{self, Environment};
 use crate::journal::anchor;
 use crate::journal::checkpoint::{self, Statement};
-use crate::journal::event::{Event, Person};
+use crate::journal::event::Event;
 use crate::journal::judge;
 use crate::journal::key::{self, Source};
 use crate::journal::ledger::{self, Ledger as _};
@@ -77,13 +77,6 @@ impl Here {
         // The command itself prints the line.
         let print: anchor::Print = Arc::new(|_| {});
         Ok(run::sealing(Arc::new(store), settings, print)?)
-    }
-}
-
-fn person() -> Person {
-    Person {
-        name: super::login(),
-        by: "login".to_owned(),
     }
 }
 
@@ -298,7 +291,9 @@ fn rotate(args: &Rotate, global: &Global, output: Output) -> Result<Exit, Failur
     }
     let (entry, size) = super::runtime()?.block_on(async {
         let store = run::open_journal(&here.path).await?;
-        let entry = store.note(&seal::key_changed(old.as_ref(), &next, person())).await?;
+        let entry = store
+            .note(&seal::key_changed(old.as_ref(), &next, super::login_as_person()))
+            .await?;
         let signers: Vec<_> = old.iter().chain([&next]).collect();
         Ok::<_, Failure>((entry, seal::sign_both(&store, &signers).await?))
     })?;
@@ -324,7 +319,11 @@ fn go_on_in(here: &Here, log: &Path, output: Output) -> Result<Exit, Failure> {
         let old = run::open_journal(&here.path).await?;
         let new = Store::open(log).await?;
         let next = checkpoint::origin_line(&new.head().await?.origin);
-        let changed = |from: Option<String>, to: Option<String>| Event::LogChanged { from, to, by: person() };
+        let changed = |from: Option<String>, to: Option<String>| Event::LogChanged {
+            from,
+            to,
+            by: super::login_as_person(),
+        };
         old.note(&changed(None, Some(next.clone()))).await?;
         let anchored = here.sealing().await?.anchor().await?;
         if !anchored.failed.is_empty() {
@@ -455,7 +454,7 @@ fn erase(args: &Erase, global: &Global, output: Output) -> Result<Exit, Failure>
                     run.id
                 )));
             }
-            let done = store.erase(&run.id, &args.reason, &person()).await?;
+            let done = store.erase(&run.id, &args.reason, &super::login_as_person()).await?;
             if done.payloads > 0 {
                 erased.push((run.id, done));
             }

@@ -187,6 +187,14 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whoever is logged in on this machine, as the journal names people.
+fn login_as_person() -> crate::journal::event::Person {
+    crate::journal::event::Person {
+        name: login(),
+        by: "login".to_owned(),
+    }
+}
+
 /// The login name of whoever runs this process: the name of the real user id, or the id itself when it has no name.
 pub fn login() -> String {
     let id = rustix::process::getuid().as_raw();

@@ -35,6 +35,28 @@ use std::time::Duration;
 /// Longest time an emergency override lasts.
 const OVERRIDE_LASTS: Duration = Duration::from_secs(4 * 60 * 60);
 
+/// The file that is to be run: the one that was named, or the one that the alert names.
+fn meant(file: Option<PathBuf>, alert: Option<&Alert>, args: &Run) -> Result<PathBuf, Failure> {
+    match (file, alert) {
+        (None, Some(alert)) => intake::runbook(alert, &args.runbooks),
+        (file, _) => Ok(file.unwrap_or_default()),
+    }
+}
+
+/// The values of the parameters: what was given by hand, then what the alert says.
+fn set_by(
+    args: &Run,
+    alert: Option<&Alert>,
+    program: &Program,
+    environment: &Environment,
+) -> Result<Vec<(String, Value)>, Failure> {
+    let mut set = args.set.clone();
+    if let Some(alert) = alert {
+        set.extend(intake::values(alert, program, &args.set)?);
+    }
+    arguments(program, &set, environment)
+}
+
 /// Tells the run that is under way for an alert what happened to it; false when there is none.
 fn tell_run(
     alert: &Alert,
@@ -47,17 +69,12 @@ fn tell_run(
     if !path.exists() || (args.file.is_none() && alert.runbook().is_none()) {
         return Ok(false);
     }
-    let file = match &args.file {
-        Some(file) => file.clone(),
-        None => intake::runbook(alert, &args.runbooks)?,
-    };
+    let file = meant(args.file.clone(), Some(alert), args)?;
     let program = load::trusted(&file, environment, output)?;
     let Some(book) = program.runbooks.first() else {
         return Ok(false);
     };
-    let mut set = args.set.clone();
-    set.extend(intake::values(alert, &program, &args.set)?);
-    let arguments = arguments(&program, &set, environment)?;
+    let arguments = set_by(args, Some(alert), &program, environment)?;
     let told = super::runtime()?.block_on(intake::attach_to_same(&path, &book.name, &arguments, alert, output))?;
     Ok(told)
 }
@@ -82,26 +99,17 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         return Ok(Exit::Good);
     }
     let file = planned.as_ref().map(Planned::runbook).or_else(|| args.file.clone());
-    let file = match (file, &alert) {
-        (None, Some(alert)) => intake::runbook(alert, &args.runbooks)?,
-        (file, _) => file.unwrap_or_default(),
-    };
+    let file = meant(file, alert.as_ref(), args)?;
     let program = Arc::new(load::trusted(&file, environment, output)?);
     let Some(book) = program.runbooks.first() else {
         return Err(Failure::usage(format!("{} holds no runbook", file.display())));
     };
     let (arguments, answers) = match &planned {
         Some(planned) => planned.inputs()?,
-        None => {
-            let mut set = args.set.clone();
-            if let Some(alert) = &alert {
-                set.extend(intake::values(alert, &program, &args.set)?);
-            }
-            (
-                arguments(&program, &set, environment)?,
-                answers(&program, &args.answer)?,
-            )
-        }
+        None => (
+            set_by(args, alert.as_ref(), &program, environment)?,
+            answers(&program, &args.answer)?,
+        ),
     };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
     let clock: Arc<dyn world::Clock> = Arc::new(clock::System::new());

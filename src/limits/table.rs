@@ -420,6 +420,12 @@ pub const TABLE: &[Limit] = &[
         Some("what_a_container_says_is_bounded"),
     ),
     row(
+        "mail",
+        "what a server says in one conversation",
+        "16 MiB; one that says more is unknown",
+        Some("what_never_ends_is_cut_at_the_limit"),
+    ),
+    row(
         "docker",
         "one reply",
         "16 MiB, and 2 MiB for a line or a piece of a log; a larger one is unknown",

@@ -306,16 +306,19 @@ pub async fn top_nodes(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Va
         .await
         .map_err(without_metrics)?;
     let nodes = place.list("/api/v1/nodes", &[], at_most).await;
-    let share = |name: Option<&str>, part: Option<f64>, pointer: &str| {
-        let nodes = nodes.as_ref().map_err(|failure| Arc::new(failure.unknown.clone()));
-        let nodes = match nodes {
-            Ok(nodes) => nodes,
-            Err(unknown) => return Value::Unknown(unknown),
-        };
-        let node = nodes
+    let by_name: BTreeMap<Option<&str>, &Json> = match &nodes {
+        Ok(nodes) => nodes
             .items
             .iter()
-            .find(|node| json::text(node, "/metadata/name") == name);
+            .map(|node| (json::text(node, "/metadata/name"), node))
+            .collect(),
+        Err(_) => BTreeMap::new(),
+    };
+    let share = |name: Option<&str>, part: Option<f64>, pointer: &str| {
+        if let Err(failure) = &nodes {
+            return Value::Unknown(Arc::new(failure.unknown.clone()));
+        }
+        let node = by_name.get(&name);
         match (part, node.and_then(|node| json::amount(node, pointer))) {
             (Some(part), Some(whole)) if whole > 0.0 => Value::ratio(part / whole),
             _ => Value::unknown(Reason::Missing, "nobody says how much of the node pods may have"),
@@ -339,4 +342,39 @@ pub async fn top_nodes(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Va
             ],
         )
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asked;
+
+    #[test]
+    fn a_pod_asks_for_its_containers_together_or_its_largest_first_one() {
+        let pod = serde_json::json!({"spec": {
+            "containers": [{"resources": {"requests": {"cpu": "250m"}}}, {"resources": {"requests": {"cpu": "0.5"}}}, {}],
+            "initContainers": [{"resources": {"requests": {"cpu": "1"}}}],
+            "overhead": {"cpu": "100m"},
+        }});
+        assert!((asked(&pod, "/resources/requests/cpu") - 1.1).abs() < 1e-9);
+        assert!(asked(&pod, "/resources/requests/memory").abs() < 1e-9);
+        assert!(asked(&pod, "/resources/limits/cpu").abs() < 1e-9, "no limit is none");
+    }
+
+    #[test]
+    fn first_containers_that_stay_are_added_and_those_behind_them_run_beside_them() {
+        let container = |cpu: &str, stays: bool| {
+            let policy = if stays {
+                serde_json::json!("Always")
+            } else {
+                serde_json::Value::Null
+            };
+            serde_json::json!({"restartPolicy": policy, "resources": {"requests": {"cpu": cpu}}})
+        };
+        let pod = |first: &[serde_json::Value]| serde_json::json!({"spec": {"containers": [container("1", false)], "initContainers": first}});
+        let cpu = |first: &[serde_json::Value]| asked(&pod(first), "/resources/requests/cpu");
+        assert!((cpu(&[container("200m", true), container("300m", true)]) - 1.5).abs() < 1e-9);
+        // It runs while the one before it is there already.
+        assert!((cpu(&[container("200m", true), container("2", false)]) - 2.2).abs() < 1e-9);
+        assert!((cpu(&[container("2", false), container("200m", true)]) - 2.0).abs() < 1e-9);
+    }
 }

@@ -122,9 +122,11 @@ impl Drop for Busy {
         let mut links = locked(&self.0);
         links.busy -= 1;
         // Somebody who waits looks again: there may be an idle one, or room for another.
-        let waiting = links.waiting.pop_front();
-        drop(links);
-        drop(waiting);
+        while let Some(waiting) = links.waiting.pop_front() {
+            if !waiting.is_closed() {
+                break;
+            }
+        }
     }
 }
 

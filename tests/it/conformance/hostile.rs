@@ -52,36 +52,28 @@ fn calls(target: &Target, within: Duration) -> Vec<Call> {
 /// What came of a call.
 #[derive(Debug)]
 enum Came {
-    Value(Value),
-    /// What the target says about it, for messages of this test.
-    #[allow(dead_code)]
-    Done(Value),
-    Failed(Unknown),
-    Unclear(Unknown),
+    Read(Value),
+    Changed(Outcome),
 }
 
 impl Came {
     fn unknown(&self) -> Option<&Unknown> {
         match self {
-            Came::Value(value) => value.as_unknown(),
-            Came::Done(_) => None,
-            Came::Failed(unknown) | Came::Unclear(unknown) => Some(unknown),
+            Came::Read(value) => value.as_unknown(),
+            Came::Changed(Outcome::Done(_)) => None,
+            Came::Changed(Outcome::Failed(unknown) | Outcome::Unclear(unknown)) => Some(unknown),
         }
     }
 }
 
 async fn carry_out(gate: &Gate, call: &Call) -> Came {
-    if is_read(&call.operation) {
-        let value = gate.read(call).await;
-        conforms(&value, &call.operation.result)
-            .unwrap_or_else(|problem| panic!("{}: {problem}: {value:?}", call.operation.full_name()));
-        return Came::Value(value);
+    if !is_read(&call.operation) {
+        return Came::Changed(gate.change(call).await);
     }
-    match gate.change(call).await {
-        Outcome::Done(value) => Came::Done(value),
-        Outcome::Failed(unknown) => Came::Failed(unknown),
-        Outcome::Unclear(unknown) => Came::Unclear(unknown),
-    }
+    let value = gate.read(call).await;
+    conforms(&value, &call.operation.result)
+        .unwrap_or_else(|problem| panic!("{}: {problem}: {value:?}", call.operation.full_name()));
+    Came::Read(value)
 }
 
 fn gate_of(target: &Target) -> Gate {
@@ -137,13 +129,8 @@ async fn a_silent_server_costs_the_deadline_and_a_dropped_call_hangs_up() {
             let full = call.operation.full_name();
             let mut patient = call.clone();
             patient.within = Duration::from_secs(60);
-            let before = peer.calls();
             let work = carry_out(&gate, &patient);
-            let heard = async {
-                while peer.calls() == before {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-            };
+            let heard = peer.heard_more();
             let first = tokio::time::timeout(
                 Duration::from_secs(30),
                 futures::future::select(Box::pin(work), Box::pin(heard)),
@@ -248,8 +235,8 @@ async fn a_refusal_is_definite_and_a_repeated_credential_is_not_told() {
             if is_exempt(&target, &call.operation) || name == "http" {
                 continue;
             }
-            assert!(!matches!(came, Came::Done(_)), "{full}: {came:?}");
-            if let Came::Unclear(unknown) = &came {
+            assert!(!matches!(came, Came::Changed(Outcome::Done(_))), "{full}: {came:?}");
+            if let Came::Changed(Outcome::Unclear(unknown)) = &came {
                 panic!("{full}: a refusal is definite: {unknown}");
             }
         }

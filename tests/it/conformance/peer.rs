@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket, UnixListener};
+use tokio::sync::watch;
 
 /// How the server misbehaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,9 +24,15 @@ pub enum Manner {
 #[derive(Default)]
 struct Heard {
     bytes: Mutex<Vec<u8>>,
-    calls: AtomicUsize,
-    open: AtomicUsize,
+    /// How often something came in, and connections that are open.
+    counts: watch::Sender<Counts>,
     sent: AtomicUsize,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    calls: usize,
+    open: usize,
 }
 
 /// The server: TCP, UDP at the same port, and a socket of this machine.
@@ -107,9 +114,13 @@ impl Peer {
         path
     }
 
-    /// How often something came in.
-    pub fn calls(&self) -> usize {
-        self.heard.calls.load(Ordering::Relaxed)
+    /// Until something comes in that had not when this was called.
+    pub fn heard_more(&self) -> impl Future<Output = ()> + use<> {
+        let mut counts = self.heard.counts.subscribe();
+        let before = counts.borrow().calls;
+        async move {
+            counts.wait_for(|counts| counts.calls > before).await.unwrap();
+        }
     }
 
     /// Bytes that could be sent since this was asked last.
@@ -125,28 +136,23 @@ impl Peer {
 
     /// Waits until all connections are closed.
     pub async fn all_closed(&self, within: Duration) -> bool {
-        let until = Instant::now() + within;
-        while self.heard.open.load(Ordering::Relaxed) > 0 {
-            if Instant::now() > until {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        true
+        let mut counts = self.heard.counts.subscribe();
+        let closed = counts.wait_for(|counts| counts.open == 0);
+        tokio::time::timeout(within, closed).await.is_ok()
     }
 }
 
 impl Heard {
     fn take(&self, bytes: &[u8]) {
-        self.calls.fetch_add(1, Ordering::Relaxed);
         self.bytes.lock().unwrap().extend_from_slice(bytes);
+        self.counts.send_modify(|counts| counts.calls += 1);
     }
 }
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, manner: Manner, heard: Arc<Heard>) {
-    heard.open.fetch_add(1, Ordering::Relaxed);
+    heard.counts.send_modify(|counts| counts.open += 1);
     speak(&mut stream, manner, &heard).await;
-    heard.open.fetch_sub(1, Ordering::Relaxed);
+    heard.counts.send_modify(|counts| counts.open -= 1);
 }
 
 async fn speak(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), manner: Manner, heard: &Heard) {

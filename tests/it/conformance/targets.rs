@@ -92,7 +92,6 @@ pub const WITHOUT: &[&str] = &["host", "exec"];
 ///
 /// # Panics
 /// For a provider that is not here: each that is new has its row.
-#[allow(clippy::too_many_lines)]
 pub fn target(name: &str, peer: &Peer) -> Target {
     let secret = peer.secret("secret", CANARY).display().to_string();
     let (port, file) = (peer.port, format!("{{ file: {secret} }}"));

@@ -4,11 +4,11 @@ use super::{ENDED, STUCK, all_pass, fails, report, suite};
 use starr::scenario::coverage::Kind;
 use starr::scenario::{Runtime, Variant};
 
-fn with(more: &str) -> String {
+pub fn with(more: &str) -> String {
     format!("{ENDED}\n{more}")
 }
 
-fn like(body: &str) -> String {
+pub fn like(body: &str) -> String {
     with(&format!(
         "scenario \"Other\" {{\n  like \"The old ones are ended\"\n{body}\n}}\n"
     ))
@@ -654,114 +654,6 @@ fn runs_in_parallel_come_to_the_same() {
     assert_eq!(one.0.len(), 61);
     assert!(one.0.iter().all(|(_, passed)| *passed));
     assert_eq!(one, of(4));
-}
-
-#[test]
-fn the_operator_hands_the_run_over_and_somebody_else_goes_on_with_it() {
-    let report = report(
-        STUCK,
-        &like(
-            r#"  operator {
-    hand over end_old to maria after 1 min because "my shift ends"
-    approve end_old as oncall after 2 min
-  }
-  expect {
-    cause   aged_things
-    changed end_old
-    outcome resolved
-    record  action "maria took the run over from operator: my shift ends"
-  }"#,
-        ),
-    );
-    let last = report.results.last().unwrap();
-    assert!(last.passed, "{:#?}\n{:#?}", last.problems, last.reasoning);
-    // One minute until it is handed over, two until somebody else approves.
-    assert!(last.run_seconds >= 180.0, "{}", last.run_seconds);
-}
-
-#[test]
-fn who_is_handed_the_run_may_hand_it_on_or_say_nothing() {
-    all_pass(
-        STUCK,
-        &with(
-            r#"scenario "Handed on before anything is known" {
-  like  "The old ones are ended"
-  given { demo.things(kind: "aged") -> timeout }
-  operator {
-    hand over old to maria
-    leave old unknown
-  }
-  expect {
-    answer  old unknown
-    changed nothing
-    outcome stopped "it is not known"
-    record  action "maria goes on with the run"
-  }
-}
-
-scenario "Nobody whom it is handed to approves" {
-  like "The old ones are ended"
-  operator {
-    hand over end_old to maria
-    leave end_old unknown
-  }
-  expect {
-    changed nothing
-    outcome refused
-  }
-}
-"#,
-        ),
-    );
-}
-
-#[test]
-fn a_hand_over_that_nobody_comes_to_fails_the_scenario() {
-    let found = fails(
-        STUCK,
-        &like("  operator { hand over widen to maria }\n  expect { outcome resolved }"),
-    );
-    assert!(
-        found.contains("this line was never used: nobody was asked about `widen` so"),
-        "{found}"
-    );
-}
-
-#[test]
-fn an_emergency_override_needs_a_second_person_and_stands_in_the_record() {
-    all_pass(
-        STUCK,
-        &with(
-            r#"scenario "Consented to" {
-  like     "The old ones are ended"
-  operator { override because "customers cannot pay" ticket "OPS-7" for 1 h as lead after 1 min }
-  expect {
-    changed end_old
-    outcome resolved
-    record  action "emergency override by operator with lead for 1 h, ticket OPS-7: customers cannot pay"
-  }
-}
-
-scenario "Nobody consents" {
-  like     "The old ones are ended"
-  operator { override because "customers cannot pay" ticket "OPS-7" }
-  expect {
-    changed nothing
-    outcome refused
-  }
-}
-
-scenario "Whoever asks for it cannot consent" {
-  like     "The old ones are ended"
-  operator { override because "customers cannot pay" ticket "OPS-7" as operator }
-  expect {
-    changed nothing
-    outcome refused
-  }
-}
-"#,
-        ),
-    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod behaviour;
 mod faults;
 mod outputs;
 mod pages;
+mod people;
 mod shipped;
 
 use starr::check::{Context, Embedded, Library, ModuleSource, check};
