@@ -135,7 +135,15 @@ const CONFIG: &str = "services:
         put: '/timeouts/{service}'
         send: { seconds: { of: timeout, unit: s } }
         fields: { timeout: { from: seconds, unit: s } }
-      collector:     { get: /garbage }
+      heap:          { get: /heap, at: /types, fields: { name: type, objects: count, size: bytes } }
+      profile:
+        get: /profile
+        send: { seconds: { of: over, unit: s } }
+        fields: { function: name, cumulative: { from: ms, unit: ms } }
+      collector:
+        get: /collections
+        send: { seconds: { of: over, unit: s } }
+        fields: { generation_0: young, generation_1: middle, generation_2: old }
       latency:       { get: /nowhere }
 ";
 

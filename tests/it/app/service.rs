@@ -62,12 +62,48 @@ async fn what_a_service_says_is_of_our_names_and_units() {
     assert_eq!(field(&errors[0], "count"), Value::Int(30));
 }
 
+/// The process of the service itself: what fills it, where its threads are, how often garbage was collected.
+#[tokio::test]
+async fn a_process_tells_of_its_own_inside() {
+    let service = Shop::start(&[]);
+    let world = service.world();
+    let heap = items(&world.read("heap", &[]).await);
+    let functions = heap.iter().find(|kind| field(kind, "name") == Value::text("function"));
+    let functions = functions.expect("a process of Python has functions");
+    let (Value::Int(objects), Value::Bytes(size)) = (field(functions, "objects"), field(functions, "size")) else {
+        panic!("{functions:?}");
+    };
+    assert!(
+        objects > 1_000 && size > objects * 50,
+        "{objects} objects, {size} bytes"
+    );
+    let watched = [("over", Value::Duration(SECOND / 5))];
+    let profile = items(&world.read("profile", &watched).await);
+    let reading = profile
+        .iter()
+        .find(|spot| field(spot, "function") == Value::text("end"));
+    let Some(Value::Duration(reading)) = reading.map(|spot| field(spot, "cumulative")) else {
+        panic!("a thread waits for the end of the input: {profile:?}");
+    };
+    assert!(reading >= SECOND / 20, "{reading} ns of 0.2 s");
+    let collector = world.read("collector", &watched).await;
+    let (Value::Bytes(heap), Value::Int(young)) = (field(&collector, "heap"), field(&collector, "generation_0")) else {
+        panic!("{collector:?}");
+    };
+    assert!(heap > 100_000 && young > 0, "{collector:?}");
+    assert_eq!(field(&collector, "paused"), Value::None);
+}
+
 #[tokio::test]
 async fn what_a_service_does_not_offer_or_does_not_say_is_unknown() {
     let service = Shop::start(&["--broken"]);
-    let world = service.world();
+    let config = service
+        .config("")
+        .replace("      heap: ", "      #")
+        .replace("get: /threads", "get: /garbage");
+    let world = super::world(&config);
     for (path, arguments, expected, said) in [
-        ("profile", vec![], Reason::Unavailable, "does not offer"),
+        ("heap", vec![], Reason::Unavailable, "does not offer"),
         (
             "breakers.get",
             vec![name("nobody")],
@@ -75,7 +111,7 @@ async fn what_a_service_does_not_offer_or_does_not_say_is_unknown() {
             "there is no nobody",
         ),
         ("breakers.get", vec![name("..")], Reason::Unparsable, "part of a path"),
-        ("collector", vec![], Reason::Unparsable, "not JSON"),
+        ("threads", vec![], Reason::Unparsable, "not JSON"),
         ("latency", vec![], Reason::Missing, "404"),
     ] {
         let (why, detail) = reason(&world.read(path, &arguments).await);
