@@ -130,8 +130,23 @@ async fn sessions_are_counted_by_state_and_by_client() {
     let first = &items(&clients)[0];
     assert_eq!(text(field(first, "application")), "leaky");
     assert_eq!(field(first, "count"), &Value::Int(2));
+    assert_eq!(field(first, "of_application"), &Value::Int(2));
     assert_eq!(field(first, "idle_in_transaction"), &Value::Int(2));
     assert_eq!(field(first, "idle"), &Value::Int(0));
+    // The same application from another database is another line, and is counted with it.
+    let other = Server::shared().database().await;
+    let mine = format!("shared-{}", place.name);
+    let _here = leave_open(&place, &mine, 3).await;
+    let _there = leave_open(&other, &mine, 1).await;
+    let clients = world.read("sessions.by_client", &[]).await;
+    let counts: Vec<(&Value, &Value)> = items(&clients)
+        .iter()
+        .filter(|line| text(field(line, "application")) == mine)
+        .map(|line| (field(line, "count"), field(line, "of_application")))
+        .collect();
+    let counted = |here| (Value::Int(here), Value::Int(4));
+    let (three, one) = (counted(3), counted(1));
+    assert_eq!(counts, [(&three.0, &three.1), (&one.0, &one.1)]);
 }
 
 #[tokio::test]
