@@ -493,8 +493,18 @@ fn average(values: &[Value], ty: &Type) -> Value {
     }
 }
 
+/// The largest or smallest. Where a number is a lower bound, so is the largest of all of them; nobody knows the smallest.
 fn extreme(values: impl Iterator<Item = Value>, largest: bool, ty: &Type) -> Value {
-    let keys: Vec<Value> = values.map(|value| lift(&value)).collect();
+    let mut keys: Vec<Value> = values.map(|value| lift(&value)).collect();
+    let mut bound = false;
+    if largest {
+        for key in &mut keys {
+            if let Value::AtLeast(seen) = *key {
+                *key = Value::Int(seen);
+                bound = true;
+            }
+        }
+    }
     if let Err(unknown) = orderable(&keys) {
         return unknown;
     }
@@ -508,6 +518,7 @@ fn extreme(values: impl Iterator<Item = Value>, largest: bool, ty: &Type) -> Val
         if better { key } else { best }
     });
     match found {
+        Some(Value::Int(seen)) if bound => Value::AtLeast(seen),
         Some(value) => match ty {
             Type::Optional(inner) => conform(value, inner),
             ty => conform(value, ty),

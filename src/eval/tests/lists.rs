@@ -81,6 +81,20 @@ fn tally_counts_like_sort_uniq() {
 }
 
 #[test]
+fn the_largest_of_lower_bounds_is_one_and_the_smallest_is_not_known() {
+    let counts = |bounds: &[i64], numbers: &[i64]| {
+        let bounds = bounds.iter().map(|n| Value::AtLeast(*n));
+        Value::list(bounds.chain(numbers.iter().map(|n| Value::Int(*n))).collect())
+    };
+    for (bounds, numbers, largest) in [(&[0][..], &[7, 3][..], 7), (&[9, 2], &[7], 9), (&[0], &[], 0)] {
+        let list = counts(bounds, numbers);
+        assert_eq!(method(list.clone(), Method::Max, vec![]), Value::AtLeast(largest));
+        assert_eq!(reason(&method(list, Method::Min, vec![])), Some(Reason::Truncated));
+    }
+    assert_eq!(method(counts(&[], &[7, 3]), Method::Max, vec![]), Value::Int(7));
+}
+
+#[test]
 fn percentiles_are_the_nearest_rank() {
     let list = ints(&(1..=20).collect::<Vec<_>>());
     let at = |share: f64| method(list.clone(), Method::Percentile, vec![literal(Value::Ratio(share))]);

@@ -350,6 +350,8 @@ pub async fn tail(link: &Link, call: &Call) -> Result<Value, Failure> {
 pub async fn count(link: &Link, call: &Call) -> Result<Value, Failure> {
     let wanted = text(Arguments(call), "containing")?;
     let (lines, cut) = lines(link, call).await?;
+    // As many as were asked for: there may be more before them.
+    let cut = cut || lines.len() >= Arguments(call).limit("lines", DOCKER_LINES)?;
     let count = lines.iter().filter(|line| line.contains(wanted)).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Value::record(

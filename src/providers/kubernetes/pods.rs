@@ -429,13 +429,19 @@ pub async fn count(place: &Place<'_>, arguments: Arguments<'_>) -> Result<Value,
     let items = logs
         .iter()
         .map(|log| {
-            let matching = log.text.lines().filter(|line| line.contains(wanted)).count();
+            let matching = log.text.lines().filter(|line| line.contains(wanted)).count() as i64;
+            // What stands before the last lines was not looked at.
+            let matching = if log.cut {
+                Value::AtLeast(matching)
+            } else {
+                Value::Int(matching)
+            };
             Value::record(
                 "LogCount",
                 vec![
                     ("pod", Value::text(log.pod.as_str())),
                     ("container", Value::text(log.container.as_str())),
-                    ("count", Value::Int(matching as i64)),
+                    ("count", matching),
                     ("of", Value::Int(log.text.lines().count() as i64)),
                     ("cut", Value::Bool(log.cut)),
                     ("note", json::maybe_text(log.note.as_deref())),

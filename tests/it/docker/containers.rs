@@ -111,6 +111,13 @@ async fn what_a_container_says_is_bounded() {
         )
         .await;
     assert_eq!(field(&counted, "count"), Value::Int(11));
+    let wanted = ("containing", Value::text("line 0"));
+    let few = world.read("logs.count", &[of(&talks)[0].clone(), ("lines", Value::Int(5)), wanted]).await;
+    assert_eq!(
+        (field(&few, "count"), field(&few, "of")),
+        (Value::AtLeast(0), Value::Int(5)),
+        "what stands before the last lines was not counted"
+    );
     let shouts = get(&world, "shouts").await;
     let all = [of(&shouts)[0].clone(), ("lines", Value::Int(10_000))];
     loop {

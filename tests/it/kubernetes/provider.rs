@@ -494,6 +494,14 @@ async fn logs_are_of_every_container_and_bounded() {
         (Value::Int(5), Value::Int(10))
     );
     assert!(!format!("{counts:?}").contains("line 1"), "lines stay where they are");
+    let [_, wanted] = counted.clone();
+    let counts = read(&gate, "logs.count", &[given[0].clone(), given[1].clone(), wanted]).await;
+    let first = &counts.as_list().unwrap().items[0];
+    assert_eq!(
+        (field(first, "count"), field(first, "of")),
+        (Value::AtLeast(2), Value::Int(4)),
+        "what stands before the last lines was not counted"
+    );
     let previous = [("pod", Value::text("a")), ("previous", Value::Bool(true))];
     let none = read(&gate, "logs.tail", &previous).await;
     assert!(text(&none.as_list().unwrap().items[0], "note").contains("not found"));
