@@ -7,7 +7,7 @@ use super::world::{ApprovalRequest, Decision};
 use super::{Frame, Way};
 use crate::journal::Event;
 use crate::journal::event::{Person, Shown};
-use crate::program::{Action, Approval, Risk, UndoKind};
+use crate::program::{Action, Approval, Risk};
 use crate::provider::policy::{Asked, Request, Target};
 use crate::render::words;
 use std::time::Duration;
@@ -270,11 +270,7 @@ impl Frame<'_> {
         let words = self.words(&view);
         let mut consequences = words.consequences(action, self.place);
         consequences.push(words.timebox_left(&self.book().header, self.context.remaining()));
-        // What cannot be taken back and is of high risk must be typed, so that a reflex is not enough.
-        let irreversible = action
-            .undos
-            .iter()
-            .all(|undo| matches!(undo.kind, UndoKind::None { .. }));
+        // What may lose data or take a service down must be typed, so that a reflex is not enough.
         ApprovalRequest {
             action: action.name.clone(),
             order: material.order.clone(),
@@ -288,7 +284,7 @@ impl Frame<'_> {
             because: material.because.clone(),
             consequences,
             deadline,
-            typed: (action.risk == Risk::High && irreversible).then(|| action.name.clone()),
+            typed: (action.risk == Risk::High).then(|| action.name.clone()),
             excluded: Vec::new(),
             material: Box::new(material.clone()),
         }

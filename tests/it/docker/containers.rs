@@ -112,7 +112,9 @@ async fn what_a_container_says_is_bounded() {
         .await;
     assert_eq!(field(&counted, "count"), Value::Int(11));
     let wanted = ("containing", Value::text("line 0"));
-    let few = world.read("logs.count", &[of(&talks)[0].clone(), ("lines", Value::Int(5)), wanted]).await;
+    let few = world
+        .read("logs.count", &[of(&talks)[0].clone(), ("lines", Value::Int(5)), wanted])
+        .await;
     assert_eq!(
         (field(&few, "count"), field(&few, "of")),
         (Value::AtLeast(0), Value::Int(5)),
