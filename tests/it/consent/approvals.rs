@@ -43,6 +43,37 @@ fn the_second_terminal_shows_what_the_first_one_shows_and_the_run_goes_on() {
     assert!(text(&desk.output(&["approve"])).contains("nothing waits"));
 }
 
+/// What may take a service down is not approved by a reflex, whether it can be taken back or not, and not by one person.
+#[test]
+fn a_change_of_high_risk_is_approved_by_its_name_alone() {
+    let desk = Desk::new(
+        &people(&[(&starr::cli::login(), "roles: [oncall]"), (OTHER, "roles: [dba]")]),
+        "",
+    );
+    let book = super::BOOK
+        .replace("risk    medium", "risk    high")
+        .replace("approve by oncall", "approve by oncall and dba")
+        .replace(
+            "undo    none because \"a coffee is gone\"",
+            "undo    http.post(shop, body: {text: \"unmend\"}) within 10 s",
+        );
+    std::fs::write(desk.book(), book).unwrap();
+    let mut first = terminal(desk.run(&[]));
+    first.wait_for("Type `mend` to approve");
+    first.answer("yes");
+    first.wait_for("must be exactly one of the two");
+    first.wait_for("Type `mend` to approve");
+    first.answer("mend");
+    desk.until_waiting(1);
+    let mut second = terminal(desk.other(&["approve"]));
+    second.wait_for("Type `mend` to approve");
+    assert_eq!(desk.posts(), 0);
+    second.answer("mend");
+    assert_eq!(second.end(), 0, "{}", second.seen);
+    assert_eq!(first.end(), 0, "{}", first.seen);
+    assert_eq!(desk.posts(), 1);
+}
+
 #[test]
 fn a_refusal_from_another_terminal_ends_as_refused() {
     let desk = Desk::new(&two(), "");
