@@ -16,7 +16,7 @@ use starr::value::{Reason, Record, Type, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// A gate with everything granted, in front of one provider: no test speaks past it.
+/// A gate with everything granted, in front of the provider: no test speaks past it.
 pub struct World {
     pub gate: Gate,
     _folder: tempfile::TempDir,
@@ -35,11 +35,13 @@ impl World {
 
     pub fn of(provider: Postgres, folder: tempfile::TempDir) -> Self {
         let mut gate = Gate::new(
-            vec![Grant {
-                capability: "postgres".to_owned(),
-                effects: vec![Effect::Read, Effect::Probe, Effect::Change],
-                targets: None,
-            }],
+            ["postgres", "app"]
+                .map(|name| Grant {
+                    capability: name.to_owned(),
+                    effects: vec![Effect::Read, Effect::Probe, Effect::Change],
+                    targets: None,
+                })
+                .to_vec(),
             Mode::Live,
         );
         gate.register(Arc::new(provider));

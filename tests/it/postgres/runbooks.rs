@@ -1,6 +1,7 @@
 //! The shipped runbooks for an exhausted pool, run against a real server with people who answer as scripted.
 
 use super::{World as Calls, orders};
+use crate::app::{Shop, read as config, shop};
 use crate::support::postgres::{Client, Place, Server, leave_open, run};
 use futures::future::BoxFuture;
 use starr::check::{Context, Embedded, check};
@@ -12,6 +13,7 @@ use starr::engine::{Ended, Outcome};
 use starr::journal::event::{Event, Person};
 use starr::journal::memory::Memory;
 use starr::program::RunbookId;
+use starr::providers::app::App;
 use starr::value::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -134,7 +136,12 @@ async fn run_book(
     };
     let checked = check(file, Some(&path), std::fs::read(&path).unwrap(), &context);
     let program = checked.program.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
-    let Calls { gate, _folder } = Calls::new(place);
+    let Calls { mut gate, _folder } = Calls::new(place);
+    // The service itself, with a pool of its own that has room.
+    let shop = Shop::start(&[]);
+    gate.register(Arc::new(
+        App::new(&config(&shop.config("")), &Default::default()).unwrap(),
+    ));
     let journal = Arc::new(Memory::new("a-run"));
     let (_stay, interrupt) = tokio::sync::watch::channel(false);
     let world = World {
@@ -199,7 +206,8 @@ async fn an_exhausted_pool_is_freed_by_ending_exactly_the_abandoned_sessions() {
     let place = server.database().await;
     let other = server.database().await;
     let _abandoned = leave_open(&place, "leaky", 12).await;
-    let _elsewhere = leave_open(&other, "elsewhere", 1).await;
+    let _elsewhere = leave_open(&other, "leaky", 1).await;
+    let _others = leave_open(&place, "others", 1).await;
     let _calm = calm(&place, "calm").await;
     let operator = Arc::new(Operator {
         answers: BTreeMap::from([("timeouts", true), ("slow", true), ("pooled", true)]),
@@ -210,7 +218,8 @@ async fn an_exhausted_pool_is_freed_by_ending_exactly_the_abandoned_sessions() {
         &place,
         "sergas/db-pool-exhausted.starr",
         vec![
-            ("service", Value::text("api-server")),
+            ("service", Value::text("leaky")),
+            ("admin", shop()),
             ("above", Value::Ratio(0.2)),
             ("open_for", Value::Duration(1_000_000)),
         ],
@@ -219,22 +228,23 @@ async fn an_exhausted_pool_is_freed_by_ending_exactly_the_abandoned_sessions() {
     .await;
     assert_eq!(ended.outcome, Outcome::Resolved, "{report}");
     assert_eq!(ended.severity.as_deref(), Some("sev2"), "{report}");
-    assert_eq!(count(&place, "leaky").await, 0);
+    // On the whole server: what is left is of the other database.
+    assert_eq!(count(&place, "leaky").await, 1);
+    assert_eq!(
+        count(&place, "others").await,
+        1,
+        "a session of another application was ended"
+    );
     assert_eq!(
         count(&place, "calm").await,
         1,
         "an idle session of somebody else was ended"
     );
-    assert_eq!(
-        count(&place, "elsewhere").await,
-        1,
-        "a session of another database was ended"
-    );
     let requests = operator.requests.lock().unwrap();
     assert_eq!(requests.len(), 1, "{requests:?}");
     assert_eq!(
         requests[0].order,
-        "End 12 sessions of orders that are idle in a transaction"
+        "End 12 sessions of leaky that are idle in a transaction"
     );
     let shown = format!("{:?}", requests[0]);
     assert!(
@@ -259,8 +269,13 @@ async fn without_an_approval_nobody_is_ended() {
     let (ended, report) = run_book(
         &place,
         "sergas/db-pool-exhausted.starr",
-        vec![("above", Value::Ratio(0.2)), ("open_for", Value::Duration(1_000_000))],
-        operator,
+        vec![
+            ("service", Value::text("leaky")),
+            ("admin", shop()),
+            ("above", Value::Ratio(0.2)),
+            ("open_for", Value::Duration(1_000_000)),
+        ],
+        operator.clone(),
     )
     .await;
     assert!(
@@ -269,6 +284,8 @@ async fn without_an_approval_nobody_is_ended() {
         ended.outcome
     );
     assert_eq!(count(&place, "leaky").await, 12);
+    let asked = operator.requests.lock().unwrap();
+    assert_eq!(asked[0].action, "end_abandoned", "{asked:?}");
 }
 
 #[tokio::test]
