@@ -497,12 +497,13 @@ fn average(values: &[Value], ty: &Type) -> Value {
 fn extreme(values: impl Iterator<Item = Value>, largest: bool, ty: &Type) -> Value {
     let mut keys: Vec<Value> = values.map(|value| lift(&value)).collect();
     let mut bound = false;
-    if largest {
-        for key in &mut keys {
-            if let Value::AtLeast(seen) = *key {
-                *key = Value::Int(seen);
-                bound = true;
+    for key in &mut keys {
+        if let Value::AtLeast(seen) = *key {
+            if !largest {
+                return cut();
             }
+            *key = Value::Int(seen);
+            bound = true;
         }
     }
     if let Err(unknown) = orderable(&keys) {

@@ -211,8 +211,40 @@ pub fn stats(found: &ContainerStatsResponse) -> Value {
                     .and_then(|count| i64::try_from(count).ok())
                     .map_or(Value::None, Value::Int),
             ),
+            ("received", counted(network(found, |one| one.rx_bytes))),
+            ("sent", counted(network(found, |one| one.tx_bytes))),
+            ("disk_read", counted(disk(found, "read"))),
+            ("disk_written", counted(disk(found, "write"))),
         ],
     )
+}
+
+/// A counter that not every engine has.
+fn counted(count: Option<u64>) -> Value {
+    count
+        .and_then(|count| i64::try_from(count).ok())
+        .map_or(Value::None, Value::Bytes)
+}
+
+/// One counter over all networks of a container; nothing where there are none, or one of them is not counted.
+fn network(
+    found: &ContainerStatsResponse,
+    of: impl Fn(&bollard::models::ContainerNetworkStats) -> Option<u64>,
+) -> Option<u64> {
+    let networks = found.networks.as_ref().filter(|networks| !networks.is_empty())?;
+    networks
+        .values()
+        .map(of)
+        .try_fold(0_u64, |sum, one| sum.checked_add(one?))
+}
+
+/// Bytes read or written, over all devices; engines differ in how they write the words.
+fn disk(found: &ContainerStatsResponse, what: &str) -> Option<u64> {
+    let devices = found.blkio_stats.as_ref()?.io_service_bytes_recursive.as_ref()?;
+    devices
+        .iter()
+        .filter(|one| one.op.as_deref().is_some_and(|op| op.eq_ignore_ascii_case(what)))
+        .try_fold(0_u64, |sum, one| sum.checked_add(one.value?))
 }
 
 /// 100 % is one processor. Without two readings nothing is known.
@@ -259,6 +291,27 @@ mod tests {
         let found = stats(&ContainerStatsResponse::default());
         assert!(field(&found, "processor").as_unknown().is_some());
         assert!(field(&found, "memory_share").as_unknown().is_some());
+        for name in ["received", "sent", "disk_read", "disk_written"] {
+            assert_eq!(field(&found, name), Value::None, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_went_in_and_out_is_summed_over_networks_and_devices() {
+        let text = r#"{
+            "networks": {"eth0": {"rx_bytes": 7, "tx_bytes": 1}, "eth1": {"rx_bytes": 5, "tx_bytes": 2}},
+            "blkio_stats": {"io_service_bytes_recursive": [
+                {"major": 8, "minor": 0, "op": "read", "value": 100}, {"major": 8, "minor": 0, "op": "write", "value": 10},
+                {"major": 8, "minor": 16, "op": "Read", "value": 1}, {"major": 8, "minor": 16, "op": "Total", "value": 1000}
+            ]}
+        }"#;
+        let found = stats(&serde_json::from_str(text).unwrap());
+        let counts = ["received", "sent", "disk_read", "disk_written"].map(|name| field(&found, name));
+        assert_eq!(counts, [12, 3, 101, 10].map(Value::Bytes));
+        // A network that is not counted: nobody knows the sum.
+        let text = r#"{"networks": {"eth0": {"rx_bytes": 7}, "eth1": {}}}"#;
+        let found = stats(&serde_json::from_str(text).unwrap());
+        assert_eq!(field(&found, "received"), Value::None);
     }
 
     #[test]

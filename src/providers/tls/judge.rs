@@ -112,6 +112,42 @@ fn trouble(problem: &CertificateError) -> &'static str {
     }
 }
 
+/// What the key of a certificate may be used for, in the names of RFC 5280; other purposes by their numbers.
+fn uses(certificate: &X509Certificate<'_>) -> Result<Value, Unknown> {
+    let mut all: Vec<Value> = Vec::new();
+    let mut add = |may: bool, word: &str| {
+        if may {
+            all.push(Value::text(word));
+        }
+    };
+    if let Some(found) = certificate.key_usage().map_err(|_| unreadable())? {
+        let usage = found.value;
+        add(usage.digital_signature(), "digital_signature");
+        add(usage.non_repudiation(), "non_repudiation");
+        add(usage.key_encipherment(), "key_encipherment");
+        add(usage.data_encipherment(), "data_encipherment");
+        add(usage.key_agreement(), "key_agreement");
+        add(usage.key_cert_sign(), "key_cert_sign");
+        add(usage.crl_sign(), "crl_sign");
+        add(usage.encipher_only(), "encipher_only");
+        add(usage.decipher_only(), "decipher_only");
+    }
+    if let Some(found) = certificate.extended_key_usage().map_err(|_| unreadable())? {
+        let usage = found.value;
+        add(usage.any, "any");
+        add(usage.server_auth, "server_auth");
+        add(usage.client_auth, "client_auth");
+        add(usage.code_signing, "code_signing");
+        add(usage.email_protection, "email_protection");
+        add(usage.time_stamping, "time_stamping");
+        add(usage.ocsp_signing, "ocsp_signing");
+        for other in usage.other.iter().take(100) {
+            add(true, &other.to_id_string());
+        }
+    }
+    Ok(Value::list(all))
+}
+
 /// The record `Certificate` of one, and how long it still holds, in seconds.
 fn one(der: &[u8]) -> Result<(Value, i64), Unknown> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| unreadable())?;
@@ -123,6 +159,7 @@ fn one(der: &[u8]) -> Result<(Value, i64), Unknown> {
             Value::text(hex::encode(Sha256::digest(certificate.public_key().raw))),
         ),
         ("authority", Value::Bool(certificate.is_ca())),
+        ("uses", uses(&certificate)?),
     ]);
     Ok((
         Value::record("Certificate", all),

@@ -47,6 +47,9 @@ async fn what_runs_is_listed_by_project_and_says_what_it_uses() {
         matches!(field(&stats, "processor"), Value::Ratio(share) if (0.0..=4.0).contains(&share)),
         "{stats:?}"
     );
+    for name in ["received", "sent", "disk_read", "disk_written"] {
+        assert!(matches!(field(&stats, name), Value::Bytes(0..)), "{name}: {stats:?}");
+    }
     let projects = items(&world.read("projects.list", &[]).await);
     let reads = projects
         .iter()

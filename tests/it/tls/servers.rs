@@ -248,6 +248,42 @@ async fn files_are_judged_as_a_server_and_a_client_would() {
 }
 
 #[tokio::test]
+async fn what_a_key_may_be_used_for_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |name: &str, uses: Vec<rcgen::KeyUsagePurpose>, purposes: Vec<rcgen::ExtendedKeyUsagePurpose>| {
+        let mut params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.key_usages = uses;
+        params.extended_key_usages = purposes;
+        let key = rcgen::KeyPair::generate().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+        format!("{name}: {{ certificate: {} }}", path.display())
+    };
+    let files = [
+        of("plain", vec![], vec![]),
+        of(
+            "client",
+            vec![
+                rcgen::KeyUsagePurpose::DigitalSignature,
+                rcgen::KeyUsagePurpose::KeyAgreement,
+            ],
+            vec![
+                rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+                rcgen::ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, 99_999]),
+            ],
+        ),
+    ];
+    let world = world(&format!("files: {{ {} }}", files.join(", ")));
+    let uses = async |name: &str| {
+        let (_, found) = first(&world.read("files.read", &[kept(name)]).await);
+        items(&field(&found, "uses"))
+    };
+    assert!(uses("plain").await.is_empty());
+    let said = ["digital_signature", "key_agreement", "client_auth", "1.3.6.1.4.1.99999"];
+    assert_eq!(uses("client").await, said.map(Value::text));
+}
+
+#[tokio::test]
 async fn a_key_fits_or_does_not_and_nothing_of_it_is_told() {
     let world = world(&kept_files());
     for (name, fits) in [("good", true), ("swapped", false)] {
