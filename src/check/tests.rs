@@ -198,6 +198,7 @@ fn the_sample_of_the_language_page_has_no_errors() {
             "stuck.db",
             "stuck.older_than",
             "stuck.more_than",
+            "stuck.application",
             "stuck.sessions",
             "stuck.count",
             "stuck",
