@@ -121,6 +121,7 @@ impl Body<'_, '_> {
                     entries.push(EscalationEntry {
                         call: called.call,
                         after,
+                        unless_acknowledged: entry.unless_acknowledged,
                     });
                 }
             }

@@ -8,7 +8,7 @@ use super::request;
 use crate::config::Environment;
 use crate::engine::world::{ApprovalRequest, Decision, People, Reply};
 use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
-use crate::journal::event::Person;
+use crate::journal::event::{Event, Person};
 use crate::render::safe::safe;
 use crate::secrets::SecretSource;
 use futures::future::{BoxFuture, Either};
@@ -347,6 +347,36 @@ impl People for Consulting {
         );
         self.console.styled(Style::Attention, &line);
         Box::pin(std::future::ready(()))
+    }
+}
+
+/// What is said of the run elsewhere, behind its own way: whether somebody has acknowledged the incident.
+pub struct Announced {
+    /// Not held: whoever opened the journal closes it.
+    pub store: std::sync::Weak<crate::journal::Store>,
+    pub run: String,
+    pub behind: Arc<dyn People>,
+}
+
+impl People for Announced {
+    fn behind(&self) -> &dyn People {
+        &*self.behind
+    }
+
+    fn acknowledged(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async {
+            // A look that fails is no acknowledgement: whoever is to be called is called.
+            let entries = self.store.upgrade()?.entries(&self.run).await.ok()?;
+            let last = entries.into_iter().rev().find_map(|entry| match entry.event {
+                Some(Event::AlertAttached {
+                    alert,
+                    acknowledged: Some(acknowledged),
+                    ..
+                }) => Some((alert, acknowledged)),
+                _ => None,
+            });
+            last.filter(|(_, acknowledged)| *acknowledged).map(|(alert, _)| alert)
+        })
     }
 }
 

@@ -198,6 +198,7 @@ const FIRST_ENTRY: Duration = Duration::from_secs(5);
 pub async fn attach(store: &journal::Store, id: &str, alert: &Alert, output: Output) -> Result<(), journal::Error> {
     let event = Event::AlertAttached {
         alert: alert.event(),
+        acknowledged: alert.acknowledged,
         by: super::login_as_person(),
     };
     let until = Instant::now() + FIRST_ENTRY;

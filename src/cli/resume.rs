@@ -106,6 +106,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let operator = run::operator();
     let directory = Arc::new(Directory::of(environment));
     let decisions = runtime.block_on(store.decisions())?;
+    let store = Arc::new(store);
     let console = Console::new(output);
     let people = Arc::new(Settled {
         fates,
@@ -120,6 +121,7 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
             &directory,
             std::collections::BTreeMap::new(),
             &decisions,
+            &store,
             &id,
         ),
     });
@@ -134,7 +136,6 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     let came = runtime.block_on(async {
-        let store = Arc::new(store);
         let sealing = run::sealing(store.clone(), &environment.journal, run::printer(&console))?;
         let journal = match store
             .take(&id, lease.epoch, header, std::slice::from_ref(&resumed))

@@ -2,7 +2,7 @@
 
 use super::args::{Global, Run};
 use super::console::Console;
-use super::consult::{Consulting, Directory};
+use super::consult::{Announced, Consulting, Directory};
 use super::intake;
 use super::output::{Output, Style, complain};
 use super::people::{Prepared, Terminal};
@@ -186,7 +186,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
             unattended: args.unattended,
             elsewhere: args.approve_elsewhere,
         };
-        let people = people(here, &operator, &directory, answers, &decisions, &run_id);
+        let people = people(here, &operator, &directory, answers, &decisions, &store, &run_id);
         let (stop, interrupt) = tokio::sync::watch::channel(false);
         let world = World {
             gate: Arc::new(gate),
@@ -483,6 +483,7 @@ pub fn people(
     directory: &Arc<Directory>,
     answers: BTreeMap<String, Option<bool>>,
     decisions: &Arc<dyn Decisions>,
+    store: &Arc<journal::Store>,
     run: &str,
 ) -> Arc<dyn People> {
     let terminal = (!here.unattended && Console::person_is_there()).then(|| {
@@ -515,6 +516,11 @@ pub fn people(
             wrong: Default::default(),
         });
     }
+    behind = Arc::new(Announced {
+        store: Arc::downgrade(store),
+        run: run.to_owned(),
+        behind,
+    });
     if answers.is_empty() {
         behind
     } else {

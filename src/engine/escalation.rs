@@ -34,7 +34,13 @@ struct Row {
 struct Entry {
     due: Duration,
     sent: bool,
+    unless_acknowledged: bool,
+    /// It was said that it is held back.
+    held: bool,
 }
+
+/// How soon an entry that is held back is looked at again: an acknowledgement may be taken back.
+const HELD: Duration = Duration::from_secs(10);
 
 /// The next thing the background does.
 #[derive(Clone, Copy)]
@@ -52,10 +58,15 @@ impl Run {
     /// Adds the row of this severity. Its entries count from the first known severity.
     pub fn start_row(&self, severity: &str) {
         let now = self.elapsed();
-        let afters: Option<Vec<Duration>> = self
+        let afters: Option<Vec<(Duration, bool)>> = self
             .escalation()
             .and_then(|escalation| escalation.rows.iter().find(|row| row.severity == severity))
-            .map(|row| row.entries.iter().map(|entry| entry.after).collect());
+            .map(|row| {
+                row.entries
+                    .iter()
+                    .map(|entry| (entry.after, entry.unless_acknowledged))
+                    .collect()
+            });
         let mut shared = self.shared();
         let escalating = &mut shared.escalating;
         let since = *escalating.since.get_or_insert(now);
@@ -67,9 +78,11 @@ impl Run {
                 severity: severity.to_owned(),
                 entries: afters
                     .into_iter()
-                    .map(|after| Entry {
+                    .map(|(after, unless_acknowledged)| Entry {
                         due: since.saturating_add(after),
                         sent: false,
+                        unless_acknowledged,
+                        held: false,
                     })
                     .collect(),
             });
@@ -196,29 +209,60 @@ impl Run {
     pub async fn stop_escalating(&self) -> Way<()> {
         // What the background is sending comes first.
         drop(self.sending.lock().await);
-        while let Some((row, entry)) = self.take_due() {
-            self.send_entry(row, entry).await?;
+        while let Some((row, entry)) = self.due_now() {
+            self.due_entry(row, entry).await?;
         }
         self.shared().escalating.over = true;
         self.wake.notify_one();
         Ok(())
     }
 
-    /// Takes the first entry that is due, so that nobody else sends it.
-    fn take_due(&self) -> Option<(usize, usize)> {
+    /// The first entry that is due.
+    fn due_now(&self) -> Option<(usize, usize)> {
         let now = self.elapsed();
-        let mut shared = self.shared();
+        let shared = self.shared();
         if shared.escalating.over {
             return None;
         }
-        for (index, row) in shared.escalating.rows.iter_mut().enumerate() {
-            let due = row.entries.iter().position(|entry| !entry.sent && entry.due <= now);
-            if let Some(entry) = due {
-                row.entries[entry].sent = true;
-                return Some((index, entry));
+        let mut rows = shared.escalating.rows.iter().enumerate();
+        rows.find_map(|(index, row)| {
+            let due = row.entries.iter().position(|entry| !entry.sent && entry.due <= now)?;
+            Some((index, due))
+        })
+    }
+
+    /// Sends an entry whose time has come, or holds it back while somebody has acknowledged the incident.
+    async fn due_entry(&self, row: usize, entry: usize) -> Way<()> {
+        let conditional = self.on_entry(row, entry, |entry| entry.unless_acknowledged);
+        if conditional == Some(true)
+            && let Some(said) = self.world.people.acknowledged().await
+        {
+            let later = self.elapsed().saturating_add(HELD);
+            let already = self.on_entry(row, entry, |entry| {
+                entry.due = later;
+                std::mem::replace(&mut entry.held, true) || entry.sent
+            });
+            if already != Some(false) {
+                return Ok(());
             }
+            let severity = self.shared().escalating.rows[row].severity.clone();
+            let event = Event::Step {
+                what: "escalation".to_owned(),
+                detail: format!("entry {} of {severity} is held back: {said}", entry + 1),
+            };
+            return self.record("", event).await;
         }
-        None
+        // Taken, so that nobody else sends it.
+        let sent = self.on_entry(row, entry, |entry| std::mem::replace(&mut entry.sent, true));
+        if sent != Some(false) {
+            return Ok(());
+        }
+        self.send_entry(row, entry).await
+    }
+
+    fn on_entry<T>(&self, row: usize, entry: usize, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let mut shared = self.shared();
+        shared.escalating.rows.get_mut(row)?.entries.get_mut(entry).map(look)
     }
 
     /// Entries that were not sent, for the record of an interruption.
@@ -308,14 +352,7 @@ impl Run {
 
     async fn do_due(&self, what: Due) -> Way<()> {
         match what {
-            Due::Entry { row, entry } => {
-                if let Some(row) = self.shared().escalating.rows.get_mut(row)
-                    && let Some(entry) = row.entries.get_mut(entry)
-                {
-                    entry.sent = true;
-                }
-                self.send_entry(row, entry).await
-            }
+            Due::Entry { row, entry } => self.due_entry(row, entry).await,
             Due::Timer(index) => self.timer_due(index).await,
         }
     }

@@ -181,6 +181,11 @@ pub trait People: Send + Sync {
     fn ran(&self, scope: &str) -> Option<super::Outcome> {
         self.behind().ran(scope)
     }
+    /// What was said by whoever has acknowledged the incident where it was announced, as it stands now; `None`: nobody has, or it was taken
+    /// back. What cannot be looked up is no acknowledgement.
+    fn acknowledged(&self) -> BoxFuture<'_, Option<String>> {
+        self.behind().acknowledged()
+    }
     /// A change was intended and nothing is recorded of what came of it; `None` leaves it in doubt.
     fn in_doubt<'a>(&'a self, doubt: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {
         self.behind().in_doubt(doubt)
@@ -250,6 +255,10 @@ impl People for Nobody {
 
     fn ran(&self, _: &str) -> Option<super::Outcome> {
         None
+    }
+
+    fn acknowledged(&self) -> BoxFuture<'_, Option<String>> {
+        Box::pin(std::future::ready(None))
     }
 
     fn in_doubt<'a>(&'a self, _: &'a InDoubt) -> BoxFuture<'a, Reply<Option<Fate>>> {

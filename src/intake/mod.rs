@@ -30,6 +30,8 @@ pub struct Alert {
     pub firing: bool,
     /// What happened to it: `fires`, `is over`, `was acknowledged by Maria`.
     pub happened: String,
+    /// Whether a person has it now, where that is what happened.
+    pub acknowledged: Option<bool>,
     /// What all of them have in common.
     pub labels: BTreeMap<String, String>,
     /// Labels in which the alerts of a group differ.
@@ -147,6 +149,7 @@ fn alertmanager(document: Json) -> Result<Alert, String> {
         title,
         firing: !firing.is_empty(),
         happened: if firing.is_empty() { OVER } else { FIRES }.to_owned(),
+        acknowledged: None,
         labels,
         differing,
         annotations,
@@ -225,6 +228,17 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
             ));
         }
     };
+    // Whoever closes it has it, too; whoever passes it on has it no more.
+    let acknowledged = match kind.as_str() {
+        "incident.acknowledged" | "incident.resolved" => Some(true),
+        "incident.triggered"
+        | "incident.reopened"
+        | "incident.unacknowledged"
+        | "incident.reassigned"
+        | "incident.delegated"
+        | "incident.escalated" => Some(false),
+        _ => None,
+    };
     let incident = hook.event.data;
     let mut labels = BTreeMap::new();
     for field in incident.custom_fields.into_iter().flatten() {
@@ -251,6 +265,7 @@ fn pagerduty(document: Json) -> Result<Alert, String> {
         title: incident.title,
         firing,
         happened,
+        acknowledged,
         labels,
         differing: BTreeSet::new(),
         annotations: BTreeMap::new(),

@@ -379,6 +379,9 @@ pub enum Event {
     AlertAttached {
         /// Who sent it, what it is about, and what happened to it.
         alert: String,
+        /// Whether somebody has it now, where that is what happened.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        acknowledged: Option<bool>,
         by: Person,
     },
     /// The run was put into one file for somebody else.

@@ -177,6 +177,8 @@ pub struct EscalationEntry {
     pub call: CallExpr,
     /// Zero is `now`.
     pub after: Duration,
+    /// Held back for as long as somebody has acknowledged the incident.
+    pub unless_acknowledged: bool,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -93,6 +93,9 @@ pub struct Said {
 /// The name under which an emergency override is spoken of. No action can have it: names are single words.
 pub const OVERRIDE: &str = "emergency override";
 
+/// The name under which what is said of an acknowledgement is kept.
+pub const ACKNOWLEDGE: &str = "acknowledge";
+
 /// The ways in which a person takes part.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SaidKind {
@@ -134,6 +137,11 @@ pub enum SaidKind {
         lasts: Duration,
         /// Who consents; `None`: nobody.
         second: Option<String>,
+        after: Duration,
+    },
+    /// So long after the run began somebody acknowledges the incident where it was announced.
+    Acknowledge {
+        by: Option<String>,
         after: Duration,
     },
 }

@@ -103,11 +103,14 @@ impl<'a> Words<'a> {
             .entries
             .iter()
             .map(|entry| {
-                let when = if entry.after.is_zero() {
+                let mut when = if entry.after.is_zero() {
                     "at once".to_owned()
                 } else {
                     format!("after {}", show_std(entry.after))
                 };
+                if entry.unless_acknowledged {
+                    when.push_str(" unless acknowledged");
+                }
                 format!("{} {when}", self.call(&entry.call))
             })
             .collect();

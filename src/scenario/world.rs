@@ -12,7 +12,7 @@ use crate::engine::world::{
 };
 use crate::journal::event::{Event, Person};
 use crate::journal::{Error, Journal, Memory};
-use crate::program::scenario::{OVERRIDE, SaidKind};
+use crate::program::scenario::{ACKNOWLEDGE, OVERRIDE, SaidKind};
 use crate::provider::gate::{Gate, Grant, Mode};
 use crate::provider::{Call, Effect, Health, Outcome, Permit, Provider};
 use crate::value::{Answer, List, Reason, Unknown, Value};
@@ -330,6 +330,16 @@ impl Cast {
 }
 
 impl People for Cast {
+    fn acknowledged(&self) -> BoxFuture<'_, Option<String>> {
+        let said = self.stage.said(ACKNOWLEDGE, |said| match &said.kind {
+            SaidKind::Acknowledge { by, after } => Some((by.clone(), *after)),
+            _ => None,
+        });
+        let known = said.filter(|(_, after)| *after <= self.stage.clock.elapsed());
+        let who = known.map(|(by, _)| by.unwrap_or_else(|| self.stage.operator()));
+        std::future::ready(who.map(|who| format!("the incident was acknowledged by {who}"))).boxed()
+    }
+
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         async move {
             let name = self.stage.scoped(&question.name);

@@ -507,6 +507,8 @@ pub struct EscalationEntry {
     pub call: Expr,
     /// `None` is `now`.
     pub after: Option<Expr>,
+    /// `unless acknowledged`
+    pub unless_acknowledged: bool,
     pub span: Span,
 }
 

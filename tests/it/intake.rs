@@ -2,8 +2,11 @@
 
 use crate::support::terminal::Terminal;
 use serde_json::{Value as Json, json};
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 const BOOK: &str = r##"runbook pool_full(db: Text, above: Int = 5) "Is {db} full?" {
   timebox 10 min then stop "it took too long"
@@ -347,4 +350,102 @@ fn the_line_for_an_alerting_rule_names_the_runbook_and_quotes_its_labels() {
         said.contains("command: 'starr run runbooks/team/pool-full.starr --set db={{ reReplaceAll \"[^a-zA-Z0-9._:/@%+-]\" \"_\" $labels.db }}'"),
         "{said}"
     );
+}
+
+/// The same with people to call.
+const PAGED: &str = r##"use std.chat.{Channel}
+
+runbook pool_full(db: Text) "Is {db} full?" {
+  timebox 10 min then stop "it took too long"
+  reads   host
+  tells   chat
+
+  situation {
+    symptom full "Is {db} full?" {
+      read load = host.load()
+      yes when load.cpus > 1000
+    }
+    symptom felt "Does somebody complain?" observed by oncall within 2 min
+    severity {
+      sev1 when cannot tell
+      sev1 otherwise
+    }
+  }
+  task {
+    goal not full and not felt
+  }
+  result {
+    resolved when goal
+    escalation {
+      sev1 -> chat.post("#inc", "the first") now, chat.post("#inc", "the second") after 6 s unless acknowledged
+    }
+  }
+}
+"##;
+
+/// A chat that takes everything, and what came.
+fn chat() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let posts = Arc::new(Mutex::new(Vec::new()));
+    let taken = posts.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut seen = Vec::new();
+            let mut part = [0; 4096];
+            while !String::from_utf8_lossy(&seen).contains("\"text\"") {
+                let count = stream.read(&mut part).unwrap();
+                assert!(count > 0, "{}", String::from_utf8_lossy(&seen));
+                seen.extend_from_slice(&part[..count]);
+            }
+            taken.lock().unwrap().push(String::from_utf8_lossy(&seen).into_owned());
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+                .unwrap();
+        }
+    });
+    (port, posts)
+}
+
+/// Somebody takes the page, and later gives it back: what is for nobody else then is sent after all.
+#[test]
+fn an_acknowledgement_holds_back_the_rest_of_a_row_for_as_long_as_it_stands() {
+    let desk = Desk::new();
+    let (port, posts) = chat();
+    let hook = desk.0.path().join("hook");
+    std::fs::write(&hook, "/services/T0").unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let config = desk.0.path().join("starr.yaml");
+    let text = std::fs::read_to_string(&config).unwrap()
+        + &format!(
+            "      - {{ capability: chat, effects: [tell], all: true }}\n    chat:\n      channels:\n        \"#inc\": {{ url: \"http://127.0.0.1:{port}\", secret_path: {{ file: {} }} }}\n",
+            hook.display()
+        );
+    std::fs::write(&config, text).unwrap();
+    let book = PAGED;
+    std::fs::write(desk.0.path().join("runbooks/team/pool-full.starr"), book).unwrap();
+    let incident = |happened: &str| {
+        json!({"event": {"event_type": format!("incident.{happened}"), "agent": {"summary": "Maria"}, "data": {
+            "id": "P1", "title": "Pool full", "custom_fields": [
+                {"name": "runbook", "value": "team/pool-full"}, {"name": "db", "value": "orders"}]}}})
+    };
+    std::fs::write(desk.0.path().join("alert.json"), incident("triggered").to_string()).unwrap();
+    let mut run = Terminal::start(desk.command(&["run", "--alert", "alert.json"]));
+    run.wait_for("Type yes, no or unknown");
+    let (code, said) = desk.alerted(&incident("acknowledged"), &[]);
+    assert_eq!(code, 0, "{said}");
+    run.wait_for("entry 2 of sev1 is held back: PagerDuty: Pool full (P1) was acknowledged by Maria");
+    assert_eq!(posts.lock().unwrap().len(), 1);
+    let (code, said) = desk.alerted(&incident("unacknowledged"), &[]);
+    assert_eq!(code, 0, "{said}");
+    run.wait_for("told chat.post");
+    run.answer("no");
+    run.wait_for("a note");
+    run.answer("");
+    assert_eq!(run.end(), 0, "{}", run.seen);
+    let posts = posts.lock().unwrap();
+    assert!(posts.len() == 2 && posts[1].contains("the second"), "{posts:?}");
+    let (code, said) = desk.starr(&["journal", "verify"]);
+    assert_eq!(code, 0, "{said}");
 }

@@ -3,7 +3,7 @@
 use super::super::scope::Body;
 use super::names::Names;
 use crate::diagnostic::Diagnostic;
-use crate::program::scenario::{Expected, ExpectedKind, OVERRIDE, Said, SaidKind};
+use crate::program::scenario::{ACKNOWLEDGE, Expected, ExpectedKind, OVERRIDE, Said, SaidKind};
 use crate::source::Span;
 use crate::syntax::tree::{
     ExpectKind, ExpectLine, GivenKind, GivenValue, Name, OperatorKind, OperatorLine, Path, Text, TextPart,
@@ -123,6 +123,13 @@ impl Body<'_, '_> {
                     after: after(self, at),
                 };
                 (OVERRIDE.to_owned(), kind)
+            }
+            OperatorKind::Acknowledge { by, after: at } => {
+                let kind = SaidKind::Acknowledge {
+                    by: by.as_ref().map(|by| by.text.clone()),
+                    after: after(self, at),
+                };
+                (ACKNOWLEDGE.to_owned(), kind)
             }
         })
     }

@@ -367,6 +367,7 @@ fn topic(said: &Said) -> u8 {
         SaidKind::Undo | SaidKind::Keep => 5,
         SaidKind::HandOver { .. } => 6,
         SaidKind::Override { .. } => 7,
+        SaidKind::Acknowledge { .. } => 8,
     }
 }
 

@@ -633,6 +633,7 @@ pub fn others() -> Vec<Recorded> {
             "",
             Event::AlertAttached {
                 alert: text("Alertmanager: PoolFull (group) fires"),
+                acknowledged: None,
                 by: maria(),
             },
         ),

@@ -4,9 +4,8 @@ use super::doc::{self, Doc, WIDTH};
 use super::{Formatter, aligned, padded};
 use crate::source::Span;
 use crate::syntax::tree::{
-    Action, AskForm, Block, Clause, ClauseKind, End, EndKind, EscalationEntry, EscalationRow, Example, Expr, GivenKind,
-    GivenValue, Outcome, Path, Question, QuestionForm, QuestionKind, SeverityRow, SeverityWhen, UndoKind, UndoWhen,
-    Until,
+    Action, AskForm, Block, Clause, ClauseKind, End, EndKind, EscalationRow, Example, Expr, GivenKind, GivenValue,
+    Outcome, Path, Question, QuestionForm, QuestionKind, SeverityRow, SeverityWhen, UndoKind, UndoWhen, Until,
 };
 
 /// Clauses of one family that follow each other are aligned.
@@ -634,11 +633,14 @@ impl Formatter<'_> {
         let entries = row
             .entries
             .iter()
-            .map(|EscalationEntry { call, after, .. }| {
-                let mut parts = vec![self.expr(call)];
-                match after {
-                    Some(_) => self.timing(&mut parts, "after", after.as_ref()),
+            .map(|entry| {
+                let mut parts = vec![self.expr(&entry.call)];
+                match &entry.after {
+                    Some(_) => self.timing(&mut parts, "after", entry.after.as_ref()),
                     None => parts.push(Doc::text(" now")),
+                }
+                if entry.unless_acknowledged {
+                    parts.push(Doc::text(" unless acknowledged"));
                 }
                 Doc::Concat(parts)
             })

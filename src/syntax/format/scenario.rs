@@ -214,6 +214,13 @@ impl Formatter<'_> {
                 }
                 self.timing(&mut parts, "after", after.as_ref());
             }
+            OperatorKind::Acknowledge { by, after } => {
+                parts.push(Doc::text("acknowledge"));
+                if let Some(by) = by {
+                    parts.push(Doc::text(format!(" as {}", by.text)));
+                }
+                self.timing(&mut parts, "after", after.as_ref());
+            }
             OperatorKind::Junk => parts.push(Doc::text(self.source(line.span))),
         }
         Doc::Concat(parts)

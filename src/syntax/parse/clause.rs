@@ -357,16 +357,19 @@ impl Builder<'_> {
                     let span = self.span(&part);
                     let mut call = None;
                     let mut after = None;
+                    let mut unless_acknowledged = false;
                     for piece in inner(part) {
                         match piece.as_rule() {
                             Rule::expr => call = Some(self.expr(piece)),
                             Rule::entry_after => after = self.only_expr(piece),
+                            Rule::entry_unless => unless_acknowledged = true,
                             _ => self.unexpected(&piece),
                         }
                     }
                     entries.push(EscalationEntry {
                         call: call.unwrap_or_else(|| self.error_expr(span)),
                         after,
+                        unless_acknowledged,
                         span,
                     });
                 }

@@ -280,6 +280,10 @@ impl Builder<'_> {
             };
             return Some(OperatorLine { kind, span });
         }
+        if rule == Rule::l_acknowledge {
+            let kind = OperatorKind::Acknowledge { by: role, after };
+            return Some(OperatorLine { kind, span });
+        }
         let name = name?;
         let kind = match rule {
             Rule::l_hand => OperatorKind::HandOver {

@@ -97,6 +97,11 @@ pub enum OperatorKind {
         second: Option<Name>,
         after: Option<Expr>,
     },
+    /// Somebody acknowledges the incident where it was announced.
+    Acknowledge {
+        by: Option<Name>,
+        after: Option<Expr>,
+    },
     Junk,
 }
 

@@ -1,7 +1,7 @@
 //! Runs that change hands, and changes that a second person lets past policy.
 
 use super::behaviour::{like, with};
-use super::{STUCK, all_pass, fails, report};
+use super::{ENDED, STUCK, all_pass, fails, report};
 
 #[test]
 fn the_operator_hands_the_run_over_and_somebody_else_goes_on_with_it() {
@@ -109,4 +109,40 @@ scenario "Whoever asks for it cannot consent" {
 "#,
         ),
     );
+}
+
+/// The clock's later entries wait while somebody has the incident; the step `escalate` waits for nobody.
+#[test]
+fn an_acknowledgement_holds_back_what_is_for_nobody_else() {
+    let book = STUCK.replace(
+        "escalation matrix",
+        "escalation {\n      sev2 -> pager.page(\"oncall\") now, pager.page(\"second\") after 1 min unless acknowledged\n    }",
+    );
+    assert_ne!(book, STUCK);
+    let of = |title: &str, operator: &str, pages: usize, more: &str| {
+        format!(
+            "scenario \"{title}\" {{\n  like \"The old ones are ended\"\n  operator {{\n    {operator}\n  }}\n  expect {{\n    told pager.page {pages} times\n    \
+             {more}\n  }}\n}}\n"
+        )
+    };
+    let ended = ENDED.replace("told     pager.page 1 times", "told     pager.page 2 times");
+    let scenarios = [
+        of(
+            "Acknowledged in time",
+            "acknowledge as maria after 59 s",
+            1,
+            "record action \"entry 2 of sev2 is held back: the incident was acknowledged by maria\"",
+        ),
+        of("Acknowledged too late", "acknowledge after 61 s", 2, "outcome resolved"),
+        of(
+            "Acknowledged, and escalated all the same",
+            "acknowledge\n    refuse end_old as oncall after 2 min",
+            2,
+            "record action \"is held back\"",
+        ),
+    ];
+    all_pass(&book, &format!("{ended}\n{}", scenarios.concat()));
+    let idle = of("Nothing waits for it", "acknowledge as maria", 1, "outcome resolved");
+    let found = fails(STUCK, &format!("{ENDED}\n{idle}"));
+    assert!(found.contains("this line was never used"), "{found}");
 }
