@@ -4,7 +4,7 @@ use super::call::Place;
 use super::modules::ItemRef;
 use super::scope::{Body, Scope};
 use crate::diagnostic::Diagnostic;
-use crate::program::{Escalation, EscalationEntry, EscalationRow, SeverityRow, SeverityWhen};
+use crate::program::{Escalation, EscalationEntry, EscalationRow, RESOLVED, SeverityRow, SeverityWhen};
 use crate::source::Span;
 use crate::syntax::tree::{self, ClauseKind, ItemKind};
 use std::collections::HashMap;
@@ -99,7 +99,10 @@ impl Body<'_, '_> {
         let mut seen: HashMap<&str, Span> = HashMap::new();
         let mut lowered = Vec::with_capacity(rows.len());
         for row in rows {
-            self.severity(&row.severity);
+            let at_end = row.severity.text == RESOLVED;
+            if !at_end {
+                self.severity(&row.severity);
+            }
             if let Some(first) = seen.insert(&row.severity.text, row.severity.span) {
                 self.report(
                     Diagnostic::error(
@@ -113,6 +116,16 @@ impl Body<'_, '_> {
             }
             let mut entries = Vec::with_capacity(row.entries.len());
             for entry in &row.entries {
+                if at_end && let Some(after) = &entry.after {
+                    self.report(
+                        Diagnostic::error(
+                            "misplaced-clause",
+                            after.span,
+                            "the run is over: there is nothing to wait for",
+                        )
+                        .help("write `now`, or leave it out"),
+                    );
+                }
                 let after = entry
                     .after
                     .as_ref()

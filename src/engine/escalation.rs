@@ -5,7 +5,7 @@ use super::answers::{Fresh, View};
 use super::call;
 use super::state::Run;
 use crate::journal::Event;
-use crate::program::{Escalation, EscalationEntry};
+use crate::program::{Escalation, EscalationEntry, RESOLVED};
 use futures::FutureExt;
 use std::time::Duration;
 
@@ -127,18 +127,12 @@ impl Run {
         self.say_without_matrix().await?;
         let Some(severity) = severity else { return Ok(()) };
         self.start_row(&severity);
-        let Some(row) = self.row_of(&severity) else {
-            if self.escalation().is_some() {
-                let event = Event::Step {
-                    what: "escalation".to_owned(),
-                    detail: format!("the matrix has no row for {severity}: nobody is told"),
-                };
-                self.record("", event).await?;
-            }
-            return Ok(());
-        };
-        while let Some(entry) = self.take_next(row) {
-            self.send_entry(row, entry).await?;
+        if !self.send_rest(&severity).await? && self.escalation().is_some() {
+            let event = Event::Step {
+                what: "escalation".to_owned(),
+                detail: format!("the matrix has no row for {severity}: nobody is told"),
+            };
+            self.record("", event).await?;
         }
         Ok(())
     }
@@ -215,6 +209,32 @@ impl Run {
         self.shared().escalating.over = true;
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// The run ended well: whoever was told before is told so, by the row that the matrix has for it.
+    pub async fn tell_resolved(&self) -> Way<()> {
+        let told = {
+            let shared = self.shared();
+            let mut entries = shared.escalating.rows.iter().flat_map(|row| &row.entries);
+            entries.any(|entry| entry.sent)
+        };
+        if !told {
+            return Ok(());
+        }
+        self.start_row(RESOLVED);
+        self.send_rest(RESOLVED).await?;
+        Ok(())
+    }
+
+    /// Sends what is left of a row; false when there is no such row.
+    async fn send_rest(&self, severity: &str) -> Way<bool> {
+        let Some(row) = self.row_of(severity) else {
+            return Ok(false);
+        };
+        while let Some(entry) = self.take_next(row) {
+            self.send_entry(row, entry).await?;
+        }
+        Ok(true)
     }
 
     /// The first entry that is due.

@@ -423,6 +423,9 @@ impl<'r> Frame<'r> {
             (known, Duration::ZERO)
         });
         let known = self.first_that_applies(known, &in_doubt);
+        if matches!(known.outcome, Outcome::Resolved | Outcome::NotPresent) {
+            run.tell_resolved().await?;
+        }
         let in_place: Vec<String> = in_place
             .into_iter()
             .map(|(_, line)| line)

@@ -166,8 +166,12 @@ pub struct Escalation {
     pub rows: Vec<EscalationRow>,
 }
 
+/// The row of an escalation that is told when a run whose matrix told somebody ends well.
+pub const RESOLVED: &str = "resolved";
+
 #[derive(Clone, Debug)]
 pub struct EscalationRow {
+    /// A severity, or [`RESOLVED`].
     pub severity: String,
     pub entries: Vec<EscalationEntry>,
 }

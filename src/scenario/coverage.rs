@@ -4,7 +4,7 @@ use super::suite::{children, for_each_step};
 use super::verdict::fits;
 use crate::journal::Recorded;
 use crate::journal::event::{Event, Purpose};
-use crate::program::{Action, BindingKind, OrderKind, Program, Runbook, RunbookId, StepKind, UndoKind};
+use crate::program::{Action, BindingKind, OrderKind, Program, RESOLVED, Runbook, RunbookId, StepKind, UndoKind};
 use crate::source::{FileId, Span};
 use crate::value::Answer;
 use serde::Serialize;
@@ -59,8 +59,13 @@ pub struct Item {
     pub hits: u64,
 }
 
-/// Whether a run of this runbook can have this severity: one of its own, or the next worse one, because of an undo that fails.
+/// Whether a run of this runbook can end well, or can have this severity: one of its own, or the next worse one, because of an undo that fails.
 fn can_be(book: &Runbook, severity: &str, severities: &[String]) -> bool {
+    if severity == RESOLVED {
+        return book.result.resolved.is_some()
+            || book.goal.is_some()
+            || book.actions.iter().any(|action| action.verify.is_some());
+    }
     let rank = |name: &str| severities.iter().position(|known| known == name);
     let own: Vec<usize> = book
         .situation

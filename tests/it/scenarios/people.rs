@@ -146,3 +146,26 @@ fn an_acknowledgement_holds_back_what_is_for_nobody_else() {
     let found = fails(STUCK, &format!("{ENDED}\n{idle}"));
     assert!(found.contains("this line was never used"), "{found}");
 }
+
+/// A page that was opened is closed when the run ends well, and stays open when it does not.
+#[test]
+fn whoever_was_told_is_told_that_it_is_over() {
+    let book = STUCK.replace(
+        "escalation matrix",
+        "escalation {\n      sev2 -> pager.page(\"oncall\") now\n      resolved -> chat.post(\"#inc\", \"It is over.\")\n    }",
+    );
+    let ended = ENDED.replace(
+        "told     pager.page 1 times",
+        "told     pager.page 1 times\n    told     chat.post 1 times",
+    );
+    let refused = "scenario \"Nobody ends them\" {\n  like \"The old ones are ended\"\n  operator { refuse end_old as oncall }\n  expect {\n    told \
+                   pager.page 1 times\n    told chat.post 0 times\n    outcome refused\n  }\n}\n";
+    let report = all_pass(&book, &format!("{ended}\n{refused}"));
+    let coverage = report.coverage.unwrap();
+    let told = coverage.items.iter().find(|item| item.name == "resolved 1 chat.post");
+    assert!(told.is_some_and(|item| item.hits == 1), "{:?}", coverage.items);
+    // Nobody was told: nobody is told that it is over.
+    let quiet = book.replace("      sev2 -> pager.page(\"oncall\") now\n", "");
+    let quiet_ended = ENDED.replace("told     pager.page 1 times", "told     chat.post 0 times");
+    all_pass(&quiet, &quiet_ended);
+}
