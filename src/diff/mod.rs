@@ -5,6 +5,7 @@
 mod compare;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::plan::plan;
@@ -44,6 +45,9 @@ pub enum Class {
     TimeShorter,
     GrantAdded,
     GrantRemoved,
+    FewerTold,
+    MoreTold,
+    SeverityChanged,
 }
 
 /// What it does to risk.
@@ -86,6 +90,9 @@ impl Class {
         Class::TimeShorter,
         Class::GrantAdded,
         Class::GrantRemoved,
+        Class::FewerTold,
+        Class::MoreTold,
+        Class::SeverityChanged,
     ];
 
     /// The class as it is written.
@@ -118,6 +125,9 @@ impl Class {
             Class::TimeShorter => "time-shorter",
             Class::GrantAdded => "grant-added",
             Class::GrantRemoved => "grant-removed",
+            Class::FewerTold => "fewer-told",
+            Class::MoreTold => "more-told",
+            Class::SeverityChanged => "severity-changed",
         }
     }
 
@@ -139,7 +149,8 @@ impl Class {
             | Class::CauseUnreachable
             | Class::PathWithoutApproval
             | Class::TimeLonger
-            | Class::GrantAdded => Direction::Riskier,
+            | Class::GrantAdded
+            | Class::FewerTold => Direction::Riskier,
             Class::EffectRemoved
             | Class::TargetNarrowed
             | Class::ApprovalStrengthened
@@ -147,7 +158,8 @@ impl Class {
             | Class::VerifyAdded
             | Class::UndoAdded
             | Class::TimeShorter
-            | Class::GrantRemoved => Direction::Safer,
+            | Class::GrantRemoved
+            | Class::MoreTold => Direction::Safer,
             Class::InvalidBefore
             | Class::TargetChanged
             | Class::VerifyChanged
@@ -155,7 +167,8 @@ impl Class {
             | Class::CauseRemoved
             | Class::CauseAdded
             | Class::ConditionChanged
-            | Class::OutcomeChanged => Direction::Judge,
+            | Class::OutcomeChanged
+            | Class::SeverityChanged => Direction::Judge,
         }
     }
 }
@@ -228,7 +241,11 @@ pub fn diff(name: &str, old: &Side<'_>, new: &Side<'_>) -> Vec<Difference> {
         let program = new.program.map(|program| &program.runbooks[*position]);
         match (was, program, old.program) {
             (Some((was, before)), Some(book), Some(program)) => {
-                compare::compare(was, plan, &program.runbooks[*before], book, &mut found);
+                let old_book = &program.runbooks[*before];
+                compare::compare(was, plan, old_book, book, &mut found);
+                if let Some(new) = new.program {
+                    told::compare((program, old_book), (new, book), &mut found);
+                }
             }
             _ => compare::added(plan, &mut found),
         }

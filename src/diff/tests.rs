@@ -196,3 +196,103 @@ fn every_class_has_its_word() {
     }
     assert_eq!(Class::from_word("none"), None);
 }
+
+#[test]
+fn who_is_called_how_soon_and_how_bad_it_is_are_differences() {
+    const BOOK: &str = r##"runbook a "A" {
+  timebox 10 min then stop "x"
+  reads   host
+  tells   chat
+  situation {
+    symptom full "Is it full?" {
+      read load = host.load()
+      yes when load.cpus > 1000
+    }
+    severity {
+      sev1 when full
+      sev1 when cannot tell
+      sev2 otherwise
+    }
+  }
+  task {
+    goal not full
+  }
+  result {
+    resolved when goal
+    escalation {
+      sev1 -> chat.post("#inc", "the first") now, chat.post("#lead", "the second") after 6 min
+    }
+  }
+}
+"##;
+    let classes = |from: &str, to: &str| -> Vec<(Class, String)> {
+        let new = BOOK.replacen(from, to, 1);
+        assert_ne!(new, BOOK, "{from}");
+        let found = between(BOOK, &new).into_iter();
+        found.map(|one| (one.class, one.text)).collect()
+    };
+    let later = "after 6 min";
+    for (from, to, expected) in [
+        (
+            ", chat.post(\"#lead\", \"the second\") after 6 min",
+            "",
+            vec![(Class::FewerTold, "`chat.post(\"#lead\")` is no longer called")],
+        ),
+        (
+            later,
+            "after 7 min",
+            vec![(
+                Class::FewerTold,
+                "`chat.post(\"#lead\")` is called after 7 min, was after 6 min",
+            )],
+        ),
+        (
+            later,
+            "after 6 min unless acknowledged",
+            vec![(
+                Class::FewerTold,
+                "`chat.post(\"#lead\")` is called after 6 min unless acknowledged, was after 6 min",
+            )],
+        ),
+        (
+            later,
+            "now",
+            vec![(
+                Class::MoreTold,
+                "`chat.post(\"#lead\")` is called at once, was after 6 min",
+            )],
+        ),
+        // Another addressee is somebody more and somebody fewer; other words are nobody's affair.
+        (
+            "#lead",
+            "#boss",
+            vec![
+                (Class::FewerTold, "`chat.post(\"#lead\")` is no longer called"),
+                (Class::MoreTold, "`chat.post(\"#boss\")` is called after 6 min"),
+            ],
+        ),
+        ("the second", "the other", vec![]),
+        (
+            "sev2 otherwise",
+            "sev3 otherwise",
+            vec![
+                (Class::SeverityChanged, "it no longer counts otherwise"),
+                (Class::SeverityChanged, "it now counts otherwise"),
+            ],
+        ),
+        (
+            "sev1 when full\n      sev1 when cannot tell",
+            "sev1 when cannot tell\n      sev1 when full",
+            vec![(
+                Class::SeverityChanged,
+                "its rows stand in another order, and the first that holds counts",
+            )],
+        ),
+    ] {
+        let expected: Vec<(Class, String)> = expected
+            .into_iter()
+            .map(|(class, text)| (class, text.to_owned()))
+            .collect();
+        assert_eq!(classes(from, to), expected, "{from} -> {to}");
+    }
+}

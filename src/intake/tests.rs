@@ -63,22 +63,24 @@ fn an_incident_gives_its_service_and_its_fields() {
         ("orders", "80")
     );
     assert_eq!(alert.labels.get("empty"), None);
-    for (event, firing) in [
-        ("triggered", true),
-        ("reopened", true),
-        ("unacknowledged", true),
-        ("acknowledged", false),
-        ("annotated", false),
-        ("reassigned", false),
-        ("priority_updated", false),
-        ("responder.added", false),
-        ("resolved", false),
+    for (event, firing, acknowledged) in [
+        ("triggered", true, Some(false)),
+        ("reopened", true, Some(false)),
+        ("unacknowledged", true, Some(false)),
+        ("acknowledged", false, Some(true)),
+        ("annotated", false, None),
+        ("reassigned", false, Some(false)),
+        ("delegated", false, Some(false)),
+        ("escalated", false, Some(false)),
+        ("priority_updated", false, None),
+        ("responder.added", false, None),
+        ("resolved", false, Some(true)),
     ] {
         let other = document
             .to_string()
             .replace("incident.triggered", &format!("incident.{event}"));
         let alert = read(other.as_bytes()).unwrap();
-        assert_eq!(alert.firing, firing, "{event}");
+        assert_eq!((alert.firing, alert.acknowledged), (firing, acknowledged), "{event}");
         let happened = match event {
             "triggered" => "fires".to_owned(),
             "resolved" => "is over, resolved".to_owned(),

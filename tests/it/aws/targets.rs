@@ -186,7 +186,7 @@ impl Balanced {
     }
 }
 
-/// The first says `yes`; the second, at a terminal of his own, what is asked for here. What was on the first screen, and the code.
+/// The first types the name of the change; the second, at a terminal of his own, what is asked for here. What was on the first screen, and the code.
 async fn run(balanced: &Balanced, desk: &Desk, says: &'static str) -> (String, i32) {
     let words = balanced.words();
     let command = desk.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -199,7 +199,7 @@ async fn run(balanced: &Balanced, desk: &Desk, says: &'static str) -> (String, i
         let mut first = Terminal::start(command);
         first.wait_for(&title);
         first.wait_for("Approve?");
-        first.answer("yes");
+        first.answer("let_in");
         first.wait_for("as security");
         let mut second = Terminal::start(other);
         second.wait_for(&title);
@@ -227,7 +227,7 @@ async fn a_balancer_that_is_kept_out_is_let_in_through_one_narrow_door() {
     assert_eq!(balanced.health().await, "unhealthy", "it is kept out of 8080");
     let secrets = tempfile::tempdir().unwrap();
     let desk = balanced.desk(secrets.path());
-    let (seen, code) = run(&balanced, &desk, "yes").await;
+    let (seen, code) = run(&balanced, &desk, "let_in").await;
     assert_eq!(code, 0, "{seen}");
     assert!(seen.contains("kept_out") && seen.contains("RESOLVED"), "{seen}");
     assert_eq!(balanced.health().await, "healthy");
