@@ -262,6 +262,12 @@ fn who_is_called_how_soon_and_how_bad_it_is_are_differences() {
                 "`chat.post(\"#lead\")` is called at once, was after 6 min",
             )],
         ),
+        // Nobody is reminded any more.
+        (
+            "now, chat.post(\"#lead\"",
+            "now, chat.post(\"#inc\", \"again\") after 9 min, chat.post(\"#lead\"",
+            vec![(Class::MoreTold, "`chat.post(\"#inc\")` is called again after 9 min")],
+        ),
         // Another addressee is somebody more and somebody fewer; other words are nobody's affair.
         (
             "#lead",

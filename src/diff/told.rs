@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// When an entry of a matrix is sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct When {
     after: Duration,
     unless_acknowledged: bool,
@@ -60,23 +60,33 @@ pub(super) fn compare(old: (&Program, &Runbook), new: (&Program, &Runbook), foun
         );
     }
     let (before, after) = (entries(old), entries(new));
-    for ((severity, who), was) in &before {
-        match after.get(&(severity.clone(), who.clone())) {
-            None => push(Class::FewerTold, severity, format!("{who} is no longer called")),
-            Some(is) if is == was => {}
-            Some(is) => {
-                let class = match (is.is_less_than(*was), was.is_less_than(*is)) {
-                    (true, _) => Class::FewerTold,
-                    (false, _) => Class::MoreTold,
-                };
-                let text = format!("{who} is called {}, was {}", is.words(), was.words());
-                push(class, severity, text);
+    let nothing = Vec::new();
+    for key @ (severity, who) in before
+        .keys()
+        .chain(after.keys().filter(|key| !before.contains_key(*key)))
+    {
+        let was = before.get(key).unwrap_or(&nothing);
+        let is = after.get(key).unwrap_or(&nothing);
+        for nth in 0..was.len().max(is.len()) {
+            let again = if nth == 0 { "" } else { " again" };
+            match (was.get(nth), is.get(nth)) {
+                (Some(_), None) => push(Class::FewerTold, severity, format!("{who} is no longer called{again}")),
+                (None, Some(is)) => push(
+                    Class::MoreTold,
+                    severity,
+                    format!("{who} is called{again} {}", is.words()),
+                ),
+                (Some(was), Some(is)) if was != is => {
+                    let class = if is.is_less_than(*was) {
+                        Class::FewerTold
+                    } else {
+                        Class::MoreTold
+                    };
+                    let text = format!("{who} is called{again} {}, was {}", is.words(), was.words());
+                    push(class, severity, text);
+                }
+                _ => {}
             }
-        }
-    }
-    for ((severity, who), is) in &after {
-        if !before.contains_key(&(severity.clone(), who.clone())) {
-            push(Class::MoreTold, severity, format!("{who} is called {}", is.words()));
         }
     }
 }
@@ -95,19 +105,17 @@ fn severities((program, book): (&Program, &Runbook)) -> Vec<(String, String)> {
     .collect()
 }
 
-/// The soonest call of each operation to each addressee, by severity. What is said is no matter: who is told, and when.
-fn entries((program, book): (&Program, &Runbook)) -> BTreeMap<(String, String), When> {
-    let mut all: BTreeMap<(String, String), When> = BTreeMap::new();
+/// When each operation is called for each addressee, the soonest first, by severity. What is said is no matter: who is told, and when.
+fn entries((program, book): (&Program, &Runbook)) -> BTreeMap<(String, String), Vec<When>> {
+    let mut all: BTreeMap<(String, String), Vec<When>> = BTreeMap::new();
     for row in book.result.escalation.iter().flat_map(|matrix| &matrix.rows) {
         for entry in &row.entries {
             let to = entry.call.args.first();
             let to = to.map_or_else(String::new, |to| program.sources.phrase(to.value.span));
             let who = format!("`{}({to})`", entry.call.operation.full_name());
-            let when = When::of(entry);
-            let known = all.entry((row.severity.clone(), who)).or_insert(when);
-            if known.is_less_than(when) {
-                *known = when;
-            }
+            let times = all.entry((row.severity.clone(), who)).or_default();
+            times.push(When::of(entry));
+            times.sort();
         }
     }
     all
