@@ -5,7 +5,7 @@ use super::suite::Ran;
 use super::write;
 use crate::engine::Outcome;
 use crate::journal::event::{Event, Purpose, ResultKind, Shown};
-use crate::program::scenario::{Expected, ExpectedKind, Scenario};
+use crate::program::scenario::{Expected, ExpectedKind, SaidKind, Scenario};
 use crate::source::Span;
 use crate::value::Answer;
 use crate::value::show::{show_std, shown};
@@ -185,9 +185,13 @@ pub fn judge(scenario: &Scenario, ran: &Ran, story: &Story) -> Vec<Problem> {
     }
     for index in &ran.unused {
         let said = &scenario.people[*index];
+        let why = match said.kind {
+            SaidKind::Acknowledge { .. } => "no entry of an escalation was due that says `unless acknowledged`".to_owned(),
+            _ => format!("nobody was asked about `{}` so", said.name),
+        };
         problems.push(Problem {
             span: said.span,
-            message: format!("this line was never used: nobody was asked about `{}` so", said.name),
+            message: format!("this line was never used: {why}"),
         });
     }
     problems
