@@ -186,7 +186,9 @@ pub fn judge(scenario: &Scenario, ran: &Ran, story: &Story) -> Vec<Problem> {
     for index in &ran.unused {
         let said = &scenario.people[*index];
         let why = match said.kind {
-            SaidKind::Acknowledge { .. } => "no entry of an escalation was due that says `unless acknowledged`".to_owned(),
+            SaidKind::Acknowledge { .. } => {
+                "no entry of an escalation was due that says `unless acknowledged`".to_owned()
+            }
             _ => format!("nobody was asked about `{}` so", said.name),
         };
         problems.push(Problem {

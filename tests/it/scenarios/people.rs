@@ -144,7 +144,10 @@ fn an_acknowledgement_holds_back_what_is_for_nobody_else() {
     all_pass(&book, &format!("{ended}\n{}", scenarios.concat()));
     let idle = of("Nothing waits for it", "acknowledge as maria", 1, "outcome resolved");
     let found = fails(STUCK, &format!("{ENDED}\n{idle}"));
-    assert!(found.contains("this line was never used: no entry of an escalation was due"), "{found}");
+    assert!(
+        found.contains("this line was never used: no entry of an escalation was due"),
+        "{found}"
+    );
 }
 
 /// A page that was opened is closed when the run ends well, and stays open when it does not.
