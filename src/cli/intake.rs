@@ -105,11 +105,11 @@ pub fn values(alert: &Alert, program: &Program, set: &[String]) -> Result<Vec<St
 }
 
 /// Whether a value names what the run is about. A threshold or a time does not: with another one it is the same thing that is looked at.
+/// A number without a unit does: it may be a port or a shard, and a second run is better than an alert that nobody looks at.
 fn names_something(value: &Value) -> bool {
     !matches!(
         value,
         Value::Bool(_)
-            | Value::Int(_)
             | Value::Float(_)
             | Value::Time(_)
             | Value::Duration(_)
@@ -119,73 +119,81 @@ fn names_something(value: &Value) -> bool {
     )
 }
 
-/// What a run of this runbook with these values is about: the same text for the same, and nothing of the values in it.
-pub fn subject(runbook: &str, arguments: &[(String, Value)]) -> String {
-    let mut parts: Vec<[String; 2]> = arguments
-        .iter()
-        .filter(|(_, value)| names_something(value))
-        .map(|(name, value)| [name.clone(), show(value)])
-        .collect();
-    parts.sort();
-    let text = serde_json::json!([runbook, parts]).to_string();
-    hex::encode(Sha256::digest(text.as_bytes()))
+/// What a live run is about: a runbook in an environment, with the values that name something. Dry runs are about nothing.
+pub struct Subject<'a> {
+    pub runbook: &'a str,
+    pub environment: &'a str,
+    /// The values of the parameters.
+    pub arguments: &'a [(String, Value)],
 }
 
-/// The run that is under way for the same: this runbook with these values, by a process that is still there.
-///
-/// # Errors
-/// The journal cannot be read.
-pub async fn under_way(
-    store: &journal::Store,
-    runbook: &str,
-    arguments: &[(String, Value)],
-) -> Result<Option<String>, journal::Error> {
-    let named = arguments.iter().filter(|(_, value)| names_something(value));
-    let shown: Vec<(&String, String)> = named.map(|(name, value)| (name, show(value))).collect();
-    for run in store.runs(ALERT_RUNS).await? {
-        if run.ended.is_some() {
-            continue;
-        }
-        let Some(Event::RunStarted {
-            runbook: name,
-            parameters,
-            ..
-        }) = run.started.and_then(|entry| entry.event)
-        else {
-            continue;
-        };
-        let same = |(wanted, value): &(&String, String)| {
-            let found = parameters.iter().find(|(name, _)| name == *wanted);
-            found.is_some_and(|(_, found)| found == value)
-        };
-        if name != runbook || !shown.iter().all(same) {
-            continue;
-        }
-        if store.lease(&run.id).await?.is_some_and(|lease| !lease.is_free()) {
-            return Ok(Some(run.id));
-        }
+impl Subject<'_> {
+    /// Name and shown value of what names something, in a fixed order.
+    fn named(&self) -> Vec<(&String, String)> {
+        let named = self.arguments.iter().filter(|(_, value)| names_something(value));
+        let mut named: Vec<(&String, String)> = named.map(|(name, value)| (name, show(value))).collect();
+        named.sort();
+        named
     }
-    Ok(None)
-}
 
-/// Attaches an alert to the run that is under way for the same; false when there is none.
-///
-/// # Errors
-/// The journal cannot be read or written.
-pub async fn attach_to_same(
-    journal: &journal::Location,
-    runbook: &str,
-    arguments: &[(String, Value)],
-    alert: &Alert,
-    output: Output,
-) -> Result<bool, journal::Error> {
-    let store = super::run::open_journal(journal).await?;
-    let found = under_way(&store, runbook, arguments).await?;
-    if let Some(id) = &found {
-        attach(&store, id, alert, output).await?;
+    /// The same text for the same, and nothing of the values in it.
+    pub fn digest(&self) -> String {
+        let text = serde_json::json!([self.runbook, self.environment, self.named()]).to_string();
+        hex::encode(Sha256::digest(text.as_bytes()))
     }
-    store.close().await?;
-    Ok(found.is_some())
+
+    /// The run that is under way for the same, by a process that is still there.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    async fn under_way(&self, store: &journal::Store) -> Result<Option<String>, journal::Error> {
+        let named = self.named();
+        for run in store.runs(ALERT_RUNS).await? {
+            if run.ended.is_some() {
+                continue;
+            }
+            let Some(Event::RunStarted {
+                runbook,
+                environment,
+                parameters,
+                dry_run: false,
+                ..
+            }) = run.started.and_then(|entry| entry.event)
+            else {
+                continue;
+            };
+            let same = |(wanted, value): &(&String, String)| {
+                let found = parameters.iter().find(|(name, _)| name == *wanted);
+                found.is_some_and(|(_, found)| found == value)
+            };
+            if runbook != self.runbook || environment != self.environment || !named.iter().all(same) {
+                continue;
+            }
+            if store.lease(&run.id).await?.is_some_and(|lease| !lease.is_free()) {
+                return Ok(Some(run.id));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Attaches an alert to the run that is under way for the same; false when there is none.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written.
+    pub async fn attach(
+        &self,
+        journal: &journal::Location,
+        alert: &Alert,
+        output: Output,
+    ) -> Result<bool, journal::Error> {
+        let store = super::run::open_journal(journal).await?;
+        let found = self.under_way(&store).await?;
+        if let Some(id) = &found {
+            attach(&store, id, alert, output).await?;
+        }
+        store.close().await?;
+        Ok(found.is_some())
+    }
 }
 
 /// Longest wait for the first entry of a run that began in this instant.

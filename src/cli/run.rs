@@ -3,7 +3,7 @@
 use super::args::{Global, Run};
 use super::console::Console;
 use super::consult::{Announced, Consulting, Directory};
-use super::intake;
+use super::intake::{self, Subject};
 use super::output::{Output, Style, complain};
 use super::people::{Prepared, Terminal};
 use super::planned::Planned;
@@ -62,11 +62,11 @@ fn tell_run(
     alert: &Alert,
     args: &Run,
     global: &Global,
-    environment: &Environment,
+    (name, environment): (&str, &Environment),
     output: Output,
 ) -> Result<bool, Failure> {
     let path = journal_path(global, environment)?;
-    if !path.exists() || (args.file.is_none() && alert.runbook().is_none()) {
+    if args.dry_run || !path.exists() || (args.file.is_none() && alert.runbook().is_none()) {
         return Ok(false);
     }
     let file = meant(args.file.clone(), Some(alert), args)?;
@@ -75,8 +75,12 @@ fn tell_run(
         return Ok(false);
     };
     let arguments = set_by(args, Some(alert), &program, environment)?;
-    let told = super::runtime()?.block_on(intake::attach_to_same(&path, &book.name, &arguments, alert, output))?;
-    Ok(told)
+    let subject = Subject {
+        runbook: &book.name,
+        environment: name,
+        arguments: &arguments,
+    };
+    Ok(super::runtime()?.block_on(subject.attach(&path, alert, output))?)
 }
 
 /// Runs a runbook to its end.
@@ -87,7 +91,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     let alert = intake::alert(args)?;
     if let Some(alert) = alert.as_ref().filter(|alert| !alert.firing) {
         // What happened to an alert starts nothing; a run that is under way for it is told, where there is one.
-        match tell_run(alert, args, global, environment, output) {
+        match tell_run(alert, args, global, (name, environment), output) {
             Ok(true) => {}
             Ok(false) => complain(&format!("{}; nothing was run", safe(&alert.event()))),
             Err(problem) => complain(&format!(
@@ -128,8 +132,14 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     }
 
     let runtime = super::runtime()?;
-    if let Some(alert) = &alert
-        && runtime.block_on(intake::attach_to_same(&path, &book.name, &arguments, alert, output))?
+    let subject = Subject {
+        runbook: &book.name,
+        environment: name,
+        arguments: &arguments,
+    };
+    // A rehearsal is no answer to an alert, and writes nothing into a live run.
+    if let Some(alert) = alert.as_ref().filter(|_| !args.dry_run)
+        && runtime.block_on(subject.attach(&path, alert, output))?
     {
         return Ok(Exit::Good);
     }
@@ -147,10 +157,10 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
     };
     let holder = holder(&facts);
     // The look before is also for runs with other words for the same; this one is for those that begin in the same instant.
-    let about = About {
-        subject: intake::subject(&book.name, &arguments),
+    let about = (!args.dry_run).then(|| About {
+        subject: subject.digest(),
         alone: alert.is_some(),
-    };
+    });
 
     let ended = runtime.block_on(async {
         let store = Arc::new(open_journal(&path).await?);
@@ -161,7 +171,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let decisions = store.decisions().await?;
         correlate(&store.origin());
         let header = journal::RunHeader { digests, holder };
-        let journal = match store.begin_about(header, Some(about)).await? {
+        let journal = match store.begin_about(header, about).await? {
             Begun::Mine(journal) => journal,
             Begun::UnderWay(id) => {
                 if let Some(alert) = &alert {

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
-const BOOK: &str = r##"runbook pool_full(db: Text, above: Int = 5) "Is {db} full?" {
+const BOOK: &str = r##"runbook pool_full(db: Text, above: Int = 5, patience: Duration = 1 min) "Is {db} full?" {
   timebox 10 min then stop "it took too long"
   reads   host
 
@@ -33,11 +33,12 @@ impl Desk {
         std::fs::create_dir_all(folder.path().join("runbooks/team")).unwrap();
         std::fs::write(folder.path().join("runbooks/team/pool-full.starr"), BOOK).unwrap();
         std::fs::write(folder.path().join("elsewhere.starr"), BOOK).unwrap();
-        let config = format!(
-            "environments:\n  test:\n    journal: {0}/journal.db\n    people:\n      {1}: {{ roles: [oncall] }}\n    grants:\n      - {{ capability: host, effects: [read], all: true }}\n",
+        let environment = format!(
+            "    journal: {0}/journal.db\n    people:\n      {1}: {{ roles: [oncall] }}\n    grants:\n      - {{ capability: host, effects: [read], all: true }}\n",
             folder.path().display(),
             starr::cli::login()
         );
+        let config = format!("default: test\nenvironments:\n  staging:\n{environment}  test:\n{environment}");
         std::fs::write(folder.path().join("starr.yaml"), config).unwrap();
         Self(folder)
     }
@@ -190,16 +191,22 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
         "{said}"
     );
     // A threshold makes it no other incident.
-    let higher = alert(
-        &json!({"alertname": "PoolFull", "db": "orders", "above": "9"}),
+    let longer = alert(
+        &json!({"alertname": "PoolFull", "db": "orders", "patience": "9 min"}),
         "team/pool-full",
     );
-    let (code, said) = desk.alerted(&higher, &[]);
+    let (code, said) = desk.alerted(&longer, &[]);
     assert!(code == 0 && said.contains("nothing was started"), "{said}");
-    // For another database it is another incident.
+    // For another database it is another incident, and for another number: it may be a port or a shard.
     let billing = alert(&json!({"alertname": "PoolFull", "db": "billing"}), "team/pool-full");
     let (_, said) = desk.alerted(&billing, &[]);
     assert!(said.contains("Is billing full?"), "{said}");
+    let other = alert(
+        &json!({"alertname": "PoolFull", "db": "orders", "above": "9"}),
+        "team/pool-full",
+    );
+    let (_, said) = desk.alerted(&other, &[]);
+    assert!(said.contains("Is orders above 9?"), "{said}");
     // That it is over, and that somebody took it, starts nothing and is told to the run for the same.
     let mut over = orders.clone();
     over["alerts"][0]["status"] = json!("resolved");
@@ -237,7 +244,37 @@ fn a_second_alert_for_the_same_attaches_to_the_run_that_is_under_way() {
     // Once it is over, an alert starts the next.
     let (_, said) = desk.alerted(&orders, &[]);
     assert!(said.contains("Is orders full?"), "{said}");
-    assert_eq!(desk.runs(), 3);
+    assert_eq!(desk.runs(), 4);
+}
+
+/// A run of another environment is another incident, and a rehearsal is none: it takes no alert from a run, and gives none to one.
+#[test]
+fn neither_another_environment_nor_a_rehearsal_takes_an_alert() {
+    let desk = Desk::new();
+    let orders = alert(&json!({"alertname": "PoolFull", "db": "orders"}), "team/pool-full");
+    std::fs::write(desk.0.path().join("alert.json"), orders.to_string()).unwrap();
+    for elsewhere in [&["--env", "staging"][..], &["--dry-run"]] {
+        let mut first = Terminal::start(desk.command(&[&["run", "--alert", "alert.json"], elsewhere].concat()));
+        first.wait_for("Type yes, no or unknown");
+        let (_, said) = desk.alerted(&orders, &[]);
+        assert!(said.contains("Is orders full?"), "{elsewhere:?}: {said}");
+        first.kill();
+    }
+    // A live one is under way, and whoever rehearses beside it is not sent to it.
+    let mut live = Terminal::start(desk.command(&["run", "--alert", "alert.json"]));
+    live.wait_for("Type yes, no or unknown");
+    let mut over = orders.clone();
+    over["alerts"][0]["status"] = json!("resolved");
+    let (_, said) = desk.alerted(&orders, &["--dry-run"]);
+    assert!(said.contains("Is orders full?"), "{said}");
+    let (code, said) = desk.alerted(&over, &["--dry-run"]);
+    assert!(code == 0 && said.contains("is over; nothing was run"), "{said}");
+    let (code, said) = desk.alerted(&orders, &[]);
+    assert!(code == 0 && said.contains("nothing was started"), "{said}");
+    live.kill();
+    assert_eq!(desk.runs(), 6);
+    let (code, said) = desk.starr(&["journal", "verify"]);
+    assert_eq!(code, 0, "{said}");
 }
 
 #[test]
