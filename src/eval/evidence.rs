@@ -127,7 +127,7 @@ fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &
         (Value::Unknown(unknown), Some(span)) => format!("{unknown}; now {}", lasted(span)),
         (Value::Unknown(unknown), None) => unknown.to_string(),
         (_, Some(span)) => lasted(span),
-        (_, None) => String::new(),
+        (_, None) => beside(whole, machine),
     };
     let actual = if told.actual.is_empty() {
         match answer {
@@ -144,6 +144,23 @@ fn push(whole: &Expr, told: Told, machine: &Machine, sources: &Sources, found: &
         limit: told.limit,
         detail,
     });
+}
+
+/// What stands beside the field `ok` of an attempt: how a probe was answered, and the exit code of a program. Without it a "no" may be anything.
+fn beside(whole: &Expr, machine: &Machine) -> String {
+    let ExprKind::Field { subject, name } = &whole.kind else {
+        return String::new();
+    };
+    let attempt = machine.value(subject, None);
+    let Some(record) = attempt.as_record().filter(|_| &**name == "ok") else {
+        return String::new();
+    };
+    match (record.get("reply"), record.get("status"), record.get("code")) {
+        (Some(reply @ Value::Enum(_)), Some(Value::Int(status)), _) => format!("{}, status {status}", show(reply)),
+        (Some(reply @ Value::Enum(_)), _, _) => show(reply),
+        (None, _, Some(Value::Int(code))) => format!("exit code {code}"),
+        _ => String::new(),
+    }
 }
 
 fn lasted(span: i64) -> String {

@@ -20,16 +20,21 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The pages of a folder, as paths below the root.
+fn pages_of(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(root().join(folder)).expect("the pages are there");
+    let names = entries.map(|entry| entry.expect("a page").file_name().into_string().expect("a plain name"));
+    let pages = names.filter(|name| name.ends_with(".md"));
+    pages.map(|name| format!("{folder}/{name}")).collect()
+}
+
 fn pages() -> Vec<Page> {
     let mut names = vec!["README.md".to_owned()];
-    for folder in ["docs", "docs/language", "docs/providers"] {
-        for entry in fs::read_dir(root().join(folder)).expect("the pages are there") {
-            let name = entry.expect("a page").file_name().into_string().expect("a plain name");
-            if name.ends_with(".md") {
-                names.push(format!("{folder}/{name}"));
-            }
-        }
-    }
+    names.extend(
+        ["docs", "docs/language", "docs/providers"]
+            .into_iter()
+            .flat_map(pages_of),
+    );
     names.sort();
     names
         .into_iter()
@@ -53,6 +58,27 @@ fn each_block(language: &str, least: usize, check: impl Fn(&Page, &Fence, &mut V
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(seen >= least, "only {seen} blocks of {language} were found");
+}
+
+/// Which things were real when a provider was tested is for whoever relies on it to know.
+#[test]
+fn every_providers_page_says_what_was_tested_and_what_was_not() {
+    let mut pages = 0;
+    for page in pages_of("docs/providers") {
+        let text = fs::read_to_string(root().join(&page)).expect("a page can be read");
+        if page.ends_with("README.md") {
+            continue;
+        }
+        let (_, said) = text
+            .split_once("## What was tested")
+            .unwrap_or_else(|| panic!("{page} does not say what was tested"));
+        assert!(
+            ["Not tested", "Never tried"].iter().any(|words| said.contains(words)),
+            "{page} does not say what was not tested"
+        );
+        pages += 1;
+    }
+    assert!(pages > 20, "{pages}");
 }
 
 #[test]

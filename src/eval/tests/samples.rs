@@ -198,6 +198,48 @@ fn evidence_tells_value_limit_and_since_when() {
     );
 }
 
+/// A "no" alone does not say whether nobody is there or somebody answers with an error.
+#[test]
+fn the_evidence_of_an_attempt_says_how_it_ended() {
+    use crate::value::Record;
+    use crate::value::probe::{Reply, value as probe};
+    let sources = crate::source::Sources::default();
+    let told = |attempt: Value, field: &str| {
+        let asked = expr(ExprKind::Field {
+            subject: Box::new(literal(attempt)),
+            name: field.into(),
+        });
+        let found = evidence(&asked, &Fixed::new(vec![]), &sources).remove(0);
+        (found.actual, found.detail)
+    };
+    let no_time = std::time::Duration::ZERO;
+    for (attempt, actual, detail) in [
+        (probe(Reply::Answered, no_time, Some(503)), "no", "answered, status 503"),
+        (
+            probe(Reply::Answered, no_time, Some(200)),
+            "yes",
+            "answered, status 200",
+        ),
+        (probe(Reply::BadCertificate, no_time, None), "no", "bad_certificate"),
+    ] {
+        assert_eq!(told(attempt, "ok"), (actual.to_owned(), detail.to_owned()));
+    }
+    let record = |fields: &[(&str, Value)]| {
+        Value::Record(Arc::new(Record {
+            type_name: "Ran".into(),
+            fields: fields
+                .iter()
+                .map(|(name, value)| ((*name).into(), value.clone()))
+                .collect(),
+        }))
+    };
+    let ran = record(&[("ok", Value::Bool(false)), ("code", Value::Int(2))]);
+    assert_eq!(told(ran.clone(), "ok"), ("no".to_owned(), "exit code 2".to_owned()));
+    // Of anything else nothing is guessed.
+    assert_eq!(told(ran, "code").1, "");
+    assert_eq!(told(record(&[("ok", Value::Bool(true))]), "ok").1, "");
+}
+
 #[test]
 fn series_that_are_too_long_together_are_unknown() {
     let series = |count: usize| {

@@ -8,6 +8,8 @@ use crate::value::{Reason, Unknown};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -87,17 +89,26 @@ impl Resolve for Resolver {
     }
 }
 
-/// What makes two calls use the same connections.
+/// What makes two calls use the same connections: name, whether it is TLS, whether each has a connection of its own.
 type Key = (String, bool, bool);
+
+/// What tells a file from the one that was there when it was read: inode, when it was written, size. `None`: it cannot be looked at.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
+/// A client, with the files that it was made of.
+struct Made {
+    client: reqwest::Client,
+    files: Vec<Stamp>,
+}
 
 /// The clients made so far.
 #[derive(Default)]
-pub struct Clients(Mutex<BTreeMap<Key, reqwest::Client>>);
+pub struct Clients(Mutex<BTreeMap<Key, Made>>);
 
 impl Clients {
-    /// The client for an endpoint. A change never goes over a connection that was used before: such a one may be closed while
-    /// it is used, and nobody could tell whether the change was read.
-    pub fn get(&self, endpoint: &Endpoint, change: bool) -> Result<reqwest::Client, Unknown> {
+    /// The client for an endpoint. One for calls with a connection of their `own` never uses a connection twice: one that was used before may be
+    /// closed while it is used, and nobody could tell whether a change was read; and it shows a probe who the server was, not who it is.
+    pub fn get(&self, endpoint: &Endpoint, own: bool) -> Result<reqwest::Client, Unknown> {
         // A client connects to an address in a URL without asking the resolver.
         if let Some(address) = literal(&endpoint.base)
             && !endpoint.guard.allows(address)
@@ -109,18 +120,38 @@ impl Clients {
             });
         }
         let secure = endpoint.base.scheme() == "https";
-        let key = (endpoint.name.clone(), secure, change);
+        let key = (endpoint.name.clone(), secure, own);
+        // Looked at before they are read: one that is written meanwhile is read again by the next call.
+        let files = if secure { stamps(endpoint) } else { Vec::new() };
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&key) {
-            return Ok(client.clone());
+        if let Some(made) = clients.get(&key).filter(|made| made.files == files) {
+            return Ok(made.client.clone());
         }
-        let client = build(endpoint, secure, change)?;
-        clients.insert(key, client.clone());
+        let client = build(endpoint, secure, own)?;
+        let made = Made {
+            client: client.clone(),
+            files,
+        };
+        clients.insert(key, made);
         Ok(client)
     }
 }
 
-fn build(endpoint: &Endpoint, secure: bool, change: bool) -> Result<reqwest::Client, Unknown> {
+/// The files of whom is trusted there and who we are, as they are now. A certificate that is renewed during a run is used from then on.
+fn stamps(endpoint: &Endpoint) -> Vec<Stamp> {
+    let Some(config) = endpoint.config.as_deref() else {
+        return Vec::new();
+    };
+    let client = config.client.iter();
+    let paths = client.flat_map(|client| [&client.certificate, &client.key]);
+    let stamp = |path: &PathBuf| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+    };
+    config.ca.iter().chain(paths).map(stamp).collect()
+}
+
+fn build(endpoint: &Endpoint, secure: bool, own: bool) -> Result<reqwest::Client, Unknown> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("starr/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
@@ -132,7 +163,7 @@ fn build(endpoint: &Endpoint, secure: bool, change: bool) -> Result<reqwest::Cli
         .connect_timeout(CONNECT)
         .dns_resolver(Arc::new(Resolver(endpoint.guard.clone())))
         .tls_backend_preconfigured(tls::of_endpoint(endpoint.config.as_deref(), secure)?);
-    let builder = if change {
+    let builder = if own {
         builder.pool_max_idle_per_host(0)
     } else {
         builder

@@ -154,7 +154,7 @@ impl Http {
     async fn probe(&self, call: &Call) -> Result<Value, Unknown> {
         let begin = Instant::now();
         let (endpoint, request) = self.request(call, Method::GET)?;
-        let client = self.clients.get(&endpoint, false)?;
+        let client = self.clients.get(&endpoint, true)?;
         match exchange::send(&client, request, true, begin + patience(call)).await {
             Ok((response, _)) => Ok(probe::value(
                 Reply::Answered,
@@ -340,7 +340,7 @@ impl Http {
         let asked = async {
             let url = endpoint.with_secret_path()?.url("", &Value::None)?;
             let headers = headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None)?;
-            let client = self.clients.get(endpoint, false)?;
+            let client = self.clients.get(endpoint, true)?;
             let request = Request {
                 method: Method::GET,
                 url,

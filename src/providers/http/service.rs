@@ -322,7 +322,7 @@ impl Service {
             headers: headers::of_call(endpoint.config.as_deref(), &Value::None, &Value::None)?,
             body: None,
         };
-        let client = self.clients.get(&endpoint, false)?;
+        let client = self.clients.get(&endpoint, true)?;
         match exchange::send(&client, request, true, until).await {
             Ok((response, _)) => Ok((Reply::Answered, Some(response.status().as_u16()))),
             Err(Failed {

@@ -111,17 +111,22 @@ fn config(
         .map_err(|problem| refusal(Reason::Internal, problem.to_string()))?
         .dangerous()
         .with_custom_certificate_verifier(verifier);
-    let Some(client) = identity else {
-        return Ok(builder.with_no_client_auth());
+    let mut config = match identity {
+        None => builder.with_no_client_auth(),
+        Some(client) => {
+            let chain = certificates(&client.certificate, "the client certificate")?;
+            let key = private_key(&client.key)?;
+            builder.with_client_auth_cert(chain, key).map_err(|_| {
+                refusal(
+                    Reason::Unavailable,
+                    "the client certificate and key do not fit together",
+                )
+            })?
+        }
     };
-    let chain = certificates(&client.certificate, "the client certificate")?;
-    let key = private_key(&client.key)?;
-    builder.with_client_auth_cert(chain, key).map_err(|_| {
-        refusal(
-            Reason::Unavailable,
-            "the client certificate and key do not fit together",
-        )
-    })
+    // In a resumed session neither side shows its certificate again: that would be an answer of earlier.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
 }
 
 /// The configuration of an endpoint's connections. Without TLS (`http`) nothing is read and every certificate is refused.

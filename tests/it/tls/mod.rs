@@ -2,6 +2,7 @@
 
 mod hostile;
 mod incident;
+mod mutual;
 mod servers;
 
 use crate::support::daemon::{Daemon, file, folder, free_port};
