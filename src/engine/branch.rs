@@ -1,6 +1,6 @@
 //! A branch: the first untreated cause that is a definite yes, until the goal holds or no cause is left.
 
-use super::frame::Guard;
+use super::frame::GuardKind;
 use super::people::Heard;
 use super::questions::Root;
 use super::verify::Watch;
@@ -339,7 +339,7 @@ impl<'r> Frame<'r> {
         }));
         because.extend(self.implied(branch, index, treated));
         self.because.extend(because);
-        self.guards.push(Guard::Cause(&cause.when, &cause.name));
+        self.guard(GuardKind::Cause(&cause.when, &cause.name));
         let inside = if branch.once { Place::CauseOnce } else { Place::Cause };
         let flow = self.run_steps(&cause.steps, inside).await?;
         self.guards.pop();

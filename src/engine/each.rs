@@ -1,6 +1,6 @@
 //! Bounded repetition: a canary, batches, an end after so many failures.
 
-use super::frame::Guard;
+use super::frame::GuardKind;
 use super::questions::Root;
 use super::{Finish, Flow, Frame, Leave, Way, limits};
 use crate::journal::Event;
@@ -41,7 +41,7 @@ impl<'r> Frame<'r> {
                 let before = (self.failed_actions, self.unclear_actions);
                 self.slots.forget(&each.inner);
                 self.slots.set(each.element, item.clone(), self.round);
-                self.guards.push(Guard::Element(each.element, &each.list));
+                self.guard(GuardKind::Element(each.element, &each.list));
                 let flow = self.run_steps(&each.steps, inside).await?;
                 self.guards.pop();
                 if self.failed_actions > before.0 {

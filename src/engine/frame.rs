@@ -41,7 +41,14 @@ pub(super) struct Context<'r> {
 
 /// A condition that was passed on the way and is asked again before a change.
 #[derive(Clone, Copy)]
-pub(super) enum Guard<'r> {
+pub(super) struct Guard<'r> {
+    pub kind: GuardKind<'r>,
+    /// From which round on what people said counted when it was passed.
+    pub people: u32,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum GuardKind<'r> {
     Require(&'r Expr, &'r Outcome),
     Cause(&'r Expr, &'r str),
     /// The element of a loop must still be in the list.
@@ -153,6 +160,12 @@ impl<'r> Frame<'r> {
 
     pub fn value(&self, expr: &Expr) -> Value {
         eval::evaluate(expr, &self.view())
+    }
+
+    /// Something was passed that is asked again before each change behind it.
+    pub fn guard(&mut self, kind: GuardKind<'r>) {
+        let people = self.fresh.people;
+        self.guards.push(Guard { kind, people });
     }
 
     /// Begins a new round: what is asked from now on with [`Frame::newest`] is asked anew.

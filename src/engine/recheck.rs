@@ -1,7 +1,7 @@
 //! Directly before a change: everything it rests on is asked again.
 
 use super::action::Ordered;
-use super::frame::Guard;
+use super::frame::GuardKind;
 use super::questions::Root;
 use super::{Frame, Way};
 use crate::eval;
@@ -27,16 +27,25 @@ pub(super) enum Rechecked<'r> {
 
 impl<'r> Frame<'r> {
     /// Asks `require`s, causes and the checks behind the arguments again, and the evidence that was shown when that is too old;
-    /// people are not asked again.
+    /// people are not asked again: what they said when a cause was chosen counts until it was treated, also behind a change of its own.
     pub async fn recheck(&mut self, action: &'r Action, orders: Vec<Ordered>, seeing: bool) -> Way<Rechecked<'r>> {
+        let people = self.fresh.people;
+        let passed = self.guards.iter().map(|guard| guard.people);
+        self.fresh.people = passed.chain([people]).min().unwrap_or(people);
+        let rechecked = self.look_again(action, orders, seeing).await;
+        self.fresh.people = people;
+        rechecked
+    }
+
+    async fn look_again(&mut self, action: &'r Action, orders: Vec<Ordered>, seeing: bool) -> Way<Rechecked<'r>> {
         self.next_round();
         let fresh = self.newest();
         let guards = self.guards.clone();
         let mut roots: Vec<Root<'_>> = Vec::new();
         for guard in &guards {
-            roots.push(match guard {
-                Guard::Require(condition, _) | Guard::Cause(condition, _) => Root::Condition(condition),
-                Guard::Element(_, list) => Root::Value(list),
+            roots.push(match guard.kind {
+                GuardKind::Require(condition, _) | GuardKind::Cause(condition, _) => Root::Condition(condition),
+                GuardKind::Element(_, list) => Root::Value(list),
             });
         }
         if let Some(when) = &action.when {
@@ -51,7 +60,7 @@ impl<'r> Frame<'r> {
         roots.extend(shown.clone().map(|(_, expr)| Root::Value(expr)));
         self.settle(&roots, fresh).await?;
         for guard in &guards {
-            if let Some(stop) = self.guard_again(guard) {
+            if let Some(stop) = self.guard_again(guard.kind) {
                 return Ok(stop);
             }
         }
@@ -95,14 +104,14 @@ impl<'r> Frame<'r> {
         )
     }
 
-    fn guard_again(&self, guard: &Guard<'r>) -> Option<Rechecked<'r>> {
+    fn guard_again(&self, guard: GuardKind<'r>) -> Option<Rechecked<'r>> {
         match guard {
-            Guard::Require(condition, otherwise) => match eval::answer(&self.value(condition)) {
+            GuardKind::Require(condition, otherwise) => match eval::answer(&self.value(condition)) {
                 Answer::Yes => None,
                 Answer::No => Some(Rechecked::Guarded(otherwise, self.no_longer(condition))),
                 Answer::Unknown => Some(Rechecked::Unclear(self.unknown_now(condition))),
             },
-            Guard::Cause(condition, name) => match eval::answer(&self.value(condition)) {
+            GuardKind::Cause(condition, name) => match eval::answer(&self.value(condition)) {
                 Answer::Yes => None,
                 Answer::No => Some(Rechecked::NotNeeded(format!(
                     "the cause `{name}` no longer holds: {}",
@@ -110,8 +119,8 @@ impl<'r> Frame<'r> {
                 ))),
                 Answer::Unknown => Some(Rechecked::Unclear(self.unknown_now(condition))),
             },
-            Guard::Element(element, list) => {
-                let item = self.slots.get(*element).map(|slot| slot.value.clone())?;
+            GuardKind::Element(element, list) => {
+                let item = self.slots.get(element).map(|slot| slot.value.clone())?;
                 match self.value(list) {
                     Value::List(list) if list.items.iter().any(|now| same_target(&item, now)) => None,
                     Value::List(_) => Some(Rechecked::NotNeeded("it is no longer in the list".to_owned())),

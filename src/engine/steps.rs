@@ -244,7 +244,7 @@ impl<'r> Frame<'r> {
             return self.suppose(&format!("`{text}` is required")).await;
         }
         if value == Value::Bool(true) {
-            self.guards.push(super::frame::Guard::Require(condition, otherwise));
+            self.guard(super::frame::GuardKind::Require(condition, otherwise));
             return Ok(Flow::Next);
         }
         let because = match value.as_unknown() {

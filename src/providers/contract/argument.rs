@@ -171,13 +171,16 @@ impl Argument {
                     return refuse("does not match what its contract asks for".to_owned());
                 }
                 if let Some(folder) = &self.beneath {
-                    let inside = std::path::Path::new(&*text)
-                        .components()
-                        .all(|part| matches!(part, std::path::Component::Normal(_)));
+                    // Who lists files names them with their folder.
+                    let given = std::path::Path::new(&*text);
+                    let below = given.strip_prefix(folder).unwrap_or(given);
+                    let mut parts = below.components().peekable();
+                    let inside =
+                        parts.peek().is_some() && parts.all(|part| matches!(part, std::path::Component::Normal(_)));
                     if !inside {
-                        return refuse("is not a path below its folder".to_owned());
+                        return refuse(format!("is not a path below {}", folder.display()));
                     }
-                    return Ok(Some(folder.join(&*text).to_string_lossy().into_owned()));
+                    return Ok(Some(folder.join(below).to_string_lossy().into_owned()));
                 }
                 // A text that looks like a switch would be read as one.
                 if text.starts_with('-') && !self.flag.as_deref().is_some_and(|flag| flag.ends_with('=')) {

@@ -582,7 +582,21 @@ mod tests {
         assert_eq!(words(dry, json!({"dry": true, "most": 3})).unwrap(), ["--dry-run", "3"]);
         assert_eq!(words(dry, json!({"dry": false})).unwrap(), Vec::<String>::new());
         let log = "[{ name: log, type: Text, beneath: /var/log/app }]";
-        assert_eq!(words(log, json!({"log": "a/b.log"})).unwrap(), ["/var/log/app/a/b.log"]);
+        for written in ["a/b.log", "/var/log/app/a/b.log"] {
+            assert_eq!(words(log, json!({"log": written})).unwrap(), ["/var/log/app/a/b.log"]);
+        }
+        for outside in [
+            "/var/log/app",
+            "/var/log/app/../b.log",
+            "/var/log/application/b.log",
+            ".",
+        ] {
+            let problem = words(log, json!({"log": outside})).unwrap_err();
+            assert!(
+                problem.contains("is not a path below /var/log/app"),
+                "{outside}: {problem}"
+            );
+        }
     }
 
     #[test]

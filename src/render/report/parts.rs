@@ -207,8 +207,8 @@ pub fn task(out: &mut String, story: &Story) {
     for (goal, answers) in &by_goal {
         let first = answers.first().map_or("unknown", |answer| answer.word());
         let last = answers.last().map_or("unknown", |answer| answer.word());
-        let reached = if answers.len() == 1 {
-            first.to_owned()
+        let reached = if answers.iter().all(|answer| answer.word() == last) {
+            last.to_owned()
         } else {
             format!("{first} at first, {last} at last")
         };

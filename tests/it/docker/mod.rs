@@ -6,6 +6,7 @@ mod incident;
 mod ports;
 mod projects;
 mod registry;
+mod stack;
 
 use crate::support::daemon::{file, folder, program};
 use crate::support::gated::Gated;

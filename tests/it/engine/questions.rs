@@ -505,3 +505,74 @@ async fn a_fan_out_over_too_many_elements_asks_none() {
         assert_eq!(ran.outcome() == "resolved", asked > 0, "{count}");
     }
 }
+
+/// What somebody said when a cause was chosen counts until it was treated, also behind its first change; the goal asks anew.
+#[tokio::test]
+async fn a_person_is_not_asked_again_between_the_actions_of_a_cause() {
+    let action = |name: &str| {
+        format!(
+            "action {name} \"Do {name}\" {{
+      risk    low
+      approve by oncall within 5 min
+      do      demo.parts.fix(\"{name}\")
+      undo    none because \"it is harmless\"
+      verify  good_{name} within 2 min every 30 s
+      failed  -> escalate
+    }}
+"
+        )
+    };
+    let check = |name: &str| {
+        format!("check good_{name} \"Is it good?\" {{\n  read value = demo.flag(\"{name}\")\n  yes when value\n}}\n")
+    };
+    let text = book(
+        &format!(
+            r##"situation {{
+  symptom complaints "Do users complain?" observed
+  severity {{
+    sev2 when complaints
+    sev2 when cannot tell
+    sev3 otherwise
+  }}
+}}
+task {{
+  goal not complaints
+}}
+check allowed "May it be changed?" observed
+{}{}branch "What is it?" {{
+  cause broken "It is broken" when complaints and allowed {{
+    {}    {}  }}
+  otherwise or cannot tell {{
+    escalate
+  }}
+}}
+"##,
+            check("a"),
+            check("b"),
+            action("first"),
+            action("second")
+        )
+        .replace("good_first", "good_a")
+        .replace("good_second", "good_b"),
+    );
+    let ran = Setup::new()
+        .flag("a", true)
+        .flag("b", true)
+        .observes("complaints", &[(5, Some(true)), (5, Some(false))])
+        .observes("allowed", &[(5, Some(true)), (5, Some(false))])
+        .approves("first", "otto", 10)
+        .approves("second", "otto", 10)
+        .run(&text)
+        .await;
+    assert_eq!(ran.outcome(), "resolved");
+    assert_eq!(
+        ran.asked(),
+        [
+            "observe complaints",
+            "observe allowed",
+            "approve first as oncall",
+            "approve second as oncall",
+            "observe complaints"
+        ]
+    );
+}

@@ -6,6 +6,7 @@ mod faults;
 mod guard;
 mod interface;
 mod reads;
+mod recovery;
 mod runbooks;
 
 use crate::support::postgres::Place;

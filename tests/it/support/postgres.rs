@@ -35,7 +35,7 @@ pub struct Server {
 }
 
 /// Where the server's programs are: on the path, or where Debian puts them.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let on_path = std::env::var_os("PATH")
         .map(|path| {
             std::env::split_paths(&path)
