@@ -40,6 +40,7 @@ mod rule_pages;
 mod rule_programs;
 mod samples;
 mod scenarios;
+mod shelf;
 mod shipped;
 mod stdlib;
 mod storage;

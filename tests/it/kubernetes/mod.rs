@@ -11,9 +11,9 @@ mod provider;
 mod reached;
 mod recordings;
 mod rights;
-mod server;
+pub mod server;
 mod waits;
-mod world;
+pub mod world;
 
 use serde_json::{Value as Json, json};
 use starr::check;

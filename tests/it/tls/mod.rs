@@ -3,6 +3,7 @@
 mod hostile;
 mod incident;
 mod mutual;
+mod renewed;
 mod servers;
 
 use crate::support::daemon::{Daemon, file, folder, free_port};
