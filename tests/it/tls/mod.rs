@@ -1,5 +1,6 @@
 //! The provider `tls` against real servers (nginx, OpenSSL) with certificates of the tests.
 
+mod anew;
 mod hostile;
 mod incident;
 mod mutual;
