@@ -3,9 +3,10 @@
 use super::args::{Approve, Global};
 use super::console::Console;
 use super::consult::Directory;
+use super::inquiry::Inquiry;
 use super::offline::{Challenge, Key};
 use super::output::{Output, line};
-use super::{Exit, Failure, offline, request, run};
+use super::{Exit, Failure, elsewhere, offline, request};
 use crate::config;
 use crate::engine::world::ApprovalRequest;
 use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
@@ -15,10 +16,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long the run may take to say that it has the decision.
-const TAKEN: Duration = Duration::from_secs(10);
+use std::time::Duration;
 
 /// Lists what waits and takes a decision; or makes an answer, or a key.
 pub fn approve(args: &Approve, global: &Global, output: Output) -> Result<Exit, Failure> {
@@ -32,29 +30,9 @@ pub fn approve(args: &Approve, global: &Global, output: Output) -> Result<Exit, 
     if let Some(text) = &args.challenge {
         return super::runtime()?.block_on(challenge(args, text, &directory, &console));
     }
-    let path = run::journal_path(global, environment)?;
-    if !path.exists() {
-        return Err(Failure::usage(format!(
-            "there is no journal at {}; the first `starr run` makes it",
-            path.display()
-        )));
-    }
     super::runtime()?.block_on(async {
-        let store = run::open_journal(&path).await?.decisions().await?;
-        let waiting: Vec<(Waiting, ApprovalRequest)> = store
-            .waiting()
-            .await?
-            .into_iter()
-            .filter(|waiting| {
-                args.run
-                    .as_ref()
-                    .is_none_or(|run| waiting.run.starts_with(run.as_str()))
-            })
-            .filter_map(|waiting| {
-                let request = serde_json::from_str(&waiting.body).ok()?;
-                Some((waiting, request))
-            })
-            .collect();
+        let store = elsewhere::open(global, environment).await?;
+        let waiting: Vec<(Waiting, ApprovalRequest)> = elsewhere::waiting(&*store, args.run.as_deref()).await?;
         if output.json {
             let list: Vec<_> = waiting
                 .iter()
@@ -69,7 +47,16 @@ pub fn approve(args: &Approve, global: &Global, output: Output) -> Result<Exit, 
             }
             return Ok(Exit::Good);
         }
-        let Some(chosen) = choose(&waiting, &console).await? else {
+        if waiting.is_empty() {
+            console.line("nothing waits for an approval");
+            let asked: Vec<(Waiting, Inquiry)> = elsewhere::waiting(&*store, args.run.as_deref()).await?;
+            if !asked.is_empty() {
+                console.line("a question waits for an answer: starr answer");
+            }
+            return Ok(Exit::Good);
+        }
+        let here = "an approval is given at a terminal: run starr approve there";
+        let Some(chosen) = elsewhere::choose(&waiting, &console, here, listed).await else {
             return Ok(Exit::Good);
         };
         decide(args, chosen, &directory, &console, &*store).await
@@ -90,48 +77,20 @@ fn summary(waiting: &Waiting, request: &ApprovalRequest) -> serde_json::Value {
     })
 }
 
-/// The request that is meant; `None` when nothing waits, or when nobody is here to decide.
-async fn choose<'a>(
-    waiting: &'a [(Waiting, ApprovalRequest)],
-    console: &Console,
-) -> Result<Option<&'a (Waiting, ApprovalRequest)>, Failure> {
-    if waiting.is_empty() {
-        console.line("nothing waits for an approval");
-        return Ok(None);
-    }
-    let here = Console::person_is_there();
-    if here && waiting.len() == 1 {
-        return Ok(waiting.first());
-    }
-    for (index, (waiting, request)) in waiting.iter().enumerate() {
-        let role = if request.role.is_empty() {
-            "second person"
-        } else {
-            &request.role
-        };
-        console.line(&format!(
-            "{:>3}  {}  {} as {}, asked by {}",
-            index + 1,
-            safe(&waiting.run),
-            safe(&request.order),
-            safe(role),
-            safe(&request.material.requester)
-        ));
-    }
-    if !here {
-        console.line("an approval is given at a terminal: run starr approve there");
-        return Ok(None);
-    }
-    loop {
-        let prompt = format!("  Which one? Type a number from 1 to {}:", waiting.len());
-        let Some(line) = console.ask(&prompt).await else {
-            return Ok(None);
-        };
-        let chosen = line.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-        if let Some(chosen) = chosen.and_then(|index| waiting.get(index)) {
-            return Ok(Some(chosen));
-        }
-    }
+/// What a list says of a request.
+fn listed(waiting: &Waiting, request: &ApprovalRequest) -> String {
+    let role = if request.role.is_empty() {
+        "second person"
+    } else {
+        &request.role
+    };
+    format!(
+        "{}  {} as {}, asked by {}",
+        safe(&waiting.run),
+        safe(&request.order),
+        safe(role),
+        safe(&request.material.requester)
+    )
 }
 
 async fn decide(
@@ -179,7 +138,7 @@ async fn decide(
         }
     };
     let proof = if approve && directory.must_sign(&person) {
-        key(args)?.prove(&person, &asked.digest)
+        key(args.key.as_deref())?.prove(&person, &asked.digest)
     } else {
         String::new()
     };
@@ -196,18 +155,7 @@ async fn decide(
             if other.approve { "approved" } else { "refused" }
         ))),
         Recording::NotWaiting => Err(refused("the run no longer waits for this; nothing was recorded")),
-        Recording::Recorded => {
-            let deadline = Instant::now() + TAKEN;
-            while !store.closed(&waiting.id).await? {
-                if Instant::now() > deadline {
-                    console.line("recorded; the run has not taken it yet: look at `starr show`");
-                    return Ok(Exit::Good);
-                }
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            console.line("recorded, and taken by the run");
-            Ok(Exit::Good)
-        }
+        Recording::Recorded => elsewhere::taken(&waiting.id, console, store).await,
     }
 }
 
@@ -223,7 +171,7 @@ fn shown_otherwise(asked: &ApprovalRequest) -> bool {
         || asked.because != material.because
 }
 
-fn refused(because: &str) -> Failure {
+pub(super) fn refused(because: &str) -> Failure {
     Failure {
         exit: Exit::Refused,
         message: because.to_owned(),
@@ -231,16 +179,16 @@ fn refused(because: &str) -> Failure {
 }
 
 /// The key of the person at this machine.
-fn key(args: &Approve) -> Result<Key, Failure> {
-    let path = match &args.key {
-        Some(path) => path.clone(),
+pub(super) fn key(named: Option<&Path>) -> Result<Key, Failure> {
+    let path = match named {
+        Some(path) => path.to_owned(),
         None => config::folder("XDG_CONFIG_HOME", ".config")
             .map(|folder| folder.join("starr/key"))
             .ok_or_else(|| Failure::usage("there is no home folder with a key; name one with --key"))?,
     };
     let text = private_file(&path, "key").map_err(|problem| {
         Failure::usage(format!(
-            "{problem}; an approval that must be signed needs it (starr approve --new-key FILE)"
+            "{problem}; what must be signed needs it (starr approve --new-key FILE)"
         ))
     })?;
     Key::parse(&text).map_err(Failure::usage)
@@ -252,7 +200,7 @@ async fn challenge(args: &Approve, text: &str, directory: &Directory, console: &
     let login = super::login();
     let person = args.person.clone().unwrap_or(login);
     let person = directory.canonical(&person).to_owned();
-    let key = key(args)?;
+    let key = key(args.key.as_deref())?;
     if !Console::person_is_there() {
         return Err(Failure::usage("a challenge is answered at a terminal, by a person"));
     }

@@ -89,6 +89,8 @@ pub enum Command {
     Providers(Providers),
     /// Render a runbook as the guide that people read, or as a diagram
     Render(Render),
+    /// Answer from another terminal what a run asks of somebody who is not at its own
+    Answer(Answer),
     /// Decide from another terminal what a run waits for, or answer a challenge without a connection
     Approve(Approve),
     /// Check, test and ask the policy: who may run, approve, override and change what
@@ -153,7 +155,7 @@ pub struct Run {
     /// Nobody is there: ask nothing, refuse what needs approval
     #[arg(long)]
     pub unattended: bool,
-    /// No terminal here: wait for `starr approve` from another one instead of refusing
+    /// No terminal here: wait for `starr approve` and `starr answer` from another one instead of refusing
     #[arg(long, conflicts_with = "unattended")]
     pub approve_elsewhere: bool,
     /// Emergency: let the policy answer as in one, with a second person's consent; lowers the grade of the run
@@ -210,6 +212,19 @@ pub struct TakeOver {
     /// Why; it stands in the record
     #[arg(long, value_name = "TEXT")]
     pub reason: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  starr answer                               what is asked; at a terminal, answer it
+  starr answer 260814-0912                   the question of one run")]
+pub struct Answer {
+    /// The run: its id or the beginning of it
+    pub run: Option<String>,
+    /// Your key, where the configuration names one [default: starr/key in the user's configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -1,18 +1,22 @@
-//! The people of a run beyond this terminal: a request is shown here and to every other terminal, and the first decision counts.
+//! The people of a run beyond this terminal: a request is shown here and to every other terminal, and the first decision counts. A question to
+//! somebody who is not here waits for an answer from there.
 
 use super::console::Console;
+use super::inquiry::Inquiry;
 use super::offline::{self, Known, Proof, Wrong};
 use super::output::Style;
-use super::people::Terminal;
+use super::people::{Prepared, Terminal};
 use super::request;
 use crate::config::Environment;
-use crate::engine::world::{ApprovalRequest, Decision, People, Reply};
+use crate::engine::world::{ApprovalRequest, Decision, Nobody, Observe, Observed, People, Reply};
+use crate::journal::Store;
 use crate::journal::decisions::{Decided, Decisions, Recording, Waiting};
 use crate::journal::event::{Event, Person};
 use crate::render::safe::safe;
 use crate::secrets::SecretSource;
 use futures::future::{BoxFuture, Either};
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,14 +69,15 @@ impl Directory {
             return Some(because.to_owned());
         }
         let wanted = request.acceptable();
-        let has = self.roles.get(person).map(Vec::as_slice).unwrap_or_default();
-        if !wanted.is_empty() && !wanted.iter().any(|role| has.iter().any(|own| own == role)) {
-            return Some(format!(
-                "{person} does not have the role {} in this environment",
-                request.role
-            ));
-        }
-        None
+        let lacks = !wanted.is_empty() && !wanted.iter().any(|role| self.has(person, role));
+        lacks.then(|| format!("{person} does not have the role {} in this environment", request.role))
+    }
+
+    /// Whether the configuration gives this person the role.
+    pub fn has(&self, person: &str, role: &str) -> bool {
+        self.roles
+            .get(person)
+            .is_some_and(|roles| roles.iter().any(|own| own == role))
     }
 
     fn known(&self, person: &str) -> Result<Known, String> {
@@ -99,9 +104,78 @@ pub struct Consulting {
     pub directory: Arc<Directory>,
     pub decisions: Arc<dyn Decisions>,
     pub run: String,
+    pub environment: String,
     pub asked: AtomicU64,
     /// Wrong answers by digest.
     pub wrong: Mutex<BTreeMap<String, u32>>,
+}
+
+/// The people of a run: at this terminal, and at others where decisions can come from there.
+pub fn people(
+    here: Here<'_>,
+    operator: &Person,
+    directory: &Arc<Directory>,
+    answers: BTreeMap<String, Option<bool>>,
+    decisions: &Arc<dyn Decisions>,
+    store: &Arc<Store>,
+    run: &str,
+) -> Arc<dyn People> {
+    let terminal = (!here.unattended && Console::person_is_there()).then(|| {
+        let person = directory.canonical(&operator.name);
+        Arc::new(Terminal {
+            console: here.console.clone(),
+            person: operator.clone(),
+            roles: directory.roles.get(person).cloned().unwrap_or_default(),
+        })
+    });
+    let reason = if here.unattended {
+        "the run is unattended"
+    } else {
+        "there is no terminal to ask at"
+    };
+    let mut behind: Arc<dyn People> = match &terminal {
+        Some(terminal) => terminal.clone(),
+        None => Arc::new(Nobody { reason: reason.into() }),
+    };
+    if terminal.is_some() || here.elsewhere {
+        behind = Arc::new(Consulting {
+            terminal,
+            behind,
+            console: here.console.clone(),
+            operator: operator.clone(),
+            directory: directory.clone(),
+            decisions: decisions.clone(),
+            run: run.to_owned(),
+            environment: here.environment.to_owned(),
+            asked: Default::default(),
+            wrong: Default::default(),
+        });
+    }
+    behind = Arc::new(Announced {
+        store: Arc::downgrade(store),
+        run: run.to_owned(),
+        behind,
+    });
+    if answers.is_empty() {
+        behind
+    } else {
+        Arc::new(Prepared {
+            answers,
+            person: operator.clone(),
+            behind,
+        })
+    }
+}
+
+/// Who is here, and whether decisions may come from other terminals.
+#[derive(Clone, Copy)]
+pub struct Here<'a> {
+    pub console: &'a Arc<Console>,
+    /// The name of the environment.
+    pub environment: &'a str,
+    pub unattended: bool,
+    /// Wait for other terminals although there is none here.
+    pub elsewhere: bool,
 }
 
 /// What came from the prompt.
@@ -127,7 +201,7 @@ impl Consulting {
         let mut shown = false;
         loop {
             // Posted first: whoever reads how to decide elsewhere can do so at once.
-            let id = match self.post(asked).await {
+            let id = match self.post(&asked.digest, asked.deadline, asked).await {
                 Ok(id) => id,
                 Err(problem) => return Reply::Nobody(problem),
             };
@@ -203,12 +277,13 @@ impl Consulting {
         }
     }
 
-    async fn post(&self, asked: &ApprovalRequest) -> Result<String, String> {
+    /// Shows other terminals what is asked, and gives the name under which it waits there.
+    async fn post(&self, what: &str, lasts: Duration, asked: &impl Serialize) -> Result<String, String> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
         // A run that goes on asks the same request again in another process.
-        let id = format!("{}/{}/{}-{number}", self.run, asked.digest, std::process::id());
+        let id = format!("{}/{what}/{}-{number}", self.run, std::process::id());
         let now = Timestamp::now();
-        let lasts = SignedDuration::try_from(asked.deadline).unwrap_or(SignedDuration::from_mins(15));
+        let lasts = SignedDuration::try_from(lasts).unwrap_or(SignedDuration::from_mins(15));
         // Through the door of everything that is written: no secret stands in the store.
         let body = crate::secrets::json_bytes(asked)
             .ok()
@@ -267,39 +342,131 @@ impl Consulting {
 
     /// Whose decision it is, and how that is known; an error when it is not to be believed.
     fn judge(&self, asked: &ApprovalRequest, decided: &Decided) -> Result<Person, String> {
+        // Whoever can write the store can stop a run; a refusal needs no proof.
+        if !decided.approve {
+            return Ok(Person {
+                name: self.directory.canonical(&decided.person).to_owned(),
+                by: "another terminal".to_owned(),
+            });
+        }
+        self.believed(decided, &asked.digest)
+    }
+
+    /// Whose word it is, and how that is known, where it must be proved; an error when it is not to be believed.
+    fn believed(&self, decided: &Decided, digest: &str) -> Result<Person, String> {
         let person = self.directory.canonical(&decided.person).to_owned();
         let by = |how: &str| Person {
             name: person.clone(),
             by: how.to_owned(),
         };
-        // Whoever can write the store can stop a run; a refusal needs no proof.
-        if !decided.approve {
-            return Ok(by("another terminal"));
-        }
         if decided.proof.is_empty() {
             if self.directory.must_sign(&person) {
                 return Err(format!(
-                    "approvals of {person} must be signed with the key of the configuration"
+                    "what {person} says at another terminal must be signed with the key of the configuration"
                 ));
             }
             return Ok(by("login at another terminal"));
         }
-        let tries = self.tries(&asked.digest, 0);
+        let tries = self.tries(digest, 0);
         if tries >= offline::TRIES {
             return Err(format!(
                 "{tries} wrong answers were given; this request takes no further one"
             ));
         }
         let known = self.directory.known(&person)?;
-        match offline::check(&known, &person, &asked.digest, &decided.proof) {
+        match offline::check(&known, &person, digest, &decided.proof) {
             Ok(Proof::Signature) => Ok(by("signature")),
             Ok(Proof::Code) => Ok(by("code without a connection")),
             Err(Wrong::Mistyped(problem)) => Err(problem),
             Err(Wrong::Refused(problem)) => {
-                let tries = self.tries(&asked.digest, 1);
+                let tries = self.tries(digest, 1);
                 Err(format!("{problem} (wrong answer {tries} of {})", offline::TRIES))
             }
         }
+    }
+
+    /// Asks somebody who is not at this terminal; whoever is here may write down what they were told.
+    async fn inquire(&self, question: &Observe, role: &str) -> Reply<Observed> {
+        let inquiry = Inquiry::new(&self.run, &self.environment, &self.operator.name, role, question);
+        let mut shown = false;
+        loop {
+            let id = match self.post(&question.name, question.deadline, &inquiry).await {
+                Ok(id) => id,
+                Err(problem) => return Reply::Nobody(problem),
+            };
+            if !std::mem::replace(&mut shown, true) {
+                inquiry.show(&self.console);
+                if let Some(Err(because)) = self.terminal.as_ref().map(|terminal| terminal.role(role)) {
+                    self.console.line(&format!("  not here: {}", safe(&because)));
+                }
+                self.console
+                    .line(&format!("  from another terminal: starr answer {}", safe(&self.run)));
+            }
+            let heard = first(self.relayed(question, role), self.elsewhere(&id)).await;
+            let _ = self.decisions.settle(&self.run, Some(&id)).await;
+            let decided = match heard {
+                Either::Left(reply) => return reply,
+                Either::Right(decided) => decided,
+            };
+            match self.heard(&inquiry, &decided) {
+                Ok((person, said)) => return Reply::Given(said, person),
+                Err(because) => {
+                    let line = format!(
+                        "  the answer of {} is not taken: {}",
+                        safe(&decided.person),
+                        safe(&because)
+                    );
+                    self.console.styled(Style::Attention, &line);
+                }
+            }
+        }
+    }
+
+    /// What the person at this terminal was told by whoever is asked; never where nobody is here.
+    async fn relayed(&self, question: &Observe, role: &str) -> Reply<Observed> {
+        let Some(terminal) = &self.terminal else {
+            return std::future::pending().await;
+        };
+        self.console
+            .line("  told  write down what they told you; recorded with your name");
+        self.console.line("  pass  go on without an answer");
+        let closed = || Reply::Nobody("the terminal was closed".to_owned());
+        let words: &[(&str, &[&str])] = &[("told", &["t"]), ("pass", &["p"])];
+        let prompt = format!("  Waiting for {}; type told or pass:", safe(role));
+        match terminal.choose(&prompt, words).await {
+            None => return closed(),
+            Some(0) => {}
+            Some(_) => return Reply::Nobody(format!("{} goes on without {role}", self.operator.name)),
+        }
+        let words: &[(&str, &[&str])] = &[("yes", &["y"]), ("no", &["n"]), ("unknown", &["u", "?"])];
+        let prompt = format!("  {}? Type yes, no or unknown:", safe(&question.name));
+        let Some(index) = terminal.choose(&prompt, words).await else {
+            return closed();
+        };
+        loop {
+            let Some(note) = self.console.ask("  Who told you, and how? (for the record)").await else {
+                return closed();
+            };
+            if !note.is_empty() {
+                let said = Observed {
+                    yes: [Some(true), Some(false), None][index],
+                    note: format!("in the place of {role}: {note}"),
+                };
+                return Reply::Given(said, self.operator.clone());
+            }
+        }
+    }
+
+    /// What somebody at another terminal said, and who; an error when it does not count.
+    fn heard(&self, inquiry: &Inquiry, decided: &Decided) -> Result<(Person, Observed), String> {
+        let said: Observed =
+            serde_json::from_str(&decided.because).map_err(|_| "it is no answer to a question".to_owned())?;
+        let person = self.directory.canonical(&decided.person);
+        if let Some(because) = inquiry.bars(&self.directory, person) {
+            return Err(because);
+        }
+        let person = self.believed(decided, &inquiry.digest(&said))?;
+        Ok((person, said))
     }
 
     fn tries(&self, digest: &str, more: u32) -> u32 {
@@ -339,6 +506,22 @@ impl People for Consulting {
         Box::pin(self.consult(request))
     }
 
+    fn answers_unattended(&self, question: &Observe) -> bool {
+        question.by.is_some() || self.behind.answers_unattended(question)
+    }
+
+    fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
+        let here = |role: &str| {
+            self.terminal
+                .as_ref()
+                .is_some_and(|terminal| terminal.role(role).is_ok())
+        };
+        match &question.by {
+            Some(role) if !here(role) => Box::pin(self.inquire(question, role)),
+            _ => self.behind.observe(question),
+        }
+    }
+
     fn not_counted<'a>(&'a self, person: &'a Person, because: &'a str) -> BoxFuture<'a, ()> {
         let line = format!(
             "  the approval of {} does not count: {}",
@@ -353,7 +536,7 @@ impl People for Consulting {
 /// What is said of the run elsewhere, behind its own way: whether somebody has acknowledged the incident.
 pub struct Announced {
     /// Not held: whoever opened the journal closes it.
-    pub store: std::sync::Weak<crate::journal::Store>,
+    pub store: std::sync::Weak<Store>,
     pub run: String,
     pub behind: Arc<dyn People>,
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod answer;
 mod approve;
 pub mod args;
 mod bundle;
@@ -9,11 +10,13 @@ mod console;
 mod consult;
 mod diff;
 mod doctor;
+mod elsewhere;
 mod explain;
 pub mod files;
 mod fmt;
 mod grants;
 mod guard;
+mod inquiry;
 mod intake;
 mod journal;
 mod journal_args;
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::explain(args, output),
         Command::Providers(args) => providers::providers(args, output),
         Command::Render(args) => render::render(args, global, output),
+        Command::Answer(args) => answer::answer(args, global, output),
         Command::Approve(args) => approve::approve(args, global, output),
         #[cfg(feature = "policy")]
         Command::Policy(command) => policy::policy(command, global, output),

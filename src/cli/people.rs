@@ -52,7 +52,7 @@ impl Terminal {
     }
 
     /// Asks until the answer is one of the words; each word is given as its possible spellings.
-    async fn choose(&self, prompt: &str, words: &[(&str, &[&str])]) -> Option<usize> {
+    pub async fn choose(&self, prompt: &str, words: &[(&str, &[&str])]) -> Option<usize> {
         loop {
             let line = self.console.ask(prompt).await?.to_lowercase();
             if let Some(index) = words
@@ -68,12 +68,12 @@ impl Terminal {
     }
 
     /// May this person act as the role?
-    fn role(&self, role: &str) -> Result<(), String> {
+    pub fn role(&self, role: &str) -> Result<(), String> {
         if self.roles.iter().any(|own| own == role) {
             Ok(())
         } else {
             Err(format!(
-                "{} does not have the role {role} in this environment, and nobody else is at this terminal",
+                "{} does not have the role {role} in this environment",
                 self.person.name
             ))
         }
@@ -106,11 +106,6 @@ impl Terminal {
 impl People for Terminal {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         Box::pin(async move {
-            if let Some(role) = &question.by
-                && let Err(reason) = self.role(role)
-            {
-                return Reply::Nobody(reason);
-            }
             self.heading(&question.question);
             self.prose(&question.prose);
             let prompt = format!("  {}? Type yes, no or unknown:", safe(&question.name));
@@ -380,8 +375,8 @@ impl People for Prepared {
         }
     }
 
-    fn answered_beforehand(&self, question: &Observe) -> bool {
-        self.answer(question).is_some()
+    fn answers_unattended(&self, question: &Observe) -> bool {
+        self.answer(question).is_some() || self.behind.answers_unattended(question)
     }
 }
 

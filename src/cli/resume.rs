@@ -2,7 +2,7 @@
 
 use super::args::{Global, Resume, TakeOver};
 use super::console::Console;
-use super::consult::Directory;
+use super::consult::{Directory, Here, people};
 use super::output::{Output, Style};
 use super::parallel::both;
 use super::people::Settled;
@@ -111,9 +111,10 @@ pub fn resume(args: &Resume, global: &Global, output: Output) -> Result<Exit, Fa
     let people = Arc::new(Settled {
         fates,
         person: operator.clone(),
-        behind: run::people(
-            run::Here {
+        behind: people(
+            Here {
                 console: &console,
+                environment: name,
                 unattended: args.unattended,
                 elsewhere: false,
             },

@@ -2,20 +2,18 @@
 
 use super::args::{Global, Run};
 use super::console::Console;
-use super::consult::{Announced, Consulting, Directory};
+use super::consult::{Directory, Here, people};
 use super::intake::{self, Subject};
 use super::output::{Output, Style, complain};
-use super::people::{Prepared, Terminal};
 use super::planned::Planned;
 use super::record::Record;
 use super::screen::Lines;
 use super::{Exit, Failure, load};
 use crate::config::{self, Environment, JournalPlace};
 use crate::engine::consent::Emergency;
-use crate::engine::world::{self, Nobody, People, World};
+use crate::engine::world::{self, World};
 use crate::engine::{self, clock, random};
 use crate::intake::Alert;
-use crate::journal::decisions::Decisions;
 use crate::journal::event::Person;
 use crate::journal::{self, About, Begun, Location};
 use crate::program::{BindingKind, Program, RunbookId};
@@ -193,6 +191,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         let run_id = journal.run_id().to_owned();
         let here = Here {
             console: &console,
+            environment: name,
             unattended: args.unattended,
             elsewhere: args.approve_elsewhere,
         };
@@ -484,71 +483,6 @@ pub fn sealed(
 pub fn printer(console: &Arc<Console>) -> journal::anchor::Print {
     let console = console.clone();
     Arc::new(move |text| console.styled(Style::Faint, &format!("  anchor: {}", safe(text))))
-}
-
-/// The people of a run: at this terminal, and at others where decisions can come from there.
-pub fn people(
-    here: Here<'_>,
-    operator: &Person,
-    directory: &Arc<Directory>,
-    answers: BTreeMap<String, Option<bool>>,
-    decisions: &Arc<dyn Decisions>,
-    store: &Arc<journal::Store>,
-    run: &str,
-) -> Arc<dyn People> {
-    let terminal = (!here.unattended && Console::person_is_there()).then(|| {
-        let person = directory.canonical(&operator.name);
-        Arc::new(Terminal {
-            console: here.console.clone(),
-            person: operator.clone(),
-            roles: directory.roles.get(person).cloned().unwrap_or_default(),
-        })
-    });
-    let reason = if here.unattended {
-        "the run is unattended"
-    } else {
-        "there is no terminal to ask at"
-    };
-    let mut behind: Arc<dyn People> = match &terminal {
-        Some(terminal) => terminal.clone(),
-        None => Arc::new(Nobody { reason: reason.into() }),
-    };
-    if terminal.is_some() || here.elsewhere {
-        behind = Arc::new(Consulting {
-            terminal,
-            behind,
-            console: here.console.clone(),
-            operator: operator.clone(),
-            directory: directory.clone(),
-            decisions: decisions.clone(),
-            run: run.to_owned(),
-            asked: Default::default(),
-            wrong: Default::default(),
-        });
-    }
-    behind = Arc::new(Announced {
-        store: Arc::downgrade(store),
-        run: run.to_owned(),
-        behind,
-    });
-    if answers.is_empty() {
-        behind
-    } else {
-        Arc::new(Prepared {
-            answers,
-            person: operator.clone(),
-            behind,
-        })
-    }
-}
-
-/// Who is here, and whether decisions may come from other terminals.
-#[derive(Clone, Copy)]
-pub struct Here<'a> {
-    pub console: &'a Arc<Console>,
-    pub unattended: bool,
-    /// Wait for other terminals although there is none here.
-    pub elsewhere: bool,
 }
 
 /// What the engine is told of who is who, and of the texts.

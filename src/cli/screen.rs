@@ -7,6 +7,7 @@ use crate::journal::event::{Event, Part};
 use crate::render::lines::{Tone, lines};
 use crate::render::safe::safe;
 use crate::secrets::redact_json;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,8 +15,29 @@ use std::time::Duration;
 pub struct Lines {
     console: Arc<Console>,
     run: String,
-    /// The scope and part the last line belonged to.
-    place: Mutex<Option<(String, Part)>>,
+    place: Mutex<Place>,
+}
+
+/// Where the last line stood.
+#[derive(Default)]
+struct Place {
+    /// The scope it belonged to.
+    here: Option<String>,
+    /// How far each scope has come. A called runbook and the one that calls it may speak in turns.
+    reached: BTreeMap<String, Part>,
+}
+
+impl Place {
+    /// The heading that the next line needs above it, if any.
+    fn enter(&mut self, scope: &str, part: Part) -> Option<Part> {
+        // A later round asks questions again: they stand under the heading of the part the run is in.
+        let before = self.reached.get(scope).copied();
+        let now = before.map_or(part, |before| before.max(part));
+        let same = self.here.as_deref() == Some(scope) && before == Some(now);
+        self.here = Some(scope.to_owned());
+        self.reached.insert(scope.to_owned(), now);
+        (!same).then_some(now)
+    }
 }
 
 impl Lines {
@@ -24,20 +46,15 @@ impl Lines {
         Self {
             console,
             run: run.to_owned(),
-            place: Mutex::new(None),
+            place: Mutex::default(),
         }
     }
 
     fn heading(&self, scope: &str, part: Part) {
         let mut place = self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // A later round asks questions again: they stand under the heading of the part the run is in.
-        if place
-            .as_ref()
-            .is_some_and(|(here, reached)| here == scope && *reached >= part)
-        {
+        let Some(part) = place.enter(scope, part) else {
             return;
-        }
-        *place = Some((scope.to_owned(), part));
+        };
         let title = match part {
             Part::Situation => "SITUATION",
             Part::Task => "TASK",
@@ -78,6 +95,9 @@ impl Screen for Lines {
             if scope.is_empty() {
                 self.console.styled(Style::Faint, &format!("run {}", safe(&self.run)));
             }
+            // It begins, perhaps once more.
+            let mut place = self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            place.reached.remove(scope);
         } else if !matches!(event, Event::Advised { .. }) {
             self.heading(scope, event.part());
         }
@@ -110,5 +130,33 @@ impl Screen for Lines {
 
     fn done_waiting(&self) {
         self.console.done_waiting();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heading_stands_where_something_else_begins_and_a_scope_never_goes_back() {
+        let mut place = Place::default();
+        let said: Vec<Option<Part>> = [
+            ("", Part::Situation),
+            ("", Part::Situation),
+            ("", Part::Action),
+            ("", Part::Situation),
+            ("child", Part::Situation),
+            ("child", Part::Action),
+            ("", Part::Action),
+            ("child", Part::Situation),
+            ("child", Part::Action),
+        ]
+        .map(|(scope, part)| place.enter(scope, part))
+        .to_vec();
+        let (situation, action) = (Some(Part::Situation), Some(Part::Action));
+        assert_eq!(
+            said,
+            [situation, None, action, None, situation, action, action, action, None]
+        );
     }
 }

@@ -17,7 +17,7 @@ mod branch;
 mod call;
 mod child;
 mod conceal;
-mod digest;
+pub(crate) mod digest;
 mod each;
 pub mod emergency;
 pub(crate) mod escalation;

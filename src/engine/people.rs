@@ -71,7 +71,7 @@ impl Context<'_> {
             };
             (request, title)
         };
-        let heard = if self.unattended() && !self.run.world.people.answered_beforehand(&request) {
+        let heard = if self.unattended() && !self.run.world.people.answers_unattended(&request) {
             Heard::Silence("this run is unattended".to_owned())
         } else {
             self.hear(&title, within, self.run.world.people.observe(&request))

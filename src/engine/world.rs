@@ -136,9 +136,9 @@ pub trait People: Send + Sync {
     fn observe<'a>(&'a self, question: &'a Observe) -> BoxFuture<'a, Reply<Observed>> {
         self.behind().observe(question)
     }
-    /// Whether [`People::observe`] has an answer to this that was given before the run: then it counts in an unattended run too.
-    fn answered_beforehand(&self, question: &Observe) -> bool {
-        self.behind().answered_beforehand(question)
+    /// Whether [`People::observe`] is of use in an unattended run too: the answer was given before the run, or is asked for elsewhere.
+    fn answers_unattended(&self, question: &Observe) -> bool {
+        self.behind().answers_unattended(question)
     }
     /// `ask NAME`.
     fn ask<'a>(&'a self, question: &'a Ask) -> BoxFuture<'a, Reply<Answered>> {
@@ -213,7 +213,7 @@ impl People for Nobody {
         self.reply()
     }
 
-    fn answered_beforehand(&self, _: &Observe) -> bool {
+    fn answers_unattended(&self, _: &Observe) -> bool {
         false
     }
 

@@ -13,7 +13,7 @@ pub struct Waiting {
     /// Drawn by the run; a request that is asked again has another one.
     pub id: String,
     pub run: String,
-    /// What is shown and decided, as JSON of `engine::world::ApprovalRequest`.
+    /// What is shown and decided: JSON of `engine::world::ApprovalRequest`, or of `cli::inquiry::Inquiry`.
     pub body: String,
     pub since: Timestamp,
     /// Until when a decision is of use; the run's own clock decides in the end.
@@ -25,8 +25,9 @@ pub struct Waiting {
 pub struct Decided {
     /// The login.
     pub person: String,
+    /// Of a question: whether the answer is yes.
     pub approve: bool,
-    /// Why not; empty for an approval.
+    /// Why not; empty for an approval. Of a question: what was said, as JSON of `engine::world::Observed`.
     pub because: String,
     /// A signature, or the answer of somebody who has no connection; empty when the login alone speaks.
     pub proof: String,

@@ -328,7 +328,7 @@ impl People for Again {
     }
 
     // Whoever was asked then is asked now: of an unattended run that is what had been answered before it.
-    fn answered_beforehand(&self, question: &Observe) -> bool {
+    fn answers_unattended(&self, question: &Observe) -> bool {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.get(&("observe".to_owned(), question.name.clone()))
             .is_some_and(|said| !said.is_empty())

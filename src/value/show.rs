@@ -171,6 +171,7 @@ fn duration(nanoseconds: i64, digits: usize) -> String {
     format!("{sign}{}", shown.join(" "))
 }
 
+/// In powers of 1024, except where powers of 1000 say it exactly and those do not: whoever wrote `10 MB` reads `10 MB`.
 fn bytes(number: i64, digits: usize) -> String {
     let size = number.unsigned_abs() as f64;
     let (unit, factor) = match number.unsigned_abs() {
@@ -180,6 +181,18 @@ fn bytes(number: i64, digits: usize) -> String {
         0x400.. => ("Ki", 1024.0),
         _ => ("B", 1.0),
     };
+    let (unit, factor) = [
+        ("TB", 1_000_000_000_000),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("kB", 1000),
+    ]
+    .into_iter()
+    .find(|(_, thousands)| number.unsigned_abs() >= *thousands)
+    .filter(|(_, thousands)| {
+        number.unsigned_abs().is_multiple_of(thousands / 10) && (10.0 * size / factor).fract() != 0.0
+    })
+    .map_or((unit, factor), |(unit, thousands)| (unit, thousands as f64));
     let sign = if number < 0 { "-" } else { "" };
     format!("{sign}{} {unit}", trimmed(size / factor, digits))
 }
@@ -409,6 +422,10 @@ mod tests {
             (Value::Bytes(1023), "1023 B"),
             (Value::Bytes(4 * 1024 * 1024 * 1024), "4 Gi"),
             (Value::Bytes(1536 * 1024 * 1024), "1.5 Gi"),
+            (Value::Bytes(10_000_000), "10 MB"),
+            (Value::Bytes(-2_500_000_000), "-2.5 GB"),
+            (Value::Bytes(12_345_678), "11.8 Mi"),
+            (Value::Bytes(1_024_000), "1000 Ki"),
             (Value::Bytes(-2048), "-2 Ki"),
             (Value::Rate(300.0), "300 /s"),
             (Value::Rate(0.2), "12 /min"),

@@ -1,5 +1,6 @@
 //! Consent with the real binary: two terminals, two people, two machines; policies, overrides, locks in a real server.
 
+mod answers;
 mod approvals;
 mod locks;
 mod policies;
@@ -167,6 +168,16 @@ impl Desk {
         self.command(&words)
     }
 
+    /// A run that waits for people at other terminals, because there is none here.
+    pub fn without_a_terminal(&self) -> std::process::Child {
+        self.run(&["--approve-elsewhere"])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
     pub fn output(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
@@ -174,6 +185,14 @@ impl Desk {
     /// The report of the last run.
     pub fn report(&self) -> String {
         text(&self.output(&["report"]))
+    }
+
+    /// Waits until a question waits for an answer.
+    pub fn until_asked(&self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !text(&self.output(&["answer", "--json"])).contains("\"name\"") {
+            assert!(Instant::now() < deadline, "nothing is asked");
+        }
     }
 
     /// Waits until so many requests wait.

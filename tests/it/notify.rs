@@ -17,21 +17,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-const ROUTING_KEY: &str = "canary0routing0key0of032bytes000";
-const HOOK: &str = "/services/T0/canary-hook-path";
-const PASSWORD: &str = "canary-mail-password";
+pub const ROUTING_KEY: &str = "canary0routing0key0of032bytes000";
+pub const HOOK: &str = "/services/T0/canary-hook-path";
+pub const PASSWORD: &str = "canary-mail-password";
 
 /// What a server answers to a request; `None`: nothing at all.
 type Answer = dyn Fn(&str, &Json) -> Option<(u16, Json)> + Send + Sync;
 
 /// A server that takes JSON documents: path and document of each.
-struct Taker {
-    port: u16,
+pub struct Taker {
+    pub port: u16,
     taken: Arc<Mutex<Vec<(String, Json)>>>,
 }
 
 impl Taker {
-    fn new(answer: impl Fn(&str, &Json) -> Option<(u16, Json)> + Send + Sync + 'static) -> Self {
+    pub fn new(answer: impl Fn(&str, &Json) -> Option<(u16, Json)> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let taken = Arc::new(Mutex::new(Vec::new()));
@@ -45,7 +45,7 @@ impl Taker {
         Self { port, taken }
     }
 
-    fn taken(&self) -> Vec<(String, Json)> {
+    pub fn taken(&self) -> Vec<(String, Json)> {
         self.taken.lock().unwrap().clone()
     }
 }
@@ -97,7 +97,7 @@ fn serve(stream: TcpStream, taken: &Mutex<Vec<(String, Json)>>, answer: &Answer)
 }
 
 /// What the published description of the Events API v2 asks of an event; the answer that it gives.
-fn events_api(path: &str, event: &Json) -> Option<(u16, Json)> {
+pub fn events_api(path: &str, event: &Json) -> Option<(u16, Json)> {
     let bad = |what: &str| {
         Some((
             400,
@@ -151,14 +151,14 @@ fn events_api(path: &str, event: &Json) -> Option<(u16, Json)> {
 }
 
 /// A mail server that was started for a test.
-struct Smtp {
+pub struct Smtp {
     child: Child,
-    port: u16,
+    pub port: u16,
     lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Smtp {
-    fn start(folder: &Path, words: &[&str]) -> Self {
+    pub fn start(folder: &Path, words: &[&str]) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(folder.join("mail.pem"), made.cert.pem()).unwrap();
         std::fs::write(folder.join("mail.key"), made.signing_key.serialize_pem()).unwrap();
@@ -179,7 +179,7 @@ impl Smtp {
         Self { child, port, lines }
     }
 
-    fn message(&mut self) -> Json {
+    pub fn message(&mut self) -> Json {
         let mut line = String::new();
         self.lines.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap()
@@ -289,7 +289,7 @@ fn text(output: &std::process::Output) -> String {
     )
 }
 
-fn fine() -> Taker {
+pub fn fine() -> Taker {
     Taker::new(|_, _| Some((200, json!("ok"))))
 }
 

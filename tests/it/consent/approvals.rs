@@ -342,13 +342,7 @@ fn an_approval_of_somebody_with_a_key_must_be_signed() {
 #[test]
 fn without_a_terminal_a_run_can_wait_for_another_one() {
     let desk = Desk::new(&two(), "");
-    let child = desk
-        .run(&["--approve-elsewhere"])
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child = desk.without_a_terminal();
     desk.until_waiting(1);
     // Without a terminal `starr approve` only lists.
     let listed = desk.other(&["approve"]).output().unwrap();

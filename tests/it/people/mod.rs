@@ -6,7 +6,7 @@ mod github;
 mod incident;
 mod jaeger;
 mod signed;
-mod status_page;
+pub mod status_page;
 
 use serde_json::Value as Json;
 use starr::provider::Outcome;

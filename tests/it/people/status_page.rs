@@ -8,19 +8,20 @@ use starr::providers::status_page::StatusPage;
 use starr::value::{Reason, Value};
 use std::sync::{Arc, Mutex};
 
+/// What the page holds.
 #[derive(Default)]
-struct Kept {
-    components: Vec<Json>,
+pub struct Kept {
+    pub components: Vec<Json>,
     /// The newest first, as they are listed.
-    incidents: Vec<Json>,
+    pub incidents: Vec<Json>,
     /// The most that a page of components holds, where that is less than is asked for.
     most: Option<usize>,
     /// What customers were told, in order.
-    told: Vec<String>,
+    pub told: Vec<String>,
     silent: bool,
 }
 
-type Shared = Arc<Mutex<Kept>>;
+pub type Shared = Arc<Mutex<Kept>>;
 
 fn component(id: &str, name: &str) -> Json {
     json!({"id": id, "page_id": "p1", "name": name, "status": "operational", "group": false})
@@ -107,7 +108,8 @@ fn answer(kept: &Shared, asked: &Asked) -> Option<(u16, Json)> {
     (asked.method == "GET" || !kept.silent).then_some(made)
 }
 
-fn service() -> (Shared, Server) {
+/// A page of two components, and its server.
+pub fn service() -> (Shared, Server) {
     let kept: Shared = Arc::default();
     kept.lock().unwrap().components = vec![component("c1", "API"), component("c2", "Site")];
     let mine = kept.clone();

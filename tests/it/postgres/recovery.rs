@@ -172,12 +172,7 @@ impl Lost {
             let mut first = Terminal::start(command);
             // Only a lead may say so, and none is at this terminal: whoever is, says how it is known.
             first.wait_for("Does the owner of the data accept to lose what came after");
-            first.wait_for("Type retry, answer or cannot tell:");
-            first.answer("answer");
-            first.wait_for("accepted? Type yes or no:");
-            first.answer("yes");
-            first.wait_for("How do you know?");
-            first.answer("she said so on the telephone");
+            first.told("yes", "she said so on the telephone");
             first.approve("Save what live holds now");
             first.approve("Make an empty database for the backup");
             first.approve(restore);

@@ -89,6 +89,11 @@ fn history() -> String {
 
 impl Metrics {
     pub fn start() -> Self {
+        Self::of(&history())
+    }
+
+    /// With this data behind it, as the exposition format of OpenMetrics has it.
+    pub fn of(history: &str) -> Self {
         let port = free_port();
         let folder = folder("prometheus");
         let rules = "groups:
@@ -117,7 +122,7 @@ scrape_configs:
         );
         file(&folder, "rules.yml", rules);
         let config = file(&folder, "prometheus.yml", &config);
-        let history = file(&folder, "history.txt", &history());
+        let history = file(&folder, "history.txt", history);
         let made = lowered(&program("promtool"))
             .args(["tsdb", "create-blocks-from", "openmetrics", "--quiet"])
             .arg(&history)

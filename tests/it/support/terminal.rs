@@ -76,6 +76,16 @@ impl Terminal {
         self.answer("yes");
     }
 
+    /// Writes down what somebody who is asked, and is not here, has told.
+    pub fn told(&mut self, answer: &str, how: &str) {
+        self.wait_for("type told or pass:");
+        self.answer("told");
+        self.wait_for("Type yes, no or unknown:");
+        self.answer(answer);
+        self.wait_for("Who told you, and how?");
+        self.answer(how);
+    }
+
     /// Says no to the next approval, and why.
     pub fn refuse(&mut self, reason: &str) {
         self.wait_for("Approve?");

@@ -121,12 +121,7 @@ impl Stack {
         let (command, other) = (self.desk.command(&words), self.desk.other(&["approve"]));
         on_a_thread(move || {
             let mut first = Terminal::start(command);
-            first.wait_for("Type retry, answer or cannot tell:");
-            first.answer("answer");
-            first.wait_for("told? Type yes or no:");
-            first.answer("yes");
-            first.wait_for("How do you know?");
-            first.answer("the list of clients is signed off");
+            first.told("yes", "the list of clients is signed off");
             first.wait_for("Type `make_anew` to approve");
             first.answer("make_anew");
             first.wait_for("as lead");

@@ -1,33 +1,14 @@
-//! The shipped runbooks of *Sergas* and *GenericAiAgents* look at real servers: PostgreSQL, Redis, Prometheus, an application, and the API server of the tests.
 //! Scenarios say what servers answer; here they answer themselves, and every question of a runbook must understand them.
 
+use super::{Setting, node, workload};
 use crate::app::Shop;
 use crate::kubernetes::server::Server as Cluster;
 use crate::kubernetes::world::World;
 use crate::prometheus::Metrics;
 use crate::redis::Server as Cache;
-use crate::support::daemon::secret;
 use crate::support::desk::{Desk, OTHER, on_a_thread};
-use crate::support::postgres::{Place, Server as Database, run};
+use crate::support::postgres::{Server as Database, run};
 use serde_json::json;
-
-/// A workload as it runs, with one container of its name.
-fn workload(kind: &str, namespace: &str, name: &str) -> serde_json::Value {
-    json!({
-        "apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "replicas": 2, "serviceName": name, "selector": {"matchLabels": {"app": name}},
-            "template": {
-                "metadata": {"labels": {"app": name}},
-                "spec": {"containers": [{
-                    "name": name, "image": format!("{name}:1"),
-                    "env": [{"name": "DATABASE_POOL_SIZE", "value": "20"}, {"name": "AI__MaxConcurrentRequests", "value": "5"}],
-                    "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
-                }]},
-            },
-        },
-    })
-}
 
 async fn cluster() -> Cluster {
     let mut world = World::new();
@@ -51,78 +32,13 @@ async fn cluster() -> Cluster {
         "/api/v1/namespaces/genericagents-prod/secrets/app-secrets",
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "app-secrets", "namespace": "genericagents-prod"}, "data": {"ai-api-key": "c2VjcmV0"}}),
     );
-    world.put(
-        "/api/v1/nodes/node-a",
-        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node-a"}, "spec": {},
-            "status": {"allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"}, "conditions": [{"type": "Ready", "status": "True"}]}}),
-    );
+    world.put("/api/v1/nodes/node-a", node());
     Cluster::start(world).await
-}
-
-struct Shelf {
-    desk: Desk,
-    _folder: tempfile::TempDir,
-    _shop: Shop,
-    _cache: Cache,
-    _metrics: Metrics,
-}
-
-impl Shelf {
-    fn new(place: &Place, cluster: &Cluster) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let shop = Shop::start(&["--open-breaker", "search"]);
-        let (cache, metrics) = (Cache::start(), Metrics::start());
-        let read = secret(folder.path(), "database", "read-secret");
-        let change = secret(folder.path(), "database-change", "change-secret");
-        let app = shop.config("").replace("  shop:", "  sergas:");
-        let calls = app.split_once("  sergas:").unwrap().1.to_owned();
-        let indent = |text: &str| text.lines().map(|line| format!("      {line}\n")).collect::<String>();
-        let database = format!(
-            "{{ host: 127.0.0.1, port: {}, database: {}, read: {{ user: starr_read, password: {{ file: {} }} }}, change: {{ user: starr_change, password: {{ file: {} }} }} }}",
-            place.server.port,
-            place.name,
-            read.display(),
-            change.display()
-        );
-        let here = format!("http://127.0.0.1:{}", shop.port);
-        let desk = Desk::new(&format!(
-            "      {OTHER}: {{ roles: [team_lead] }}
-    journal: journal.db
-    kubernetes:
-      clusters: {{ genericagents: {{ server: '{}' }} }}
-      namespaces: {{ production: {{ cluster: genericagents }}, genericagents-prod: {{ cluster: genericagents }} }}
-    postgres: {{ databases: {{ sergas: {database}, agents_production: {database} }} }}
-    redis: {{ servers: {{ sergas-cache: {} }} }}
-    prometheus: {{ servers: {{ prometheus: {{ url: 'http://127.0.0.1:{}' }} }} }}
-    http: {{ endpoints: {{ external-service: {{ url: '{here}' }}, sergas-api: {{ url: '{here}/health' }}, health: {{ url: '{here}/health' }}, ai: {{ url: '{here}/limits' }} }} }}
-    app:
-{}{}    grants:
-      - {{ capability: kubernetes, effects: [read], all: true }}
-      - {{ capability: postgres,   effects: [read], all: true }}
-      - {{ capability: redis,      effects: [read], all: true }}
-      - {{ capability: prometheus, effects: [read], all: true }}
-      - {{ capability: http,       effects: [read], all: true }}
-      - {{ capability: app,        effects: [read], all: true }}
-",
-            cluster.address,
-            cache.entry(folder.path(), ""),
-            metrics.port,
-            indent(&app),
-            indent(&format!("  genericai:{calls}")),
-        ));
-        Self {
-            desk,
-            _folder: folder,
-            _shop: shop,
-            _cache: cache,
-            _metrics: metrics,
-        }
-    }
 }
 
 /// What a rehearsal of this runbook could not answer, and why; without what only a person knows and without metrics that nobody sends.
 fn unknown(desk: &Desk, book: &str, set: &[&str]) -> Vec<String> {
-    let file = format!("{}/runbooks/{book}.starr", env!("CARGO_MANIFEST_DIR"));
+    let file = super::book(book);
     let mut words = vec!["run", &file, "--dry-run", "--unattended"];
     words.extend(set.iter().flat_map(|one| ["--set", one]));
     let (screen, _) = desk.run(&words);
@@ -183,8 +99,25 @@ async fn every_question_understands_what_real_servers_answer() {
         .until("select count(*) = 1 from pg_stat_activity where application_name = 'api-server' and datname = current_database()")
         .await;
     let cluster = cluster().await;
-    let shelf = Shelf::new(&place, &cluster);
-    let seen = on_a_thread(move || OPEN.map(|(book, set, open)| (book, unknown(&shelf.desk, book, set), open))).await;
+    let shop = Shop::start(&["--open-breaker", "search"]);
+    let (cache, metrics) = (Cache::start(), Metrics::start());
+    let here = format!("http://127.0.0.1:{}", shop.port);
+    let (health, ai) = (format!("{here}/health"), format!("{here}/limits"));
+    let setting = Setting::new()
+        .second(OTHER, "team_lead")
+        .cluster(&cluster)
+        .database(&place, place.server.port, &["sergas", "agents_production"])
+        .cache(&cache)
+        .metrics(&metrics)
+        .app(&shop, &["sergas", "genericai"])
+        .endpoints(&[
+            ("external-service", &here),
+            ("sergas-api", &health),
+            ("health", &health),
+            ("ai", &ai),
+        ]);
+    let desk = setting.desk();
+    let seen = on_a_thread(move || OPEN.map(|(book, set, open)| (book, unknown(&desk, book, set), open))).await;
     for (book, found, open) in seen {
         let explained = |line: &String| open.iter().any(|words| line.contains(words));
         let unexplained: Vec<&String> = found.iter().filter(|line| !explained(line)).collect();
