@@ -73,6 +73,11 @@ impl Directory {
         lacks.then(|| format!("{person} does not have the role {} in this environment", request.role))
     }
 
+    /// The roles of whoever has this login.
+    pub fn roles_of(&self, login: &str) -> Vec<String> {
+        self.roles.get(self.canonical(login)).cloned().unwrap_or_default()
+    }
+
     /// Whether the configuration gives this person the role.
     pub fn has(&self, person: &str, role: &str) -> bool {
         self.roles
@@ -121,11 +126,10 @@ pub fn people(
     run: &str,
 ) -> Arc<dyn People> {
     let terminal = (!here.unattended && Console::person_is_there()).then(|| {
-        let person = directory.canonical(&operator.name);
         Arc::new(Terminal {
             console: here.console.clone(),
             person: operator.clone(),
-            roles: directory.roles.get(person).cloned().unwrap_or_default(),
+            roles: directory.roles_of(&operator.name),
         })
     });
     let reason = if here.unattended {
@@ -162,6 +166,7 @@ pub fn people(
         Arc::new(Prepared {
             answers,
             person: operator.clone(),
+            roles: directory.roles_of(&operator.name),
             behind,
         })
     }

@@ -31,6 +31,8 @@ pub struct Settled {
 pub struct Prepared {
     pub answers: BTreeMap<String, Option<bool>>,
     pub person: Person,
+    /// The roles of the person.
+    pub roles: Vec<String>,
     pub behind: Arc<dyn People>,
 }
 
@@ -353,7 +355,8 @@ impl Prepared {
     /// An answer that the operator gives beforehand is the operator's; another role must answer for itself.
     fn answer(&self, question: &Observe) -> Option<Option<bool>> {
         let answer = self.answers.get(&question.name)?;
-        question.by.is_none().then_some(*answer)
+        let own = question.by.as_ref().is_none_or(|role| self.roles.contains(role));
+        own.then_some(*answer)
     }
 }
 

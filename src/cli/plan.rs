@@ -36,7 +36,7 @@ pub fn plan(args: &Plan, global: &Global, output: Output) -> Result<Exit, Failur
     } else {
         Vec::new()
     };
-    let answers = run::answers(&program, &args.answer)?;
+    let answers = run::answers(&program, &args.answer, environment)?;
     let found = if args.live {
         let entries = look(&program, name, environment, arguments.clone(), answers.clone())?;
         let mut found = Found::of(&entries);
@@ -164,6 +164,7 @@ pub fn look(
         people: Arc::new(Prepared {
             answers,
             person: operator.clone(),
+            roles: directory.roles_of(&operator.name),
             behind: Arc::new(Nobody {
                 reason: "a plan asks nobody; give it with --answer".into(),
             }),

@@ -16,7 +16,7 @@ use crate::engine::{self, clock, random};
 use crate::intake::Alert;
 use crate::journal::event::Person;
 use crate::journal::{self, About, Begun, Location};
-use crate::program::{BindingKind, Program, RunbookId};
+use crate::program::{BindingKind, Program, QuestionForm, RunbookId};
 use crate::provider::Provider;
 use crate::provider::bound::{Allows, Bound};
 use crate::provider::gate::{Gate, Mode};
@@ -110,7 +110,7 @@ pub fn run(args: &Run, global: &Global, output: Output) -> Result<Exit, Failure>
         Some(planned) => planned.inputs()?,
         None => (
             set_by(args, alert.as_ref(), &program, environment)?,
-            answers(&program, &args.answer)?,
+            answers(&program, &args.answer, environment)?,
         ),
     };
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Live };
@@ -679,17 +679,25 @@ pub fn arguments(
 }
 
 /// `--answer` values; only for `observed` questions that exist.
-pub fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, Option<bool>>, Failure> {
-    let observed: Vec<&str> = program
+pub fn answers(
+    program: &Program,
+    given: &[String],
+    environment: &Environment,
+) -> Result<BTreeMap<String, Option<bool>>, Failure> {
+    let observed: Vec<(&str, Option<&str>)> = program
         .runbooks
         .iter()
         .flat_map(|book| &book.bindings)
-        .filter(|binding| {
-            matches!(&binding.kind, BindingKind::Question(question)
-                if matches!(question.form, crate::program::QuestionForm::Observed { .. }))
+        .filter_map(|binding| match &binding.kind {
+            BindingKind::Question(question) => match &question.form {
+                QuestionForm::Observed { by, .. } => Some((binding.name.as_str(), by.as_deref())),
+                _ => None,
+            },
+            _ => None,
         })
-        .map(|binding| binding.name.as_str())
         .collect();
+    let own = Directory::of(environment).roles_of(&super::login());
+    let may = |by: Option<&str>| by.is_none_or(|role| own.iter().any(|own| own == role));
     let mut answers = BTreeMap::new();
     for pair in given {
         let Some((name, word)) = pair.split_once('=') else {
@@ -697,14 +705,29 @@ pub fn answers(program: &Program, given: &[String]) -> Result<BTreeMap<String, O
                 "--answer {pair}: expected NAME=yes, NAME=no or NAME=unknown"
             )));
         };
-        if !observed.contains(&name) {
+        let asked: Vec<Option<&str>> = observed
+            .iter()
+            .filter(|(known, _)| *known == name)
+            .map(|(_, by)| *by)
+            .collect();
+        if asked.is_empty() {
             let known = if observed.is_empty() {
                 "there are none here".to_owned()
             } else {
-                observed.join(", ")
+                let names: Vec<&str> = observed.iter().map(|(name, _)| *name).collect();
+                names.join(", ")
             };
             return Err(Failure::usage(format!(
                 "--answer {name}: there is no `observed` question of that name: {known}"
+            )));
+        }
+        if !asked.iter().any(|by| may(*by)) {
+            let roles: Vec<&str> = asked.into_iter().flatten().collect();
+            return Err(Failure::usage(format!(
+                "--answer {name}: this is asked of {}, a role that {} does not have in this environment; it is answered with `starr answer`, or written \
+                 down at the terminal of the run as it was told",
+                roles.join(" and of "),
+                super::login()
             )));
         }
         let answer = match word {

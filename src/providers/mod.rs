@@ -94,6 +94,7 @@ pub mod prometheus;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod secret;
+mod stamp;
 #[cfg(feature = "notify")]
 pub mod status_page;
 #[cfg(feature = "tls")]

@@ -42,6 +42,16 @@ const EXPECTED: &str = "a secret is named by its source, { env: NAME }, { file: 
 /// The service under which entries of the keyring stand.
 const SERVICE: &str = "starr";
 
+impl SecretSource {
+    /// The file of this machine that holds it, if one does.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            SecretSource::File(path) | SecretSource::Age { file: path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for SecretSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SourceVisitor)

@@ -283,12 +283,16 @@ fn an_answer_that_was_given_beforehand_counts_where_nobody_can_be_asked() {
     for unattended in [&[][..], &["--unattended"]] {
         for (said, answer) in [("yes", "complaints  yes"), ("no", "complaints  no")] {
             let given = format!("complaints={said}");
-            let mut words = vec!["run", "look.starr", "--answer", &given, "--answer", "seen=no"];
+            let mut words = vec!["run", "look.starr", "--answer", &given];
             words.extend(unattended);
             let seen = out(&starr(folder.path(), &words));
             assert!(seen.contains(answer), "{answer:?} is missing in\n{seen}");
-            // Somebody else's answer is not the operator's to give.
             assert!(!seen.contains("seen  no,") && !seen.contains("RESOLVED"), "{seen}");
+            // Somebody else's answer is not the operator's to give.
+            words.extend(["--answer", "seen=no"]);
+            let refused = starr(folder.path(), &words);
+            assert_eq!(refused.status.code(), Some(2), "{}", out(&refused));
+            assert!(err(&refused).contains("asked of lead"), "{}", err(&refused));
             let report = out(&starr(folder.path(), &["report", "latest"]));
             assert!(report.contains("given on the command line"), "{report}");
         }

@@ -4,11 +4,11 @@ use super::address::Guard;
 use super::target::{Endpoint, literal, refusal};
 use super::tls;
 use crate::providers::names::{self, Failure};
+use crate::providers::stamp::Stamps;
 use crate::value::{Reason, Unknown};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -92,13 +92,10 @@ impl Resolve for Resolver {
 /// What makes two calls use the same connections: name, whether it is TLS, whether each has a connection of its own.
 type Key = (String, bool, bool);
 
-/// What tells a file from the one that was there when it was read: inode, when it was written, size. `None`: it cannot be looked at.
-type Stamp = Option<(u64, i64, i64, u64)>;
-
 /// A client, with the files that it was made of.
 struct Made {
     client: reqwest::Client,
-    files: Vec<Stamp>,
+    files: Stamps,
 }
 
 /// The clients made so far.
@@ -121,12 +118,12 @@ impl Clients {
         }
         let secure = endpoint.base.scheme() == "https";
         let key = (endpoint.name.clone(), secure, own);
-        // Looked at before they are read: one that is written meanwhile is read again by the next call.
-        let files = if secure { stamps(endpoint) } else { Vec::new() };
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(made) = clients.get(&key).filter(|made| made.files == files) {
+        if let Some(made) = clients.get(&key).filter(|made| made.files.hold()) {
             return Ok(made.client.clone());
         }
+        // Looked at before they are read: one that is written meanwhile is read again by the next call.
+        let files = if secure { stamps(endpoint) } else { Stamps::default() };
         let client = build(endpoint, secure, own)?;
         let made = Made {
             client: client.clone(),
@@ -138,17 +135,13 @@ impl Clients {
 }
 
 /// The files of whom is trusted there and who we are, as they are now. A certificate that is renewed during a run is used from then on.
-fn stamps(endpoint: &Endpoint) -> Vec<Stamp> {
+fn stamps(endpoint: &Endpoint) -> Stamps {
     let Some(config) = endpoint.config.as_deref() else {
-        return Vec::new();
+        return Stamps::default();
     };
     let client = config.client.iter();
     let paths = client.flat_map(|client| [&client.certificate, &client.key]);
-    let stamp = |path: &PathBuf| {
-        let found = std::fs::metadata(path).ok()?;
-        Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
-    };
-    config.ca.iter().chain(paths).map(stamp).collect()
+    Stamps::of(config.ca.iter().chain(paths).map(PathBuf::as_path))
 }
 
 fn build(endpoint: &Endpoint, secure: bool, own: bool) -> Result<reqwest::Client, Unknown> {

@@ -3,10 +3,12 @@
 use super::config::{Cluster, Role, protected};
 use super::credentials::remember_shown;
 use super::failure::Failure;
+use crate::providers::stamp::Stamps;
 use crate::value::Reason;
 use kube::config::{AuthInfo, ExecInteractiveMode, KubeConfigOptions, Kubeconfig};
+use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 /// When a call must have its answer.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +37,14 @@ impl Deadline {
 /// A cluster and its clients, one to read and one to change.
 pub struct Link {
     pub cluster: Cluster,
-    read: OnceCell<kube::Client>,
-    change: OnceCell<kube::Client>,
+    read: Mutex<Option<Made>>,
+    change: Mutex<Option<Made>>,
+}
+
+/// A client, with the files that it was made of.
+struct Made {
+    client: kube::Client,
+    files: Stamps,
 }
 
 impl Link {
@@ -44,21 +52,31 @@ impl Link {
     pub fn new(cluster: Cluster) -> Self {
         Self {
             cluster,
-            read: OnceCell::new(),
-            change: OnceCell::new(),
+            read: Mutex::default(),
+            change: Mutex::default(),
         }
     }
 
-    /// The client of this role; the files of the configuration are read when it is wanted for the first time.
+    /// The client of this role; the files of the configuration are read when it is wanted for the first time, and again when they have changed: a
+    /// run may last longer than its certificate or token.
     ///
     /// # Errors
     /// Definite, with what is wrong.
-    pub async fn client(&self, role: Role) -> Result<&kube::Client, Failure> {
-        let cell = match role {
-            Role::Read => &self.read,
-            Role::Change => &self.change,
+    pub async fn client(&self, role: Role) -> Result<kube::Client, Failure> {
+        let mut kept = match role {
+            Role::Read => self.read.lock().await,
+            Role::Change => self.change.lock().await,
         };
-        cell.get_or_try_init(|| client(&self.cluster, role)).await
+        if let Some(made) = kept.as_ref().filter(|made| made.files.hold()) {
+            return Ok(made.client.clone());
+        }
+        let mut files = Stamps::default();
+        let client = client(&self.cluster, role, &mut files).await?;
+        *kept = Some(Made {
+            client: client.clone(),
+            files,
+        });
+        Ok(client)
     }
 }
 
@@ -66,13 +84,15 @@ fn unusable(detail: impl Into<String>) -> Failure {
     Failure::definite(Reason::Unavailable, detail)
 }
 
-async fn client(cluster: &Cluster, role: Role) -> Result<kube::Client, Failure> {
+/// A client made anew. Each file is noted before it is read.
+async fn client(cluster: &Cluster, role: Role, files: &mut Stamps) -> Result<kube::Client, Failure> {
     let mut config = if let Some(path) = &cluster.kubeconfig {
+        files.add(path);
         let file = Kubeconfig::read_from(path)
             .map_err(|_| unusable(format!("the kubeconfig {} cannot be read", path.display())))?;
-        from_file(file, cluster).await?
+        from_file(file, cluster, files).await?
     } else if let Some(server) = &cluster.server {
-        direct(server, cluster)?
+        direct(server, cluster, files)?
     } else {
         kube::Config::incluster()
             .map_err(|_| unusable("this is no pod, or its service account is not there (`in_cluster`)"))?
@@ -109,7 +129,7 @@ async fn client(cluster: &Cluster, role: Role) -> Result<kube::Client, Failure> 
 }
 
 /// A named context of a kubeconfig. What would run a program is refused unless it is allowed by name.
-async fn from_file(mut file: Kubeconfig, cluster: &Cluster) -> Result<kube::Config, Failure> {
+async fn from_file(mut file: Kubeconfig, cluster: &Cluster, files: &mut Stamps) -> Result<kube::Config, Failure> {
     let wanted = cluster.context.clone().unwrap_or_default();
     let context = file
         .contexts
@@ -124,7 +144,15 @@ async fn from_file(mut file: Kubeconfig, cluster: &Cluster) -> Result<kube::Conf
             named.auth_info = None;
         } else if let Some(info) = &mut named.auth_info {
             allowed(info, cluster)?;
+            for path in [&info.client_certificate, &info.client_key].into_iter().flatten() {
+                files.add(Path::new(path));
+            }
         }
+    }
+    let named = file.clusters.iter().find(|named| named.name == context.cluster);
+    let authority = named.and_then(|named| named.cluster.as_ref()?.certificate_authority.as_deref());
+    if let Some(path) = authority {
+        files.add(Path::new(path));
     }
     let options = KubeConfigOptions {
         context: Some(wanted.clone()),
@@ -171,9 +199,10 @@ fn allowed(info: &mut AuthInfo, cluster: &Cluster) -> Result<(), Failure> {
     Ok(())
 }
 
-fn direct(server: &str, cluster: &Cluster) -> Result<kube::Config, Failure> {
+fn direct(server: &str, cluster: &Cluster, files: &mut Stamps) -> Result<kube::Config, Failure> {
     let mut config = kube::Config::new(protected(server).map_err(unusable)?);
     if let Some(path) = &cluster.certificate_authority {
+        files.add(path);
         let pem = std::fs::read(path).map_err(|_| unusable(format!("{} cannot be read", path.display())))?;
         let certificates: Vec<Vec<u8>> = certificates(&pem);
         if certificates.is_empty() {
@@ -182,6 +211,9 @@ fn direct(server: &str, cluster: &Cluster) -> Result<kube::Config, Failure> {
         config.root_cert = Some(certificates);
     }
     if let Some(source) = &cluster.token {
+        if let Some(path) = source.path() {
+            files.add(path);
+        }
         let token = source
             .read()
             .map_err(|problem| unusable(format!("the token of this cluster: {problem}")))?;

@@ -96,7 +96,7 @@ pub async fn run(place: &Place<'_>, at: &At, argv: Vec<String>, role: Role) -> R
     let client = tokio::time::timeout(place.deadline.left(), place.link.client(role))
         .await
         .map_err(|_| late(false))??;
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let pods: Api<Pod> = Api::namespaced(client, namespace);
     let how = AttachParams::default()
         .container(container)
         .stdin(false)

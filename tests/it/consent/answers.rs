@@ -124,3 +124,17 @@ fn without_a_terminal_a_run_waits_for_whoever_is_asked() {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(text(&output).contains("Nobody agreed"), "{}", text(&output));
 }
+
+#[test]
+fn an_answer_beforehand_is_that_of_whoever_starts_the_run() {
+    let desk = desk("");
+    let refused = desk.run(&["--answer", "agreed=yes"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(text(&refused).contains("asked of lead"), "{}", text(&refused));
+    let config = std::fs::read_to_string(desk.config()).unwrap();
+    desk.configure(&config.replacen("roles: [oncall]", "roles: [oncall, lead]", 1));
+    let mut first = terminal(desk.run(&["--answer", "agreed=yes"]));
+    first.approve("Mend the shop once");
+    assert_eq!(first.end(), 0, "{}", first.seen);
+    assert!(desk.report().contains("given on the command line"), "{}", desk.report());
+}

@@ -2,10 +2,14 @@
 
 use super::server::{Fault, Server};
 use super::world::{Ban, World};
+use super::{gate_of, provider};
+use crate::support::daemon::file;
+use crate::tls::{Nginx, authority, files, made, room};
 use base64::Engine as _;
 use serde_json::json;
-use starr::providers::kubernetes::{config::Config, credentials::Source};
+use starr::providers::kubernetes::{Kubernetes, config::Config, credentials::Source};
 use starr::secrets::{ClusterSecret, Keeper, SecretSource, reach, redact};
+use starr::value::{Reason, Secret, Value};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -121,4 +125,99 @@ async fn a_secret_of_a_cluster_that_cannot_be_had_says_why_and_keeps_nobody_wait
     let late = refusal(wanted("c", "shop", "orders", "password")).await;
     assert!(late.contains("too long"), "{late}");
     assert!(since.elapsed() < Duration::from_secs(20), "{:?}", since.elapsed());
+}
+
+/// A run may last longer than its token or its kubeconfig: what is written there during the run is used from then on.
+#[tokio::test]
+async fn credentials_that_change_during_a_run_are_used_from_then_on() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let server = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (token, kubeconfig) = (folder.path().join("token"), folder.path().join("config"));
+    let write = |secret: &str| {
+        let config = format!(
+            "apiVersion: v1\nkind: Config\nclusters: [{{ name: c, cluster: {{ server: '{}' }} }}]\n\
+             users: [{{ name: u, user: {{ token: {secret} }} }}]\ncontexts: [{{ name: prod, context: {{ cluster: c, user: u }} }}]\n",
+            server.address
+        );
+        for (path, text) in [(&token, secret), (&kubeconfig, &config)] {
+            // Another file in its place, as whoever renews it does.
+            let new = folder.path().join("new");
+            std::fs::write(&new, text).unwrap();
+            std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o600)).unwrap();
+            std::fs::rename(&new, path).unwrap();
+        }
+    };
+    let accepts = |secret: &str| server.world().tokens = [(secret.to_owned(), "admin")].into();
+    write("the-token-of-the-morning");
+    accepts("the-token-of-the-morning");
+    let named = format!(
+        "clusters:\n  c: {{ kubeconfig: {}, context: prod }}\nnamespaces:\n  shop: {{ cluster: c }}\n",
+        kubeconfig.display()
+    );
+    let by_file = Kubernetes::new(serde_yaml::from_str::<Config>(&named).unwrap()).unwrap();
+    let by_token = provider(&server.address, &format!(", token: {{ file: {} }}", token.display()));
+    for gate in [gate_of(by_token), gate_of(by_file)] {
+        write("the-token-of-the-morning");
+        accepts("the-token-of-the-morning");
+        let listed = async || super::read(&gate, "secrets.list", &[]).await;
+        assert!(listed().await.as_list().is_some(), "{:?}", listed().await);
+        accepts("the-token-of-the-evening");
+        let refused = listed().await;
+        assert_eq!(refused.as_unknown().unwrap().reason, Reason::Denied, "{refused:?}");
+        write("the-token-of-the-evening");
+        assert!(listed().await.as_list().is_some(), "{:?}", listed().await);
+    }
+    assert_eq!(redact("it is the-token-of-the-evening"), "it is (secret)");
+}
+
+/// A cluster behind TLS of its own authority that knows people by their certificates: nginx looks at them and hands on what it is asked. One that
+/// has ended is refused, and the one that takes its place is used.
+#[tokio::test]
+async fn a_certificate_that_is_renewed_during_a_run_is_used_from_then_on() {
+    let server = server().await;
+    let folder = room();
+    let ours = authority("The cluster's own");
+    let ca = file(&folder, "ca.crt", &ours.pem).display().to_string();
+    files(&folder, "server", &made(&ours, "server", &["localhost"], (-1, 90)));
+    files(&folder, "client", &made(&ours, "client", &["client"], (-40, -2)));
+    let shown = folder.display().to_string();
+    let block = format!(
+        "ssl_certificate {shown}/server.crt; ssl_certificate_key {shown}/server.key; ssl_verify_client on; ssl_client_certificate {ca};
+         location /api {{ proxy_pass {}; }}",
+        server.address
+    );
+    let nginx = Nginx::start(folder.clone(), &[block]);
+    let kubeconfig = file(
+        &folder,
+        "config",
+        &format!(
+            "apiVersion: v1\nkind: Config\nclusters: [{{ name: c, cluster: {{ server: 'https://localhost:{}', certificate-authority: {ca} }} }}]\n\
+             users: [{{ name: u, user: {{ client-certificate: {shown}/client.crt, client-key: {shown}/client.key }} }}]\n\
+             contexts: [{{ name: prod, context: {{ cluster: c, user: u }} }}]\n",
+            nginx.ports[0]
+        ),
+    );
+    let text = format!(
+        "clusters:\n  c: {{ kubeconfig: {}, context: prod }}\nnamespaces:\n  shop: {{ cluster: c }}\n",
+        kubeconfig.display()
+    );
+    let gate = gate_of(Kubernetes::new(serde_yaml::from_str::<Config>(&text).unwrap()).unwrap());
+    let ended = super::read(&gate, "secrets.list", &[]).await;
+    assert!(ended.as_unknown().is_some(), "{ended:?}");
+    assert!(server.world().seen.is_empty(), "it does not get as far as that");
+    files(&folder, "client", &made(&ours, "client", &["client"], (-1, 90)));
+    let listed = super::read(&gate, "secrets.list", &[]).await;
+    assert!(listed.as_list().is_some(), "{listed:?}");
+    // A change goes the same way, and the certificate of somebody else does not.
+    let set = [
+        ("name", Value::text("orders")),
+        ("key", Value::text("password")),
+        ("to", Value::Secret(Secret::new(Value::text("another")))),
+    ];
+    super::done(super::change(&gate, "secrets.set", &set).await);
+    let theirs = authority("Somebody Else");
+    files(&folder, "client", &made(&theirs, "client", &["client"], (-1, 90)));
+    let strange = super::read(&gate, "secrets.list", &[]).await;
+    assert!(strange.as_unknown().is_some(), "{strange:?}");
 }

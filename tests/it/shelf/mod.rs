@@ -2,6 +2,7 @@
 
 mod agents;
 mod outage;
+mod pooler;
 mod questions;
 mod sergas;
 mod traces;
